@@ -1,0 +1,104 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+
+absl::Status refused(std::string_view what, const std::string& path) {
+  const int error = errno;
+  const std::string text = fmt::format("{} {}: {}", what, path, std::strerror(error));
+  return error == ENOENT ? absl::NotFoundError(text) : absl::UnavailableError(text);
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+  [[nodiscard]] bool ok() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+absl::Status write_all(int fd, std::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    const ssize_t written = ::write(fd, content.data(), content.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return refused("write", path);
+    content.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return absl::OkStatus();
+}
+
+std::string directory_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> read_file(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.ok()) return refused("open", path);
+  std::string content;
+  char buffer[65536];
+  for (;;) {
+    const ssize_t count = ::read(file.get(), buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return refused("read", path);
+    if (count == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(count));
+  }
+}
+
+absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode) {
+  const std::string temporary = path + ".new";
+  {
+    const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+    if (!file.ok()) return refused("open", temporary);
+    RETURN_IF_ERROR(write_all(file.get(), content, temporary));
+    if (::fsync(file.get()) != 0) return refused("fsync", temporary);
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return refused("rename", path);
+  return sync_directory(directory_of(path));
+}
+
+absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode) {
+  const bool is_new = ::access(path.c_str(), F_OK) != 0;
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
+  if (!file.ok()) return refused("open", path);
+  RETURN_IF_ERROR(write_all(file.get(), content, path));
+  if (::fsync(file.get()) != 0) return refused("fsync", path);
+  return is_new ? sync_directory(directory_of(path)) : absl::OkStatus();
+}
+
+absl::Status make_directories(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return unavailable("make directory {}: {}", path, error.message());
+  return absl::OkStatus();
+}
+
+absl::Status sync_directory(const std::string& path) {
+  const FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.ok()) return refused("open", path);
+  if (::fsync(directory.get()) != 0) return refused("fsync", path);
+  return absl::OkStatus();
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,24 @@
+// Files whose loss would matter: written whole, synced, renamed into place, and the directory synced.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace bukubesar {
+
+// NotFound where the file does not exist; Unavailable, with errno's text, for any other refusal.
+[[nodiscard]] absl::StatusOr<std::string> read_file(const std::string& path);
+
+// After it returns OK the whole new content survives power loss; before, the old one does. `mode` as in open(2).
+[[nodiscard]] absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
+
+// Appends and syncs. The file is made where it is missing (and its directory synced).
+[[nodiscard]] absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
+
+[[nodiscard]] absl::Status make_directories(const std::string& path);
+[[nodiscard]] absl::Status sync_directory(const std::string& path);
+
+}  // namespace bukubesar

@@ -1,0 +1,59 @@
+#include "base/money.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace bukubesar {
+
+std::optional<Money> checked_add(Money a, Money b) {
+  Money sum;
+  if (__builtin_add_overflow(a.sen, b.sen, &sum.sen)) return std::nullopt;
+  return sum;
+}
+
+std::optional<Money> checked_subtract(Money a, Money b) {
+  Money difference;
+  if (__builtin_sub_overflow(a.sen, b.sen, &difference.sen)) return std::nullopt;
+  return difference;
+}
+
+namespace {
+constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+}  // namespace
+
+ParsedMoney parse_rupiah(std::string_view text) {
+  const ParsedMoney syntax{{}, MoneyError::syntax};
+  const bool negative = !text.empty() && text.front() == '-';
+  if (negative) text.remove_prefix(1);
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const std::string_view whole = text.substr(0, point);
+  std::string_view decimals = point < text.size() ? text.substr(point + 1) : std::string_view{};
+  if (whole.empty() || (whole.size() > 1 && whole.front() == '0') || !std::all_of(whole.begin(), whole.end(), is_digit)) return syntax;
+  if (point < text.size() && (decimals.empty() || !std::all_of(decimals.begin(), decimals.end(), is_digit))) return syntax;
+  if (decimals.size() > 2) return {{}, MoneyError::too_many_decimals};
+  // 20 digits of sen exceed int64 for certain, and leave __int128 far from its limit.
+  if (whole.size() > 20) return {{}, MoneyError::out_of_range};
+  MoneySum sen = 0;
+  for (char c : whole) sen = sen * 10 + (c - '0');
+  for (std::size_t i = 0; i < 2; ++i) sen = sen * 10 + (i < decimals.size() ? decimals[i] - '0' : 0);
+  if (negative) sen = -sen;
+  if (sen > std::numeric_limits<std::int64_t>::max() || sen < std::numeric_limits<std::int64_t>::min())
+    return {{}, MoneyError::out_of_range};
+  return {{static_cast<std::int64_t>(sen)}, MoneyError::none};
+}
+
+std::string format_rupiah(MoneySum sen) {
+  const bool negative = sen < 0;
+  auto magnitude = negative ? -static_cast<unsigned __int128>(sen) : static_cast<unsigned __int128>(sen);
+  std::string reversed;
+  for (int place = 0; magnitude != 0 || place < 3; ++place) {
+    if (place == 2) reversed.push_back('.');
+    reversed.push_back(static_cast<char>('0' + static_cast<int>(magnitude % 10)));
+    magnitude /= 10;
+  }
+  if (negative) reversed.push_back('-');
+  std::reverse(reversed.begin(), reversed.end());
+  return reversed;
+}
+
+}  // namespace bukubesar

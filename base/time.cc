@@ -1,0 +1,115 @@
+#include "base/time.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::int64_t kMsPerDay = 86'400'000;
+
+// Exactly `count` digits at `at`, as a number; -1 where they are not digits.
+int digits(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count > text.size()) return -1;
+  int value = 0;
+  for (char c : text.substr(at, count)) {
+    if (c < '0' || c > '9') return -1;
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+bool is_char(std::string_view text, std::size_t at, char c) { return at < text.size() && text[at] == c; }
+
+std::chrono::year_month_day civil(Date date) { return std::chrono::sys_days(std::chrono::days(date.days)); }
+
+}  // namespace
+
+std::optional<Date> parse_date(std::string_view text) {
+  if (text.size() != 10 || !is_char(text, 4, '-') || !is_char(text, 7, '-')) return std::nullopt;
+  const int year = digits(text, 0, 4);
+  const int month = digits(text, 5, 2);
+  const int day = digits(text, 8, 2);
+  if (year < 1900 || year > 2999 || month < 1 || day < 1) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  if (!date.ok()) return std::nullopt;
+  return Date{static_cast<std::int32_t>(std::chrono::sys_days(date).time_since_epoch().count())};
+}
+
+std::string format_date(Date date) {
+  const auto ymd = civil(date);
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(ymd.year()), static_cast<unsigned>(ymd.month()),
+                     static_cast<unsigned>(ymd.day()));
+}
+
+std::optional<Month> parse_month(std::string_view text) {
+  if (text.size() != 7 || !is_char(text, 4, '-')) return std::nullopt;
+  const int year = digits(text, 0, 4);
+  const int month = digits(text, 5, 2);
+  if (year < 1900 || year > 2999 || month < 1 || month > 12) return std::nullopt;
+  return Month{(year - 1970) * 12 + month - 1};
+}
+
+std::string format_month(Month month) {
+  const int year = 1970 + (month.months >= 0 ? month.months / 12 : -((11 - month.months) / 12));
+  return fmt::format("{:04}-{:02}", year, month.months - (year - 1970) * 12 + 1);
+}
+
+Month month_of(Date date) {
+  const auto ymd = civil(date);
+  return Month{(static_cast<int>(ymd.year()) - 1970) * 12 + static_cast<int>(static_cast<unsigned>(ymd.month())) - 1};
+}
+
+std::optional<int> parse_zone_minutes(std::string_view text) {
+  if (text == "Z" || text == "z") return 0;
+  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
+  const int hours = digits(text, 1, 2);
+  const int minutes = digits(text, 4, 2);
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return std::nullopt;
+  return (text[0] == '-' ? -1 : 1) * (hours * 60 + minutes);
+}
+
+std::optional<std::int64_t> parse_instant_ms(std::string_view text) {
+  if (text.size() < 20 || (text[10] != 'T' && text[10] != 't') || text[13] != ':' || text[16] != ':') return std::nullopt;
+  const auto date = parse_date(text.substr(0, 10));
+  const int hour = digits(text, 11, 2);
+  const int minute = digits(text, 14, 2);
+  const int second = digits(text, 17, 2);
+  if (!date || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) return std::nullopt;
+  std::size_t at = 19;
+  int milliseconds = 0;
+  if (text[at] == '.') {
+    ++at;
+    std::size_t count = 0;
+    int scale = 100;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++count, scale /= 10) milliseconds += (text[at] - '0') * scale;
+    if (count == 0) return std::nullopt;
+  }
+  const auto zone = parse_zone_minutes(text.substr(at));
+  if (!zone) return std::nullopt;
+  return date->days * kMsPerDay + ((hour * 60 + minute - *zone) * 60LL + std::min(second, 59)) * 1000 + milliseconds;
+}
+
+std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
+  const std::int64_t local = instant_ms + zone_minutes * 60'000LL;
+  std::int64_t day = local / kMsPerDay;
+  std::int64_t in_day = local % kMsPerDay;
+  if (in_day < 0) {
+    in_day += kMsPerDay;
+    --day;
+  }
+  std::string text = fmt::format("{}T{:02}:{:02}:{:02}", format_date(Date{static_cast<std::int32_t>(day)}), in_day / 3'600'000,
+                                 in_day / 60'000 % 60, in_day / 1000 % 60);
+  if (in_day % 1000 != 0) text += fmt::format(".{:03}", in_day % 1000);
+  if (zone_minutes == 0) return text + "Z";
+  const int magnitude = zone_minutes < 0 ? -zone_minutes : zone_minutes;
+  return text + fmt::format("{}{:02}:{:02}", zone_minutes < 0 ? '-' : '+', magnitude / 60, magnitude % 60);
+}
+
+std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kMsPerDay - zone_minutes * 60'000LL; }
+
+}  // namespace bukubesar

@@ -1,0 +1,94 @@
+// Config: how one node runs. One commented JSON file (config/bukubesar.json), environment over it, flags over that.
+// What makes a ledger what it is stands in the definition (config/definition.h), not here.
+//
+// Environment  BUKUBESAR_<SECTION>_<KEY>, "broker.bootstrap_servers" is BUKUBESAR_BROKER_BOOTSTRAP_SERVERS.
+// Errors       InvalidArgument, one line for each wrong place: "bukubesar.json:12: http.port: 99999 is not within 0 … 65535".
+//              Unknown keys are errors.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace bukubesar {
+
+struct LedgerConfig {  // used once, when the node makes a definition because it has none
+  std::string name = "kalsel";
+  std::uint32_t partitions = 1;
+  std::string partitioner = "murmur2";
+  std::string zone = "+08:00";
+};
+
+enum class BrokerKind : std::uint8_t { embedded, kafka };
+
+struct BrokerConfig {
+  BrokerKind kind = BrokerKind::embedded;
+  std::string bootstrap_servers = "127.0.0.1:9092";
+  std::string purchases_topic = "bukubesar.purchases";
+  std::string reference_topic = "bukubesar.reference";
+  bool create_topics = false;
+  std::uint32_t replication_factor = 1;
+  std::map<std::string, std::string> properties;  // librdkafka's own (security.protocol, …); settings that DESIGN fixes are refused
+};
+
+struct HttpConfig {
+  std::string address = "127.0.0.1";  // loopback only, until access control exists
+  std::uint16_t port = 8080;          // 0: any free one
+  std::uint32_t threads = 2;
+  std::uint32_t connections_max = 1024;
+  std::uint32_t header_bytes_max = 16 * 1024;
+  std::uint64_t body_bytes_max = 16U << 20;
+  std::uint32_t request_timeout_ms = 30'000;
+};
+
+struct IntakeConfig {
+  std::uint32_t commit_records_max = 10'000;
+  std::uint64_t commit_bytes_max = 16U << 20;
+  std::uint32_t commits_in_flight_max = 4;              // batches between intake and commit thread
+  std::uint32_t hand_offs_max = 64;                     // batches between commit and projection
+  std::uint32_t publish_events_in_flight_max = 20'000;  // POST /v1/events, beyond it 429
+  std::uint64_t publish_bytes_in_flight_max = 64U << 20;
+};
+
+struct SigningConfig {
+  std::string key_file;              // empty: <data_dir>/signing.key
+  std::uint32_t interval_ms = 1000;  // at most one checkpoint a second
+};
+
+struct ProjectionConfig {
+  std::string views_file;  // empty: the standing views that the binary carries
+};
+
+struct LogConfig {
+  std::string level = "info";  // trace debug info warn error
+};
+
+struct Config {
+  std::string data_dir = "var/data";
+  LedgerConfig ledger;
+  BrokerConfig broker;
+  HttpConfig http;
+  IntakeConfig intake;
+  SigningConfig signing;
+  ProjectionConfig projections;
+  LogConfig log;
+};
+
+using Settings = std::vector<std::pair<std::string, std::string>>;  // ("http.port", "8081")
+
+// file: empty for none. environment: name=value pairs (all; others are ignored). flags: dotted keys, applied last.
+[[nodiscard]] absl::StatusOr<Config> load_config(const std::string& file, const std::vector<std::string>& environment,
+                                                 const Settings& flags);
+// The commented default file that `bukubesar config show-default` prints: config/bukubesar.json, compiled in.
+[[nodiscard]] std::string_view default_config_text();
+// config/views.json, compiled in.
+[[nodiscard]] std::string_view default_views_text();
+// The effective configuration as JSON (no comments, no secrets).
+[[nodiscard]] std::string to_json(const Config& config);
+
+}  // namespace bukubesar

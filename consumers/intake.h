@@ -1,0 +1,113 @@
+// Intake: records → verdicts → entries → commits. The only writer of the ledger while the node runs.
+//
+// Threads  start() makes two: intake (pull, judge, find duplicates, hash) and commit (compress, write, sync), with a bounded
+//          queue between them. Batches form by themselves: take what is there, up to a limit.
+// Crash    at any moment: the ledger holds whole commits, and consuming starts again at next_offset − 1 (the anchor).
+// Errors   the intake stops, and says why in status(), where going on could lose or double something: anchor different, missing
+//          or out of range; more Kafka partitions than defined; a contract broken; the disk refused. Reads go on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "base/ids.h"
+#include "config/config.h"
+#include "config/definition.h"
+#include "ledger/commit.h"
+#include "ledger/ledger.h"
+
+namespace bukubesar {
+
+enum class SourceState : std::uint8_t { connecting, streaming, waiting_for_broker, stopped };
+[[nodiscard]] std::string_view name_of(SourceState state);
+
+struct SourceStatus {
+  PartitionId partition;
+  SourceState state = SourceState::connecting;
+  std::string why;  // where stopped or waiting: what happened, and what the operator can do
+  std::string topic;
+  std::int64_t high_watermark = -1;  // Kafka's; -1 unknown
+  std::int64_t lag_records = -1;     // high watermark − next offset; -1 unknown
+  std::uint64_t reconnects = 0;
+  std::uint64_t gaps_refetched = 0;
+  std::uint64_t anchors_checked = 0;
+  std::uint64_t anchors_missing = 0;  // retention had removed just the anchor
+};
+
+struct IntakeStats {
+  std::uint64_t records = 0, commits = 0;
+  std::uint64_t queue_depth = 0;  // commits between intake and commit thread
+  CommitCost last_commit;
+};
+
+// Where an event that was published ended up.
+struct Receipt {
+  PartitionId partition;
+  Sequence sequence;
+  Epoch epoch;
+  Offset offset;
+  Verdict verdict = Verdict::none;
+  Reason reason = Reason::none;
+  Sequence duplicate_of = kNoSequence;
+};
+
+// One record to publish. The intake's stamp is put on it where the broker is the embedded one.
+struct OutgoingRecord {
+  bool reference_topic = false;
+  std::optional<std::string> key;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::optional<std::string> value;
+};
+using PublishDone = std::function<void(std::vector<absl::StatusOr<Receipt>>)>;
+
+struct IntakeOptions {
+  const Config* config = nullptr;
+  DefinitionFile* definition = nullptr;  // the embedded broker appends source statements to it
+  Ledger* ledger = nullptr;
+  std::vector<CommitObserver> observers;
+};
+
+class Intake {
+ public:
+  explicit Intake(IntakeOptions options);
+  ~Intake();
+
+  // Connects (embedded: starts the broker and commits the source statements first). Failures of the broker are waited out, not returned.
+  [[nodiscard]] absl::Status start();
+  // Stops pulling, drains what is in flight, commits it, closes. Idempotent.
+  void stop();
+
+  // Produces to the broker and calls `done` once, with one receipt for each record in the order given, after the ledger's commit.
+  // ResourceExhausted, with nothing produced, where the bound on what is in flight is reached. `done` runs on a thread of the intake's: it
+  // must not block.
+  [[nodiscard]] absl::Status publish(std::vector<OutgoingRecord> records, PublishDone done);
+
+  [[nodiscard]] std::vector<SourceStatus> sources() const;
+  [[nodiscard]] IntakeStats stats() const;
+  // Of the embedded broker, "127.0.0.1:41234"; of the configured one otherwise.
+  [[nodiscard]] std::string bootstrap_servers() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// One line for each way in which cluster and topics differ from what the definition and the topic contract ask: `bukubesar doctor`.
+struct ContractFinding {
+  bool fatal = false;
+  std::string what;
+};
+[[nodiscard]] absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition);
+// Makes both topics as the contract asks, where they are missing.
+[[nodiscard]] absl::Status create_topics(const Config& config, std::uint32_t partitions);
+// The cluster id of the configured broker.
+[[nodiscard]] absl::StatusOr<std::string> cluster_id(const Config& config);
+
+}  // namespace bukubesar

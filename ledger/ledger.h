@@ -1,0 +1,140 @@
+// Ledger: the append-only, tamper-evident store of all partitions of one node, on RocksDB.
+//
+// Invariants  I1 dense, I2 immutable, I3 complete, I4 exactly once, I8 durable before acknowledged, I9 never shorter.
+// Threads     commit() from one thread. Everything else from any thread; reads see whole commits.
+// Crash       after a restart a commit is wholly present or wholly absent; one that returned OK is present.
+// Limits      a commit: at most kCommitEntriesMax entries; a payload: kPayloadBytesMax.
+// Errors      InvalidArgument: a batch breaks an invariant, nothing was written. Unavailable: the disk refused, the outcome
+//             is unknown; the ledger then refuses all writes until it is reopened. DataLoss: stored bytes are damaged.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/cut.h"
+#include "base/ids.h"
+#include "base/progress.h"
+#include "base/sha256.h"
+#include "config/definition.h"
+#include "ledger/commit.h"
+#include "ledger/entry.h"
+
+namespace bukubesar {
+
+inline constexpr std::size_t kCommitEntriesMax = 65'536;
+inline constexpr std::size_t kChunkEntriesMax = 256;
+
+// Entries by what became of them; accepted + duplicate + rejected + statements = size (I3).
+struct VerdictCounts {
+  std::uint64_t accepted = 0, duplicate = 0, rejected = 0, statements = 0;
+};
+
+// Where a partition stands after its last commit.
+struct PartitionHead {
+  std::uint64_t size = 0;
+  Hash256 root{};
+  Epoch epoch;
+  Offset next_offset{0};            // of the epoch
+  std::int64_t ledger_time_ms = 0;  // running maximum; 0 where no entry had a time
+  VerdictCounts counts;
+  std::uint64_t records = 0;  // of all epochs
+  std::uint64_t gap_offsets = 0;
+};
+
+// One stored entry with its payload. `payload` is nothing where only its hash is kept.
+struct StoredEntry {
+  Sequence sequence;
+  Entry entry;
+  std::optional<std::string_view> payload;
+};
+// A run of consecutive entries; the views point into `keep_alive`.
+struct StoredRun {
+  std::vector<StoredEntry> entries;
+  std::shared_ptr<const void> keep_alive;
+};
+
+struct LedgerOptions {
+  std::string directory;   // <data_dir>/ledger
+  bool read_only = false;  // beside a running server: sees the commits that stood when it was opened
+  Progress progress;
+};
+
+// What commits cost, for metrics.
+struct CommitCost {
+  std::uint64_t entries = 0, payload_bytes = 0, stored_bytes = 0;
+  std::int64_t build_us = 0;  // compress and hash
+  std::int64_t write_us = 0;  // write and sync
+};
+
+class Ledger {
+ public:
+  // Opens or makes it, checks it against the definition and against the last size and root written outside RocksDB (I9), and
+  // rebuilds the id tables. I9 "shorter" opens, with shorter_than_recorded() true.
+  static absl::StatusOr<std::unique_ptr<Ledger>> open(LedgerOptions options, const Definition& definition);
+  ~Ledger();
+
+  // The one writer. Checks density, epochs, offsets against gaps (I1, I3), then writes all parts in one synced batch.
+  [[nodiscard]] absl::StatusOr<CommitCost> commit(const Commit& commit);
+
+  [[nodiscard]] std::vector<PartitionId> partitions() const;
+  [[nodiscard]] PartitionHead head(PartitionId partition) const;
+  [[nodiscard]] Cut cut() const;
+
+  // Sequence of the first accepted entry with this fingerprint (I4): from the table in memory, confirmed against the entry.
+  // Called by the intake thread, which asks its own uncommitted batches first.
+  [[nodiscard]] absl::StatusOr<std::optional<Sequence>> find_accepted(PartitionId partition, const Fingerprint& fingerprint) const;
+
+  // At most `count` entries from `first` on, fewer at the end. OutOfRange where first > size.
+  [[nodiscard]] absl::StatusOr<std::vector<Entry>> read_entries(PartitionId partition, Sequence first, std::size_t count) const;
+  [[nodiscard]] absl::StatusOr<StoredRun> read(PartitionId partition, Sequence first, std::size_t count) const;
+  // NotFound beyond the end; FailedPrecondition where only the hash is kept.
+  [[nodiscard]] absl::StatusOr<std::string> read_payload(PartitionId partition, Sequence sequence) const;
+  // The entry that holds this offset; NotFound for a gap or an offset not yet consumed.
+  [[nodiscard]] absl::StatusOr<Sequence> sequence_of(PartitionId partition, Epoch epoch, Offset offset) const;
+  [[nodiscard]] absl::StatusOr<std::vector<Gap>> gaps(PartitionId partition) const;
+
+  // Entries with ledger time <= instant: a prefix, since ledger time is a running maximum.
+  [[nodiscard]] absl::StatusOr<std::uint64_t> size_at(PartitionId partition, std::int64_t instant_ms) const;
+  // The ledger time of one entry.
+  [[nodiscard]] absl::StatusOr<std::int64_t> ledger_time_ms(PartitionId partition, Sequence sequence) const;
+
+  // RFC 6962 over the first `size` entries. OutOfRange beyond the end.
+  [[nodiscard]] absl::StatusOr<Hash256> root(PartitionId partition, std::uint64_t size) const;
+  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> inclusion_proof(PartitionId partition, Sequence sequence, std::uint64_t size) const;
+  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> consistency_proof(PartitionId partition, std::uint64_t old_size,
+                                                                       std::uint64_t size) const;
+  // tlog-tiles: the first `width` hashes (1 … 256) of tile `index` at `level`; NotFound beyond the tree.
+  [[nodiscard]] absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) const;
+  [[nodiscard]] absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) const;
+
+  // Signed notes, verbatim. store_checkpoints() writes one for each partition and the cut note of all, in one synced batch.
+  [[nodiscard]] absl::Status store_checkpoints(const std::vector<std::pair<PartitionId, std::string>>& notes, const Cut& cut,
+                                               std::string_view cut_note);
+  [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_checkpoint(PartitionId partition) const;
+  // The cut of the first cut note that lists this size of this partition; NotFound where none does.
+  [[nodiscard]] absl::StatusOr<Cut> cut_of_checkpoint(PartitionId partition, std::uint64_t size) const;
+
+  // Writes sizes and roots to the file outside RocksDB where a second has passed since the last time, or `now` (I9).
+  [[nodiscard]] absl::Status record_heads(bool now);
+  // True while a partition is shorter than recorded: no reads, no signing, until re-reading Kafka has reached that size and root.
+  [[nodiscard]] bool shorter_than_recorded() const;
+
+  // Bytes by part, for metrics: "id_table", "block_cache", "memtables", …
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
+  [[nodiscard]] std::uint64_t disk_bytes() const;
+
+ private:
+  struct Impl;
+  explicit Ledger(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bukubesar

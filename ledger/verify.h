@@ -1,0 +1,32 @@
+// Verify: re-reads everything and says what is off, naming the first bad sequence. It trusts nothing that was derived:
+// every payload and entry is hashed, tree and id index are rebuilt, heads and counts are compared with the rebuilt ones.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "ledger/ledger.h"
+
+namespace bukubesar {
+
+struct VerifyFinding {
+  std::string place;  // "0:812", "0 tree level 1 index 3", "checkpoint 0/812"
+  std::string what;   // "payload hash want 9f3a… got 0000…"
+};
+struct VerifyReport {
+  Cut cut;                              // what was covered
+  std::vector<VerifyFinding> findings;  // empty: all is well; in the order found, at most kVerifyFindingsMax
+  std::uint64_t entries = 0, payloads = 0, hash_only = 0, payload_bytes = 0, checkpoints = 0;
+  [[nodiscard]] bool ok() const { return findings.empty(); }
+};
+inline constexpr std::size_t kVerifyFindingsMax = 100;
+
+// visit: told each run in order, so that the projections' check (fold against segments) needs no second pass; may be empty.
+using VerifyVisitor = std::function<void(PartitionId, const StoredRun&)>;
+[[nodiscard]] VerifyReport verify_ledger(const Ledger& ledger, const Definition& definition, const std::string& key_file,
+                                         const VerifyVisitor& visit, const Progress& progress);
+
+}  // namespace bukubesar

@@ -1,0 +1,34 @@
+# Helpers of this build: modules, their tests, and the flags that all share.
+
+set(BUKUBESAR_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wcast-qual -Wimplicit-fallthrough
+    -Wno-missing-field-initializers -Werror)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  list(APPEND BUKUBESAR_WARNINGS -Wthread-safety -Wno-gnu-zero-variadic-macro-arguments)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+# What every target of ours shares.
+function(bukubesar_target target)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+  target_compile_options(${target} PRIVATE ${BUKUBESAR_WARNINGS})
+  target_compile_definitions(${target} PUBLIC SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED)
+endfunction()
+
+# A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries.
+function(bukubesar_module name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  if(sources)
+    add_library(bukubesar_${name} STATIC ${sources})
+    target_link_libraries(bukubesar_${name} PUBLIC ${ARGN})
+    bukubesar_target(bukubesar_${name})
+  else()
+    add_library(bukubesar_${name} INTERFACE)
+    target_link_libraries(bukubesar_${name} INTERFACE ${ARGN})
+    target_include_directories(bukubesar_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+  endif()
+endfunction()

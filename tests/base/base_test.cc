@@ -1,0 +1,90 @@
+#include <gtest/gtest.h>
+
+#include "base/bounded_queue.h"
+#include "base/bytes.h"
+#include "base/cut.h"
+#include "base/file.h"
+#include "base/ids.h"
+#include "base/money.h"
+#include "base/sha256.h"
+#include "base/time.h"
+
+namespace bukubesar {
+namespace {
+
+TEST(Money, FormatsTwoDecimalsAlways) {
+  EXPECT_EQ(format_rupiah(0), "0.00");
+  EXPECT_EQ(format_rupiah(-5), "-0.05");
+  EXPECT_EQ(format_rupiah(120000000000000), "1200000000000.00");
+}
+
+TEST(Money, ParsesWhatItFormatsAndNamesWhatItRefuses) {
+  EXPECT_EQ(parse_rupiah("12.5").money.sen, 1250);
+  EXPECT_EQ(parse_rupiah("-92233720368547758.08").money.sen, INT64_MIN);
+  EXPECT_EQ(parse_rupiah("92233720368547758.08").error, MoneyError::out_of_range);
+  EXPECT_EQ(parse_rupiah("1.234").error, MoneyError::too_many_decimals);
+  for (const char* bad : {"", "-", "01", "1.", ".5", "1e3", "+1", " 1", "1 "})
+    EXPECT_EQ(parse_rupiah(bad).error, MoneyError::syntax) << bad;
+}
+
+TEST(Base64, RefusesWhatIsNotCanonical) {
+  EXPECT_EQ(base64("hello"), "aGVsbG8=");
+  EXPECT_EQ(unbase64("aGVsbG8="), "hello");
+  EXPECT_EQ(unbase64("aGVsbG9="), std::nullopt) << "unused trailing bits are not zero";
+  EXPECT_EQ(unbase64("aGVsbG8"), std::nullopt);
+  EXPECT_EQ(unbase64("aG=sbG8="), std::nullopt);
+  EXPECT_EQ(unbase64(""), "");
+}
+
+TEST(Sha256, MatchesFips180) {
+  EXPECT_EQ(hex(as_view(sha256("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(hex(as_view(hmac_sha256("key", "The quick brown fox jumps over the lazy dog"))),
+            "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
+}
+
+TEST(Cut, RoundTripsItsText) {
+  const auto cut = Cut::parse("0=812,1=90,reference=97");
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_EQ(cut->text(), "0=812,1=90,reference=97");
+  EXPECT_EQ(cut->size(PartitionId::reference()), 97U);
+  for (const char* bad : {"", "0", "0=", "0=1,", "0=1,0=2", "x=1", "00=1", "0=-1", "0=1,,1=2"}) EXPECT_FALSE(Cut::parse(bad).ok()) << bad;
+}
+
+TEST(Time, ReadsRfc3339AndWritesItBack) {
+  const auto instant = parse_instant_ms("2023-05-11T09:12:00.250+08:00");
+  ASSERT_TRUE(instant);
+  EXPECT_EQ(format_instant_ms(*instant, 480), "2023-05-11T09:12:00.250+08:00");
+  EXPECT_EQ(format_instant_ms(*instant, 0), "2023-05-11T01:12:00.250Z");
+  EXPECT_EQ(parse_instant_ms("1970-01-01T00:00:00Z"), 0);
+  EXPECT_EQ(format_instant_ms(-1, 0), "1969-12-31T23:59:59.999Z");
+  for (const char* bad : {"", "2023-05-11", "2023-05-11T09:12:00", "2023-02-29T00:00:00Z", "2023-05-11T24:00:00Z", "2023-05-11T09:12:00.Z"})
+    EXPECT_FALSE(parse_instant_ms(bad)) << bad;
+  EXPECT_EQ(format_month(month_of(*parse_date("1969-12-31"))), "1969-12");
+  EXPECT_EQ(format_month(*parse_month("2023-05")), "2023-05");
+  EXPECT_EQ(day_start_ms(*parse_date("1970-01-01"), 480), -8 * 3600 * 1000);
+}
+
+TEST(BoundedQueue, RefusesBeyondItsMaximumAndDrainsAfterClose) {
+  BoundedQueue<int> queue(2);
+  int one = 1;
+  EXPECT_TRUE(queue.try_push(one));
+  EXPECT_TRUE(queue.try_push(one));
+  EXPECT_FALSE(queue.try_push(one));
+  queue.close();
+  EXPECT_FALSE(queue.push(3));
+  EXPECT_EQ(queue.pop(), 1);
+  EXPECT_EQ(queue.pop(), 1);
+  EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+TEST(File, ReplacesWholeAndAppends) {
+  const std::string path = testing::TempDir() + "/bukubesar_file_test";
+  ASSERT_TRUE(write_file_durably(path, "one").ok());
+  ASSERT_TRUE(append_file_durably(path, "two").ok());
+  EXPECT_EQ(read_file(path).value(), "onetwo");
+  EXPECT_TRUE(absl::IsNotFound(read_file(path + ".missing").status()));
+  EXPECT_TRUE(absl::IsNotFound(write_file_durably("/nonexistent/x", "")));
+}
+
+}  // namespace
+}  // namespace bukubesar
