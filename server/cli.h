@@ -1,0 +1,45 @@
+// The command line: one binary, subcommands. Each add_…_command() adds one, with its help, examples and callback.
+//
+// Exit codes  0 done; 1 something is off (verify found damage, doctor a broken contract, rows were refused); 2 the command line,
+//             configuration or input is wrong; 3 not found; 4 the server, broker or disk did not answer; 5 the ledger's data is damaged.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "config/config.h"
+
+namespace bukubesar {
+
+enum class OutputFormat : std::uint8_t { table, json, csv };
+
+// What all subcommands share. Global flags: --config FILE, --set key=value (repeatable), --data DIR, --url URL, --format.
+struct CliContext {
+  std::string config_file;
+  Settings flags;
+  std::string url = "http://127.0.0.1:8080";
+  OutputFormat format = OutputFormat::table;
+  int exit_code = 0;  // what main() returns; set by the callback that ran
+
+  // The configuration of file, environment and flags.
+  [[nodiscard]] absl::StatusOr<Config> config() const;
+  // Prints "bukubesar: <message>" on standard error and sets exit_code as the table above says.
+  void fail(const absl::Status& status);
+};
+
+void add_serve_command(CLI::App& app, CliContext& context);
+void add_import_command(CLI::App& app, CliContext& context);
+void add_demo_command(CLI::App& app, CliContext& context);
+void add_totals_command(CLI::App& app, CliContext& context);
+void add_entries_command(CLI::App& app, CliContext& context);
+void add_purchase_command(CLI::App& app, CliContext& context);
+void add_status_command(CLI::App& app, CliContext& context);
+void add_verify_command(CLI::App& app, CliContext& context);
+void add_doctor_command(CLI::App& app, CliContext& context);
+void add_key_command(CLI::App& app, CliContext& context);
+void add_config_command(CLI::App& app, CliContext& context);
+
+
+}  // namespace bukubesar
