@@ -1,0 +1,236 @@
+"""What the end-to-end tests share: a real server, a real broker, and an HTTP client.
+
+Everything runs on loopback, on free ports, in a temporary directory, and is stopped when its `with` block ends.
+Waiting is for conditions with a deadline, never for a fixed time.
+"""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("BUKUBESAR_BINARY", str(ROOT / "build/release/bukubesar"))
+KAFKA = str(ROOT / "ops/kafka")
+
+
+def free_port(run_of: int = 1) -> int:
+    """A port that is free now, the next `run_of` - 1 too (the broker's controller takes the port after its own)."""
+    for _ in range(100):
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                for step in range(1, run_of):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + step))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free ports")
+
+
+def wait_until(what: str, condition, seconds: float = 60.0):
+    """Calls `condition` until it gives something true, and returns that."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for: {what}")
+        time.sleep(0.02)
+
+
+class Answer:
+    def __init__(self, status: int, headers, body: bytes):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Server:
+    """`bukubesar serve` on a data directory of its own."""
+
+    def __init__(self, data: pathlib.Path, *, kafka: str | None = None, settings: dict | None = None, prefix: list | None = None):
+        self.data, self.kafka, self.settings, self.prefix = data, kafka, dict(settings or {}), list(prefix or [])
+        self.process: subprocess.Popen | None = None
+        self.port = free_port()
+        self.log_path = data.parent / f"{data.name}.log"
+
+    def command(self, *arguments: str) -> list:
+        settings = {"data_dir": str(self.data), "http.port": str(self.port), **self.settings}
+        if self.kafka:
+            settings |= {"broker.kind": "kafka", "broker.bootstrap_servers": self.kafka, "broker.create_topics": "true"}
+        flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        return [*self.prefix, BINARY, *flags, *arguments]
+
+    def key_new(self):
+        if not (self.data / "signing.key").exists():
+            self.data.mkdir(parents=True, exist_ok=True)
+            subprocess.run(self.command("key", "new"), check=True, stdout=subprocess.DEVNULL)
+
+    def start(self, ready_seconds: float = 60.0):
+        self.key_new()
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(self.command("serve"), stdout=log, stderr=log)
+        log.close()
+        if ready_seconds:
+            self.wait_ready(ready_seconds)
+        return self
+
+    def wait_ready(self, seconds: float = 60.0):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log()[-4000:]}")
+            try:
+                return self.get("/readyz").status == 200
+            except OSError:
+                return False
+        wait_until("the server to be ready", ready, seconds)
+
+    def stop(self) -> int:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"serve did not stop on SIGTERM:\n{self.log()[-4000:]}")
+        return self.process.returncode if self.process else 0
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def request(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None, timeout: float = 60.0) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **query) -> Answer:
+        return self.request("GET", path + ("?" + urllib.parse.urlencode(query) if query else ""))
+
+    def get_json(self, path: str, **query):
+        answer = self.get(path, **query)
+        assert answer.status == 200, f"GET {path} {query}: {answer.status} {answer.body[:500]!r}"
+        return answer.json()
+
+    def post_events(self, events: list, timeout: float = 60.0) -> Answer:
+        body = json.dumps(events, separators=(",", ":")).encode()
+        return self.request("POST", "/v1/events", body, {"Content-Type": "application/cloudevents-batch+json"}, timeout)
+
+    def cut(self) -> dict:
+        return self.get_json("/v1/cut")["cut"]
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 600.0) -> subprocess.CompletedProcess:
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        return done
+
+    def verify(self):
+        """The server must be stopped. Raises where anything is off."""
+        return self.run("verify")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.kill()
+        if kind is not None:
+            sys.stderr.write(f"--- the server's log, its end ---\n{self.log()[-6000:]}\n")
+
+
+class Kafka:
+    """A real single-node broker, by ops/kafka."""
+
+    def __init__(self, directory: pathlib.Path, heap: str = "256m"):
+        self.directory, self.port, self.heap = directory, free_port(2), heap
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _run(self, verb: str, check: bool = True):
+        done = subprocess.run([KAFKA, verb, "--dir", str(self.directory), "--port", str(self.port), "--heap", self.heap],
+                              capture_output=True, text=True, timeout=300)
+        if check and done.returncode != 0:
+            raise AssertionError(f"ops/kafka {verb}: {done.stdout}\n{done.stderr}")
+
+    def start(self):
+        self._run("start")
+        return self
+
+    def stop(self):
+        self._run("stop", check=False)
+
+    def produce(self, topic: str, keyed_values: list):
+        """keyed_values: (key, value) texts without tabs or newlines. Returns when all are acknowledged."""
+        lines = "".join(f"{key}\t{value}\n" for key, value in keyed_values)
+        subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-K", "\t", "-X", "acks=all", "-X", "partitioner=murmur2_random",
+                        "-X", "topic.partitioner=murmur2_random"], input=lines.encode(), check=True, capture_output=True, timeout=120)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+@contextlib.contextmanager
+def workspace(name: str):
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"bukubesar_{name}_"))
+    try:
+        yield path
+    finally:
+        if os.environ.get("BUKUBESAR_KEEP"):
+            print("kept", path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def rupiah(amount: int) -> str:
+    return f"{amount}.00"
+
+
+def purchase_event(number: int, *, kind: str = "ordered", amount: int = 1_000_000, institution: str = "D262", region: str = "63.09",
+                   scale: str = "small", feed: str = "/feed/test", year: int = 2023, stage: str = "contracted", time_: str = "2023-05-11T09:12:00+08:00",
+                   event_id: str | None = None, vendor: str = "v-1", kind_of_catalogue: str = "local") -> dict:
+    """A valid purchase event; `number` names the purchase."""
+    subject = f"e-katalog-6/P{number:08d}"
+    identity = event_id or hashlib.sha256(f"{feed}|{subject}|{kind}|{amount}|{stage}".encode()).hexdigest()[:32]
+    data: dict = {"salt": hashlib.sha256(identity.encode()).hexdigest()[:32]}
+    if kind in ("ordered", "amended"):
+        data["document"] = {"fiscal_year": year, "order_date": "2023-05-11", "stage": stage, "institution": institution, "vendor": vendor,
+                            "stated": {"region": region, "scale": scale}, "funding": ["APBD"], "catalogue_kind": kind_of_catalogue,
+                            "amounts": {"total": rupiah(amount)}}
+    elif kind == "advanced":
+        data["stage"] = stage
+    elif kind in ("paid", "refunded"):
+        data |= {"amount": rupiah(amount), "reference": f"SP2D-{number}-{amount}", "date": "2023-06-01"}
+    return {"specversion": "1.0", "type": f"id.bukubesar.purchase.{kind}.v1", "source": feed, "id": identity, "subject": subject, "time": time_,
+            "datacontenttype": "application/json", "data": data}
