@@ -1,0 +1,13 @@
+"""bench/run works: tiny, so that it never rots. It measures nothing here."""
+
+import json
+import subprocess
+import sys
+
+import harness
+
+if __name__ == "__main__":
+    with harness.workspace("bench_tiny") as work:
+        subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--out", work / "figures.json"], check=True)
+        figures = json.loads((work / "figures.json").read_text())["figures"]
+        assert figures["backlog_events_per_s"] > 0 and figures["disk_bytes_per_event"] > 0, figures
