@@ -83,17 +83,23 @@ struct Definition {
 
 // One line of the file, without newline, for each statement: what the operator gives to every node.
 [[nodiscard]] std::string to_line(const SourceStatement& statement);
+[[nodiscard]] std::string to_line(const RulesStatement& statement);
+[[nodiscard]] std::string to_line(const FeedStatement& statement);
+[[nodiscard]] std::string authority_line(std::string_view source);
 [[nodiscard]] std::string ledger_line(const Definition& definition);
+// All lines: the ledger's, then rules, sources (verbatim where they were read), feeds and authorities.
+[[nodiscard]] std::string to_text(const Definition& definition);
 
 // The file on this node. Lines are only ever added, each synced before it is acted on.
 class DefinitionFile {
  public:
   static absl::StatusOr<DefinitionFile> load(const std::string& path);
-  // FailedPrecondition where the file exists.
+  // Rules version 1 from the beginning is added where `first` names no rules. FailedPrecondition where the file exists.
   static absl::StatusOr<DefinitionFile> create(const std::string& path, const Definition& first);
   [[nodiscard]] const Definition& definition() const { return definition_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   // Parses the line with all that stands before it, appends it and syncs; the file is unchanged where it is refused.
+  // FailedPrecondition where somebody else changed the file since it was read.
   [[nodiscard]] absl::Status append(std::string_view line);
 
  private:

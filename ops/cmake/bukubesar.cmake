@@ -32,3 +32,13 @@ function(bukubesar_module name)
     target_include_directories(bukubesar_${name} INTERFACE ${CMAKE_SOURCE_DIR})
   endif()
 endfunction()
+
+# A text file of the tree, compiled into a module as `std::string_view function()`, which `header` declares.
+function(bukubesar_embed module input function header)
+  set(output ${CMAKE_BINARY_DIR}/generated/${module}/${function}.cc)
+  set(script ${CMAKE_SOURCE_DIR}/ops/cmake/embed.cmake)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${CMAKE_SOURCE_DIR}/${input} -DOUTPUT=${output} -DFUNCTION=${function} -DHEADER=${header} -P ${script}
+    DEPENDS ${CMAKE_SOURCE_DIR}/${input} ${script} VERBATIM)
+  target_sources(bukubesar_${module} PRIVATE ${output})
+endfunction()
