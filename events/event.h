@@ -1,4 +1,4 @@
-// Event: a payload that decoded and validated, as plain values. docs/FORMAT.md has the documents, member by member.
+// Event: a payload that decoded and validated, as plain values. docs/EVENTS.md has the documents, member by member.
 //
 // Text members are views into the payload or into the arena it was decoded with, and live as long as both.
 // Unknown is an empty code, a null optional, or the enumeration's `unknown`.

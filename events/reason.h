@@ -1,4 +1,5 @@
-// Verdicts and reason codes: one table, a sentence each. Codes are part of the entry format: never renumbered, never reused.
+// Verdicts and reason codes: one table, a sentence each (reason.cc; docs/EVENTS.md lists it for people).
+// Codes are part of the entry format: never renumbered, never reused.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +16,43 @@ enum class Reason : std::uint16_t {
   // duplicate
   same = 1,
   different = 2,
-  // rejected: see kReasons in reason.cc for the sentences; the events module fills this list (100 and up)
+  // rejected. The record:
   oversize = 100,
   null_value = 101,
   key_mismatch = 102,
   misrouted = 103,
+  malformed_payload = 104,
+  purchase_on_reference_topic = 105,
+  reference_on_purchase_topic = 106,
+  // The CloudEvents envelope:
+  content_type = 110,
+  not_cloudevent = 111,
+  doubled_header = 112,
+  data_base64 = 113,
+  data_content_type = 114,
+  unknown_specversion = 115,
+  unknown_type = 116,
+  invalid_subject = 117,
+  unknown_system = 118,
+  // The text:
+  not_utf8 = 120,
+  not_json = 121,
+  too_deep = 122,
+  doubled_member = 123,
+  unpaired_surrogate = 124,
+  // A member:
+  missing_member = 130,
+  wrong_type = 131,
+  too_long = 132,
+  control_character = 133,
+  invalid_code = 134,
+  unknown_choice = 135,
+  invalid_number = 136,
+  too_many_decimals = 137,
+  number_out_of_range = 138,
+  invalid_date = 139,
+  invalid_time = 140,
+  invalid_value = 141,
 };
 
 struct ReasonInfo {
