@@ -33,7 +33,7 @@ struct BrokerConfig {
   std::string reference_topic = "bukubesar.reference";
   bool create_topics = false;
   std::uint32_t replication_factor = 1;
-  std::map<std::string, std::string> properties;  // librdkafka's own (security.protocol, …); settings that DESIGN fixes are refused
+  std::map<std::string, std::string> properties;  // librdkafka's own (security.protocol, …); what the ledger depends on is refused
 };
 
 struct HttpConfig {
