@@ -308,7 +308,8 @@ class Import {
     std::string name;
     for (const SnapshotRow& row : snapshot.rows) {
       if (name.empty()) name = row.mapped.institution_name;
-      if (!row.mapped.document.work_unit.empty()) units.try_emplace(row.mapped.document.work_unit, row.mapped.work_unit_name);
+      if (!row.mapped.document.work_unit.empty() && !row.mapped.work_unit_name.empty())
+        units.try_emplace(row.mapped.document.work_unit, row.mapped.work_unit_name);
     }
     std::string members = fmt::format(R"("valid_from":"{}-01")", snapshot.scope.fiscal_year);
     if (!name.empty()) members += ",\"name\":" + json_string(name);

@@ -38,11 +38,16 @@ constexpr std::array<StageName, 8> kStages{{{"ON PROCESS", Stage::contracted},
                                             {"PAKET SELESAI", Stage::completed},
                                             {"SELESAI", Stage::completed}}};
 
+// As the events' documents have them: beyond that the ledger would reject the event.
+constexpr std::size_t kTextBytesMax = 256;
+constexpr std::size_t kNameBytesMax = 1024;
+constexpr std::size_t kFundingBytesMax = 64;
 constexpr std::size_t kNumberDigitsMax = 30;  // leaves __int128 room for the comparison with 1e-4
 
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The text of a cell that may be text, a number or missing; nothing for what can't stand there.
@@ -138,16 +143,19 @@ class RowMapper {
     reason_ = std::move(reason);
     return false;
   }
-  bool read(const char* name, std::string& to) {
+  bool read(const char* name, std::string& to, std::size_t bytes_max = kTextBytesMax) {
     auto text = text_of(row_.cell(name));
     if (!text) return refuse(fmt::format("{}: neither text nor a number", name));
     to = std::move(*text);
+    if (to.size() > bytes_max) return refuse(fmt::format("{}: {} bytes, more than {}", name, to.size(), bytes_max));
+    if (std::any_of(to.begin(), to.end(), is_control)) return refuse(fmt::format("{}: holds a control character", name));
     return true;
   }
 
   bool identify() {
     std::string source, package;
-    if (!read("Sumber Transaksi", source) || !read("Kode Paket", package) || !read("Nama Penyedia", mapped_.vendor_name)) return false;
+    if (!read("Sumber Transaksi", source) || !read("Kode Paket", package) || !read("Nama Penyedia", mapped_.vendor_name, kNameBytesMax))
+      return false;
     const auto system = std::find_if(kSystems.begin(), kSystems.end(), [&](const SystemName& s) { return s.source == source; });
     if (system == kSystems.end()) return refuse(fmt::format("Sumber Transaksi: unknown system \"{}\"", source));
     if (!is_code(package)) return refuse(fmt::format("Kode Paket: \"{}\" is no code", package));
@@ -161,21 +169,29 @@ class RowMapper {
     DocumentDraft& document = mapped_.document;
     std::string year, status, method, funding, work_unit, plan;
     if (!read("Tahun Anggaran", year) || !read("Status Paket", status) || !read("Metode Pengadaan", method) ||
-        !read("Sumber Dana", funding) || !read("Nama Satuan Kerja", work_unit) || !read("Kode RUP", plan) ||
-        !read("Nama Instansi", mapped_.institution_name))
+        !read("Sumber Dana", funding) || !read("Nama Satuan Kerja", work_unit, kNameBytesMax) || !read("Kode RUP", plan, kNameBytesMax) ||
+        !read("Nama Instansi", mapped_.institution_name, kNameBytesMax))
       return false;
     if (year.size() != 4 || !std::all_of(year.begin(), year.end(), is_digit) || year < "1990" || year > "2999")
       return refuse(fmt::format("Tahun Anggaran: \"{}\" is no year", year));
     document.fiscal_year = (year[0] - '0') * 1000 + (year[1] - '0') * 100 + (year[2] - '0') * 10 + (year[3] - '0');
     document.stage = realisation_stage(status);
-    if (!status.empty()) document.source_status.package = row_.cell("Status Paket").text;  // verbatim
+    document.source_status.package = status;
     if (!status.empty() && document.stage == Stage::unknown)
       mapped_.notes.push_back(fmt::format("Status Paket: \"{}\" is no known status; stage unknown", status));
     document.institution = institution_;
     if (institution_[0] == 'K' || institution_[0] == 'L') document.stated_region = "00";
     document.funding = split_funding(funding);
+    for (const std::string& name : document.funding)
+      if (name.size() > kFundingBytesMax) return refuse(fmt::format("Sumber Dana: \"{}\" is longer than {} bytes", name, kFundingBytesMax));
     take_code("Metode Pengadaan", slug(method), method, "/method", document.method);
-    take_code("Kode RUP", plan, plan, "/plan", document.plan);
+    // Several plan numbers may stand in one field, "65407862;67238343": taken over as they are.
+    if (plan.size() <= kTextBytesMax) {
+      document.plan = plan;
+    } else {
+      document.literals.emplace_back("/plan", plan);
+      mapped_.notes.push_back(fmt::format("Kode RUP: {} bytes of plan numbers; kept as a literal", plan.size()));
+    }
     take_work_unit(work_unit);
     return true;
   }
