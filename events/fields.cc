@@ -152,7 +152,11 @@ bool Fields::hex(const JsonValue* member, std::size_t digits_min, std::size_t di
   const std::string_view value = member->text();
   bool all = value.size() >= digits_min && value.size() <= digits_max;
   for (const char c : value) all = all && is_hex_digit(c);
-  if (!all) return fail(Reason::invalid_value, member, fmt::format("{} to {} hex digits are wanted", digits_min, digits_max));
+  if (!all) {
+    return fail(Reason::invalid_value, member,
+                digits_min == digits_max ? fmt::format("{} hex digits are wanted", digits_max)
+                                         : fmt::format("{} to {} hex digits are wanted", digits_min, digits_max));
+  }
   to = value;
   return true;
 }

@@ -219,7 +219,11 @@ std::string shown(std::string_view text) {
     if (to.size() >= kShownBytesMax) return to + "…";
     const std::size_t size = utf8_size(text, at);
     const auto byte = static_cast<unsigned char>(text[at]);
-    if (size == 0 || byte < 0x20 || byte == 0x7F) {
+    const bool is_c1 = size == 2 && byte == 0xC2 && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+    if (is_c1) {
+      to += fmt::format("\\u00{:02x}", static_cast<unsigned char>(text[at + 1]));
+      at += 2;
+    } else if (size == 0 || byte < 0x20 || byte == 0x7F) {
       to += fmt::format("\\x{:02x}", byte);
       ++at;
     } else {
