@@ -65,7 +65,7 @@ def structured(case, value):
 def main(source_dir):
     schemas = {}
     folder = os.path.join(source_dir, "config", "schemas")
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(name for name in os.listdir(folder) if name.endswith(".json")):
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             schemas[name] = json.load(file)
         jsonschema.Draft202012Validator.check_schema(schemas[name])
