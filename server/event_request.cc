@@ -1,0 +1,146 @@
+#include "server/event_request.h"
+
+#include <simdjson.h>
+
+#include "base/status.h"
+#include "server/json.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::string_view kStructured = "application/cloudevents+json";
+constexpr std::string_view kBatch = "application/cloudevents-batch+json";
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// "Application/CloudEvents+JSON; charset=utf-8" → "application/cloudevents+json"
+std::string media_type(std::string_view content_type) {
+  std::string type(trimmed(content_type.substr(0, content_type.find(';'))));
+  for (char& c : type)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return type;
+}
+
+// Top-level texts, read leniently: the first of each name, as far as the text can be read at all.
+struct Peek {
+  std::optional<std::string> subject, type;
+};
+Peek peek_at(std::string_view text) {
+  thread_local simdjson::ondemand::parser parser;
+  Peek peek;
+  const simdjson::padded_string padded(text.data(), text.size());
+  for (const bool subject : {true, false}) {
+    simdjson::ondemand::document document;
+    simdjson::ondemand::object object;
+    std::string_view value;
+    if (parser.iterate(padded).get(document) != simdjson::SUCCESS || document.get_object().get(object) != simdjson::SUCCESS) return peek;
+    if (object.find_field_unordered(subject ? "subject" : "type").get_string().get(value) == simdjson::SUCCESS)
+      (subject ? peek.subject : peek.type) = std::string(value);
+  }
+  return peek;
+}
+
+bool is_reference_type(std::string_view type) {
+  for (std::string_view prefix : {"id.bukubesar.reference.", "id.bukubesar.source.", "id.bukubesar.ledger."})
+    if (type.substr(0, prefix.size()) == prefix) return true;
+  return false;
+}
+
+OutgoingRecord structured_record(std::string_view value) {
+  OutgoingRecord record;
+  Peek peek = peek_at(value);
+  record.key = std::move(peek.subject);
+  record.reference_topic = peek.type && is_reference_type(*peek.type);
+  record.headers.emplace_back("content-type", std::string(kStructured));
+  record.value = std::string(value);
+  return record;
+}
+
+OutgoingRecord binary_record(const ServerRequest& request) {
+  OutgoingRecord record;
+  for (const auto& [name, value] : request.headers) {
+    if (name == "content-type") record.headers.emplace_back(name, value);
+    if (name.substr(0, 3) != "ce-") continue;
+    record.headers.emplace_back("ce_" + name.substr(3), value);
+    if (name == "ce-subject") record.key = value;
+    if (name == "ce-type") record.reference_topic = is_reference_type(value);
+  }
+  record.value = request.body;
+  return record;
+}
+
+EventRequest refusal(unsigned status, std::string why) {
+  EventRequest refused;
+  refused.refused = status;
+  refused.why = std::move(why);
+  return refused;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string_view>> split_json_array(std::string_view text) {
+  const std::string_view array = trimmed(text);
+  if (array.empty() || array.front() != '[') return invalid_argument("a batch is a JSON array of events");
+  if (!Json::accept(array)) return invalid_argument("the batch is no valid JSON (RFC 8259, UTF-8); nothing of it was published");
+  std::vector<std::string_view> elements;
+  std::size_t depth = 0;
+  std::size_t start = 1;
+  bool in_string = false;
+  for (std::size_t at = 0; at < array.size(); ++at) {
+    const char c = array[at];
+    if (in_string) {
+      if (c == '\\')
+        ++at;
+      else if (c == '"')
+        in_string = false;
+      continue;
+    }
+    if (c == '"') in_string = true;
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    const bool ends = (c == ',' && depth == 1) || depth == 0;
+    if (!ends) continue;
+    const std::string_view element = trimmed(array.substr(start, at - start));
+    if (!element.empty()) elements.push_back(element);  // only "[]" has an empty one: the text is valid
+    start = at + 1;
+  }
+  return elements;
+}
+
+EventRequest parse_event_request(const ServerRequest& request) {
+  EventRequest parsed;
+  const std::string type = media_type(request.header("content-type").value_or(""));
+  bool binary = false;
+  for (const auto& [name, value] : request.headers) binary = binary || name.substr(0, 3) == "ce-";
+  if (type == kBatch) {
+    const auto elements = split_json_array(request.body);
+    if (!elements.ok()) return refusal(400, message_of(elements.status()));
+    parsed.records.reserve(elements->size());
+    for (std::string_view element : *elements) parsed.records.push_back(structured_record(element));
+  } else if (type == kStructured) {
+    parsed.records.push_back(structured_record(request.body));
+  } else if (binary) {
+    parsed.records.push_back(binary_record(request));
+  } else {
+    return refusal(415, fmt::format("content-type '{}': send {}, {}, or the binary mode with ce-… headers", type, kStructured, kBatch));
+  }
+  const auto key = request.header("bukubesar-key");
+  const auto topic = request.header("bukubesar-topic");
+  if (topic && *topic != "reference" && *topic != "purchases") return refusal(400, "Bukubesar-Topic is reference or purchases");
+  for (OutgoingRecord& record : parsed.records) {
+    if (key) record.key = std::string(*key);
+    if (topic) record.reference_topic = *topic == "reference";
+    // An empty body is a null value: no CloudEvent is empty, and HTTP has no other way to say it.
+    if (record.value && record.value->empty()) record.value.reset();
+  }
+  return parsed;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,399 @@
+#include "server/http_server.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+#include <thread>
+
+#include "base/status.h"
+#include "server/problem.h"
+
+namespace bukubesar {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using tcp = asio::ip::tcp;
+using std::chrono::milliseconds;
+
+namespace {
+
+// One handler's answer on its way to the connection's coroutine.
+struct Pending {
+  explicit Pending(asio::any_io_executor executor) : timer(std::move(executor)) {}
+  asio::steady_timer timer;
+  std::atomic<bool> answered{false};
+  std::optional<ServerResponse> response;  // touched on the connection's strand only
+};
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return result;
+}
+
+// Until access control exists, a page that a browser on this machine loaded must not reach us under a name that it made up (DNS rebinding).
+bool is_loopback_host(std::string_view host) {
+  if (host.empty()) return true;  // HTTP/1.0
+  if (host.front() == '[') return host.substr(0, host.find(']') + 1) == "[::1]";
+  host = host.substr(0, host.rfind(':'));
+  if (lower(host) == "localhost") return true;
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(std::string(host), error);
+  return !error && address.is_loopback();
+}
+
+std::string head_of(const ServerResponse& response, bool keep_alive, bool chunked, bool http_1_0) {
+  std::string head = fmt::format("HTTP/1.{} {} {}\r\nServer: bukubesar\r\nContent-Type: {}\r\n", http_1_0 ? 0 : 1, response.status,
+                                 http_reason_phrase(response.status), response.content_type);
+  for (const auto& [name, value] : response.headers) {
+    std::string clean = value;
+    std::replace_if(
+        clean.begin(), clean.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
+    head += fmt::format("{}: {}\r\n", name, clean);
+  }
+  if (chunked)
+    head += "Transfer-Encoding: chunked\r\n";
+  else if (!response.stream)
+    head += fmt::format("Content-Length: {}\r\n", response.body.size());
+  head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+  return head;
+}
+
+// What a failed read of a request deserves; nothing: the client went away.
+std::optional<ServerResponse> answer_to(const boost::system::error_code& error, const HttpConfig& config) {
+  if (error == http::error::end_of_stream || error == asio::error::connection_reset || error == asio::error::operation_aborted ||
+      error == asio::error::broken_pipe || error == http::error::partial_message)
+    return std::nullopt;
+  if (error == beast::error::timeout) return problem(408, "the request did not arrive within its time");
+  if (error == http::error::body_limit)
+    return problem(413, fmt::format("the body is larger than {} bytes (http.body_bytes_max)", config.body_bytes_max));
+  if (error == http::error::header_limit || error == http::error::buffer_overflow)
+    return problem(431, fmt::format("the header is larger than {} bytes (http.header_bytes_max)", config.header_bytes_max));
+  if (error.category() == make_error_code(http::error::bad_method).category()) return problem(400, "not HTTP/1.1: " + error.message());
+  return std::nullopt;
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  Impl(const HttpConfig& http_config, const Router& the_router, HttpServerHooks the_hooks)
+      : config(http_config),
+        router(the_router),
+        hooks(std::move(the_hooks)),
+        io(static_cast<int>(std::max(1U, http_config.threads))),
+        pool(std::max(1U, http_config.threads)) {}
+
+  asio::awaitable<void> accept_loop();
+  asio::awaitable<void> session(beast::tcp_stream stream);
+  asio::awaitable<bool> serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer);
+  asio::awaitable<ServerResponse> run_handler(ServerRequestPtr request, const Route* route);
+  asio::awaitable<bool> write(beast::tcp_stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0);
+  asio::awaitable<bool> write_all(beast::tcp_stream& stream, std::string_view bytes);
+  asio::awaitable<void> linger(beast::tcp_stream& stream);
+  void start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond, const std::shared_ptr<Pending>& pending);
+  bool run_on_pool(std::function<void()> work);
+  milliseconds timeout() const { return milliseconds(config.request_timeout_ms); }
+
+  const HttpConfig config;
+  const Router& router;
+  const HttpServerHooks hooks;
+  asio::io_context io;
+  asio::thread_pool pool;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
+  std::optional<tcp::acceptor> acceptor;
+  std::uint16_t port = 0;
+  std::vector<std::thread> threads;
+  std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
+  std::atomic<bool> stopping{false};
+  bool stopped = false;
+};
+
+bool HttpServer::Impl::run_on_pool(std::function<void()> work_item) {
+  if (pool_depth.fetch_add(1) >= kPoolQueueMax) {
+    pool_depth.fetch_sub(1);
+    return false;
+  }
+  asio::post(pool, [this, work_item = std::move(work_item)] {
+    work_item();
+    pool_depth.fetch_sub(1);
+  });
+  return true;
+}
+
+asio::awaitable<void> HttpServer::Impl::accept_loop() {
+  while (!stopping) {
+    boost::system::error_code error;
+    tcp::socket socket = co_await acceptor->async_accept(asio::make_strand(io), asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || stopping) co_return;
+    if (error) {  // out of descriptors, most likely: others must close first
+      spdlog::warn("http: accept: {}", error.message());
+      asio::steady_timer pause(co_await asio::this_coro::executor, milliseconds(100));
+      co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
+      continue;
+    }
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    const auto executor = socket.get_executor();
+    asio::co_spawn(executor, session(beast::tcp_stream(std::move(socket))), asio::detached);
+  }
+}
+
+asio::awaitable<void> HttpServer::Impl::session(beast::tcp_stream stream) {
+  if (connections.fetch_add(1) >= config.connections_max) {
+    ServerResponse full = problem(503, fmt::format("{} connections are open (http.connections_max)", config.connections_max));
+    co_await write(stream, full, false, false, false);
+  } else {
+    beast::flat_buffer buffer(config.header_bytes_max + kStreamChunkBytes);
+    while (co_await serve_one(stream, buffer)) {
+    }
+  }
+  boost::system::error_code ignored;
+  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  connections.fetch_sub(1);
+}
+
+// True: the connection is kept for the next request.
+asio::awaitable<bool> HttpServer::Impl::serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer) {
+  http::request_parser<http::string_body> parser;
+  parser.header_limit(config.header_bytes_max);
+  parser.body_limit(config.body_bytes_max);
+  boost::system::error_code error;
+  stream.expires_after(timeout());
+  co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  const auto start = std::chrono::steady_clock::now();
+  std::size_t reserved = 0;
+  active.fetch_add(1);
+  std::optional<ServerResponse> refusal;
+  if (error) {
+    // A kept connection on which nothing more came just ends.
+    if (error != beast::error::timeout || buffer.size() != 0) refusal = answer_to(error, config);
+    if (!refusal) {
+      active.fetch_sub(1);
+      co_return false;
+    }
+  } else if (!is_loopback_host(std::string_view(parser.get()[http::field::host].data(), parser.get()[http::field::host].size()))) {
+    refusal = problem(400, "Host: only loopback names are answered until access control exists");
+  } else {
+    reserved = parser.content_length() ? *parser.content_length() : parser.chunked() ? config.body_bytes_max : 0;
+    if (bodies_bytes.fetch_add(reserved) + reserved > kBodiesBytesMax)
+      refusal = problem(429, fmt::format("request bodies of more than {} bytes are under way", kBodiesBytesMax));
+    else if (beast::iequals(parser.get()[http::field::expect], "100-continue"))
+      co_await write_all(stream, "HTTP/1.1 100 Continue\r\n\r\n");
+  }
+  if (!refusal && !parser.is_done()) {
+    stream.expires_after(timeout());
+    co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+    if (error) refusal = answer_to(error, config);
+    if (error && !refusal) {
+      bodies_bytes.fetch_sub(reserved);
+      active.fetch_sub(1);
+      co_return false;
+    }
+  }
+  auto& message = parser.get();
+  auto request = std::make_shared<ServerRequest>();
+  request->method = std::string(message.method_string().data(), message.method_string().size());
+  const std::string target(message.target().data(), message.target().size());
+  request->path = target.substr(0, target.find('?'));
+  if (request->path.size() < target.size()) request->query = target.substr(request->path.size() + 1);
+  const bool head_only = request->method == "HEAD";
+  const std::string method = request->method;
+  if (head_only) request->method = "GET";
+  const Route* route = nullptr;
+  ServerResponse response;
+  if (refusal) {
+    response = std::move(*refusal);
+  } else {
+    for (const auto& field : message)
+      request->headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                                    std::string(field.value().data(), field.value().size()));
+    request->body = std::move(message.body());
+    Router::Match match = router.find(*request);
+    route = match.route;
+    if (route == nullptr)
+      response = std::move(match.refusal);
+    else
+      response = co_await run_handler(request, route);
+  }
+  if (hooks.decorate) hooks.decorate(*request, response);
+  const bool keep_alive = !refusal && message.keep_alive() && !stopping && response.status != 504;
+  const bool written = co_await write(stream, response, keep_alive, head_only, message.version() == 10 && !refusal);
+  if (refusal) co_await linger(stream);
+  bodies_bytes.fetch_sub(reserved);
+  active.fetch_sub(1);
+  if (hooks.observe)
+    hooks.observe(route == nullptr ? "none" : route->pattern, method, response.status, std::chrono::steady_clock::now() - start);
+  co_return keep_alive&& written;
+}
+
+void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond,
+                                     const std::shared_ptr<Pending>& pending) {
+  const auto guarded = [request, &route, respond] {
+    try {
+      route.handle(request, respond);
+    } catch (const std::exception& error) {
+      spdlog::error("http: {} {}: {}", route.method, route.pattern, error.what());
+      respond(problem(500, "an error of the server's own; its log says more"));
+    }
+  };
+  if (route.runs_on == RunsOn::io) {
+    guarded();
+    return;
+  }
+  const bool queued = run_on_pool([guarded, pending] {
+    if (!pending->answered) guarded();  // its time may have run out while it waited
+  });
+  if (!queued) respond(problem(503, fmt::format("{} long reads are waiting; try again later", kPoolQueueMax)));
+}
+
+asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(ServerRequestPtr request, const Route* route) {
+  const auto executor = co_await asio::this_coro::executor;
+  auto pending = std::make_shared<Pending>(executor);
+  pending->timer.expires_after(timeout());
+  const Respond respond = [pending, executor](ServerResponse response) {
+    if (pending->answered.exchange(true)) return;
+    asio::post(executor, [pending, response = std::move(response)]() mutable {
+      pending->response = std::move(response);
+      pending->timer.cancel();
+    });
+  };
+  start_handler(request, *route, respond, pending);
+  boost::system::error_code error;
+  co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  if (!pending->response && !pending->answered.exchange(true))
+    co_return problem(504, fmt::format("no answer within {} ms; what was sent may still be stored (sending it again is safe)",
+                                       config.request_timeout_ms));
+  while (!pending->response) {  // the answer is on its way to this strand
+    pending->timer.expires_after(timeout());
+    co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+  co_return std::move(*pending->response);
+}
+
+asio::awaitable<bool> HttpServer::Impl::write_all(beast::tcp_stream& stream, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, kStreamChunkBytes);
+    boost::system::error_code error;
+    stream.expires_after(timeout());
+    co_await asio::async_write(stream, asio::buffer(piece.data(), piece.size()), asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return false;
+    bytes.remove_prefix(piece.size());
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> HttpServer::Impl::write(beast::tcp_stream& stream, ServerResponse& response, bool keep_alive, bool head_only,
+                                              bool http_1_0) {
+  const bool chunked = static_cast<bool>(response.stream) && !http_1_0;
+  std::string out = head_of(response, keep_alive && !(response.stream && http_1_0), chunked, http_1_0);
+  if (head_only) co_return co_await write_all(stream, out);
+  if (!response.stream) {
+    if (response.body.size() <= kStreamChunkBytes) {
+      out += response.body;
+      co_return co_await write_all(stream, out);
+    }
+    const bool head_written = co_await write_all(stream, out);
+    if (!head_written) co_return false;
+    co_return co_await write_all(stream, response.body);
+  }
+  std::string chunk = std::move(response.body);
+  for (bool more = true; more;) {
+    more = response.stream(chunk);
+    if (!chunk.empty()) {
+      if (chunked) out += fmt::format("{:x}\r\n", chunk.size());
+      out += chunk;
+      if (chunked) out += "\r\n";
+      chunk.clear();
+    }
+    if (!more && chunked) out += "0\r\n\r\n";
+    const bool written = co_await write_all(stream, out);
+    if (!written) co_return false;
+    out.clear();
+  }
+  co_return !http_1_0;
+}
+
+// Lets a client that is still sending read our refusal before the connection is reset: takes what it sends for a short while.
+asio::awaitable<void> HttpServer::Impl::linger(beast::tcp_stream& stream) {
+  boost::system::error_code error;
+  stream.socket().shutdown(tcp::socket::shutdown_send, error);
+  std::array<char, 16 * 1024> discarded;
+  std::size_t bytes = 0;
+  stream.expires_after(std::min(timeout(), milliseconds(2000)));
+  while (!error && bytes < (64U << 20))
+    bytes += co_await stream.async_read_some(asio::buffer(discarded), asio::redirect_error(asio::use_awaitable, error));
+}
+
+HttpServer::HttpServer(const HttpConfig& config, const Router& router, HttpServerHooks hooks)
+    : impl_(std::make_unique<Impl>(config, router, std::move(hooks))) {}
+
+HttpServer::~HttpServer() { stop(milliseconds(0)); }
+
+absl::Status HttpServer::listen() {
+  boost::system::error_code error;
+  const std::string& name = impl_->config.address;
+  const auto address = asio::ip::make_address(name == "localhost" ? "127.0.0.1" : name, error);
+  if (error) return invalid_argument("http.address: '{}' is no IP address", name);
+  if (!address.is_loopback())
+    return invalid_argument("http.address: {} is not loopback; until access control exists only 127.0.0.1 or ::1 is allowed", name);
+  const tcp::endpoint endpoint(address, impl_->config.port);
+  impl_->acceptor.emplace(impl_->io);
+  impl_->acceptor->open(endpoint.protocol(), error);
+  if (!error) impl_->acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) impl_->acceptor->bind(endpoint, error);
+  if (!error) impl_->acceptor->listen(asio::socket_base::max_listen_connections, error);
+  if (error)
+    return unavailable("http: cannot listen on {}:{}: {} (choose another with --set http.port=…)", name, impl_->config.port,
+                       error.message());
+  impl_->port = impl_->acceptor->local_endpoint().port();
+  impl_->work.emplace(impl_->io.get_executor());
+  asio::co_spawn(impl_->io, impl_->accept_loop(), asio::detached);
+  for (std::uint32_t i = 0; i < std::max(1U, impl_->config.threads); ++i)
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->io.run(); });
+  return absl::OkStatus();
+}
+
+std::uint16_t HttpServer::port() const { return impl_->port; }
+
+void HttpServer::stop_accepting() {
+  if (impl_->stopping.exchange(true) || !impl_->acceptor) return;
+  asio::post(impl_->io, [impl = impl_.get()] {
+    boost::system::error_code ignored;
+    impl->acceptor->close(ignored);
+  });
+}
+
+void HttpServer::stop(milliseconds grace) {
+  if (impl_->stopped) return;
+  impl_->stopped = true;
+  stop_accepting();
+  const auto end = std::chrono::steady_clock::now() + grace;
+  while (impl_->active != 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
+  impl_->pool.join();
+  impl_->work.reset();
+  impl_->io.stop();
+  for (std::thread& thread : impl_->threads) thread.join();
+  impl_->threads.clear();
+}
+
+bool HttpServer::run_on_pool(std::function<void()> work) { return impl_->run_on_pool(std::move(work)); }
+
+void HttpServer::run_after(milliseconds delay, std::function<void()> work) {
+  auto timer = std::make_shared<asio::steady_timer>(impl_->io, delay);
+  timer->async_wait([timer, work = std::move(work)](const boost::system::error_code& error) {
+    if (!error) work();
+  });
+}
+
+std::size_t HttpServer::connections() const { return impl_->connections; }
+std::size_t HttpServer::pool_depth() const { return impl_->pool_depth; }
+
+}  // namespace bukubesar

@@ -1,0 +1,59 @@
+// HttpServer: HTTP/1.1 on loopback. Coroutines on a few IO threads; long reads on a small worker pool of their own.
+//
+// Limits   HttpConfig: connections, header, body, time. All request bodies together: kBodiesBytesMax; handlers waiting for the pool:
+//          kPoolQueueMax. Beyond a limit: 413, 431, 429 or 503, never a crash, never a silent close in the middle of an answer.
+// Slow     a reader that takes less than a chunk in request_timeout_ms is cut off; until then it holds one chunk and its answer.
+// Threads  listen() and stop() from one thread; handlers and respond from any.
+// Errors   InvalidArgument: an address that is not loopback. Unavailable: the port is taken.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "config/config.h"
+#include "server/http_types.h"
+#include "server/router.h"
+
+namespace bukubesar {
+
+inline constexpr std::size_t kBodiesBytesMax = 256U << 20;
+inline constexpr std::size_t kPoolQueueMax = 256;
+
+struct HttpServerHooks {
+  // Called once for each answer before it is written: adds what every answer carries.
+  std::function<void(const ServerRequest&, ServerResponse&)> decorate;
+  // route: the pattern, or "none".
+  std::function<void(std::string_view route, std::string_view method, unsigned status, std::chrono::nanoseconds took)> observe;
+};
+
+class HttpServer {
+ public:
+  HttpServer(const HttpConfig& config, const Router& router, HttpServerHooks hooks);
+  ~HttpServer();
+
+  // Binds and starts the threads.
+  [[nodiscard]] absl::Status listen();
+  [[nodiscard]] std::uint16_t port() const;
+  // New connections are refused and kept ones end after their current answer.
+  void stop_accepting();
+  // Waits up to `grace` for answers under way, then ends all threads. Idempotent.
+  void stop(std::chrono::milliseconds grace);
+
+  // Runs `work` on the pool. False: the pool's queue is full.
+  [[nodiscard]] bool run_on_pool(std::function<void()> work);
+  // Runs `work` on an IO thread after `delay`, unless the server has stopped.
+  void run_after(std::chrono::milliseconds delay, std::function<void()> work);
+
+  [[nodiscard]] std::size_t connections() const;
+  [[nodiscard]] std::size_t pool_depth() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bukubesar

@@ -1,0 +1,302 @@
+#include "server/node.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <chrono>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "server/routes.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::chrono::milliseconds kStopGrace{5'000};
+constexpr std::string_view kDemoFeed = "/feed/demo";
+
+bool is_demo_feed(std::string_view source) {
+  return source == kDemoFeed || source.substr(0, kDemoFeed.size() + 1) == std::string(kDemoFeed) + "-" ||
+         source.substr(0, kDemoFeed.size() + 1) == std::string(kDemoFeed) + "/";
+}
+
+bool file_exists(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
+}
+
+// Epoch 0 of a Kafka ledger: where every partition begins.
+absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config, const Definition& definition) {
+  if (config.broker.create_topics) RETURN_IF_ERROR(create_topics(config, definition.partitions));
+  ASSIGN_OR_RETURN(const std::string cluster, cluster_id(config));
+  std::vector<SourceStatement> sources;
+  for (PartitionId partition : definition.all_partitions()) {
+    SourceStatement source;
+    source.partition = partition;
+    source.cluster = cluster;
+    source.topic = partition.is_reference() ? config.broker.reference_topic : config.broker.purchases_topic;
+    source.kafka_partition = partition.is_reference() ? 0 : static_cast<std::int32_t>(partition.number());
+    source.root = std::string(as_view(sha256("")));
+    source.reason = "first source of this ledger";
+    source.decided_by = "bukubesar serve, from its configuration";
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+}  // namespace
+
+std::string definition_path(const Config& config) { return config.data_dir + "/definition.jsonl"; }
+std::string ledger_directory(const Config& config) { return config.data_dir + "/ledger"; }
+std::string segments_directory(const Config& config) { return config.data_dir + "/segments"; }
+std::string key_path(const Config& config) {
+  return config.signing.key_file.empty() ? config.data_dir + "/signing.key" : config.signing.key_file;
+}
+
+absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
+  const std::string path = definition_path(config);
+  if (file_exists(path)) return DefinitionFile::load(path);
+  if (file_exists(ledger_directory(config) + "/CURRENT"))
+    return failed_precondition("{} is missing but {} holds a ledger; bring the definition back from another node or a backup", path,
+                               ledger_directory(config));
+  Definition first;
+  first.name = config.ledger.name;
+  first.partitions = config.ledger.partitions;
+  first.partitioner = config.ledger.partitioner;
+  const auto zone = parse_zone_minutes(config.ledger.zone);
+  if (!zone) return invalid_argument("ledger.zone: '{}' is no offset from UTC, such as +08:00", config.ledger.zone);
+  first.zone_minutes = *zone;
+  RulesStatement rules;
+  rules.from_ledger_time_ms = 0;
+  first.rules.push_back(rules);
+  first.clock = LedgerClock::intake;
+  if (config.broker.kind == BrokerKind::kafka) {
+    first.clock = LedgerClock::kafka;
+    ASSIGN_OR_RETURN(first.sources, first_sources(config, first));
+  }
+  spdlog::info("made the definition {}; every node of this ledger needs the same file", path);
+  return DefinitionFile::create(path, first);
+}
+
+Node::Node(Config config, Progress progress) : config_(std::move(config)), progress_(std::move(progress)) {
+  add_routes(router_, *this);
+  HttpServerHooks hooks;
+  hooks.decorate = [this](const ServerRequest&, ServerResponse& response) {
+    if (ready_ && !response.has_header("Bukubesar-Cut")) response.with("Bukubesar-Cut", projections_->cut().text());
+  };
+  hooks.observe = [this](std::string_view route, std::string_view method, unsigned status, std::chrono::nanoseconds took) {
+    metrics_.observe_http(route, method, status, took);
+  };
+  http_ = std::make_unique<HttpServer>(config_.http, router_, std::move(hooks));
+}
+
+Node::~Node() { stop(); }
+
+absl::Status Node::start() {
+  RETURN_IF_ERROR(make_directories(config_.data_dir));
+  ASSIGN_OR_RETURN(lock_, DataLock::take(config_.data_dir));
+  RETURN_IF_ERROR(http_->listen());
+  const absl::Status opened = open_all();
+  if (!opened.ok()) {
+    stop();
+    return opened;
+  }
+  ready_ = true;
+  if (config_.broker.kind == BrokerKind::embedded)
+    spdlog::warn("the embedded broker at {} has no access control: whoever writes there directly is outside every promise",
+                 intake_->bootstrap_servers());
+  return absl::OkStatus();
+}
+
+absl::Status Node::open_all() {
+  const Progress progress = [this](std::string_view what, std::uint64_t done, std::uint64_t total) { note_progress(what, done, total); };
+  note_progress("reading the definition", 0, 0);
+  ASSIGN_OR_RETURN(DefinitionFile file, load_or_create_definition(config_));
+  definition_ = std::make_unique<DefinitionFile>(std::move(file));
+
+  note_progress("opening the ledger", 0, 0);
+  LedgerOptions ledger_options;
+  ledger_options.directory = ledger_directory(config_);
+  ledger_options.progress = progress;
+  ASSIGN_OR_RETURN(ledger_, Ledger::open(std::move(ledger_options), definition()));
+
+  note_progress("opening the projections", 0, 0);
+  ProjectionsOptions options;
+  options.directory = segments_directory(config_);
+  options.ledger = ledger_.get();
+  options.definition = &definition();
+  options.hand_offs_max = config_.intake.hand_offs_max;
+  options.progress = progress;
+  options.views_text = std::string(default_views_text());
+  if (!config_.projections.views_file.empty()) {
+    ASSIGN_OR_RETURN(options.views_text, read_file(config_.projections.views_file));
+  }
+  ASSIGN_OR_RETURN(projections_, Projections::open(std::move(options)));
+  projections_->start();
+  look_for_synthetic_feeds();
+
+  RETURN_IF_ERROR(load_key());
+  RETURN_IF_ERROR(start_intake());
+  signing_ = std::thread([this] { sign_loop(); });
+  return absl::OkStatus();
+}
+
+absl::Status Node::start_intake() {
+  note_progress("starting the intake", 0, 0);
+  IntakeOptions options;
+  options.config = &config_;
+  options.definition = definition_.get();
+  options.ledger = ledger_.get();
+  options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) { projections_->hand_off(commit); });
+  options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) {
+    metrics_.observe_commit(*commit, intake_->stats().last_commit);
+    watch_for_synthetic(*commit);
+    Cut after;
+    for (const PartitionBatch& part : commit->parts) after.set(part.partition, part.first.value() + part.entries.size());
+    const bool waits = projections_->when_read(
+        after, [this, stamps = Metrics::stamps_of(*commit)] { metrics_.observe_visible(stamps, Clock::system().wall_ms()); });
+    if (!waits) metrics_.count_unmeasured();
+  });
+  intake_ = std::make_unique<Intake>(std::move(options));
+  return intake_->start();
+}
+
+void Node::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  http_->stop_accepting();
+  if (intake_) intake_->stop();
+  if (signing_.joinable()) {
+    {
+      absl::MutexLock lock(&mutex_);
+      stop_signing_ = true;
+    }
+    signing_.join();
+    sign_once();
+  }
+  if (projections_ && ready_) (void)projections_->wait_for(ledger_->cut(), std::chrono::seconds(10));
+  http_->stop(kStopGrace);
+  ready_ = false;
+  if (projections_) projections_->stop();
+  if (ledger_ && !ledger_->shorter_than_recorded()) {
+    if (const absl::Status recorded = ledger_->record_heads(true); !recorded.ok())
+      spdlog::error("recording the heads: {}", message_of(recorded));
+  }
+  intake_.reset();
+  projections_.reset();
+  ledger_.reset();
+}
+
+absl::Status Node::readable() const {
+  if (!ready_) return unavailable("starting: {}", starting_text());
+  if (ledger_->shorter_than_recorded())
+    return unavailable(
+        "the ledger is shorter than the last size recorded outside it; no reads until Kafka has been read again up to that size and root");
+  return absl::OkStatus();
+}
+
+std::string Node::starting_text() const {
+  absl::MutexLock lock(&mutex_);
+  return starting_;
+}
+
+void Node::note_progress(std::string_view what, std::uint64_t done, std::uint64_t total) {
+  std::string text(what);
+  if (total > 0)
+    text += fmt::format(", {} of {}", done, total);
+  else if (done > 0)
+    text += fmt::format(", {}", done);
+  {
+    absl::MutexLock lock(&mutex_);
+    starting_ = std::move(text);
+  }
+  if (progress_) progress_(what, done, total);
+}
+
+absl::Status Node::load_key() {
+  const std::string path = key_path(config_);
+  if (!file_exists(path)) {
+    spdlog::warn("no signing key at {}: nothing is signed; make one with `bukubesar key new`", path);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(SigningKeys keys, SigningKeys::load(path));
+  absl::MutexLock lock(&mutex_);
+  signer_ = std::make_shared<CheckpointSigner>(*ledger_, definition(), std::move(keys));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Node::verifier_key(PartitionId partition) const {
+  absl::MutexLock lock(&mutex_);
+  if (!signer_) return failed_precondition("this node has no signing key; `bukubesar key new` makes one");
+  return signer_->keys().verifier_key(definition().origin(partition));
+}
+
+void Node::sign_loop() {
+  const absl::Duration interval = absl::Milliseconds(std::max(1U, config_.signing.interval_ms));
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stop_signing_), interval)) return;
+    }
+    sign_once();
+  }
+}
+
+void Node::sign_once() {
+  if (ledger_->shorter_than_recorded()) return;
+  std::shared_ptr<CheckpointSigner> signer;
+  {
+    absl::MutexLock lock(&mutex_);
+    signer = signer_;
+  }
+  const absl::Status done = signer ? signer->sign() : ledger_->record_heads(false);
+  metrics_.count_signing(done.ok());
+  absl::MutexLock lock(&mutex_);
+  const std::string trouble = done.ok() ? "" : message_of(done);
+  if (trouble != signing_trouble_) {
+    if (!trouble.empty()) spdlog::error("signing: {}", trouble);
+    signing_trouble_ = trouble;
+  }
+}
+
+void Node::look_for_synthetic_feeds() {
+  TotalsQuery query;
+  query.by = {Dimension::feed};
+  const auto answer = projections_->totals(query);
+  if (!answer.ok()) return;
+  for (const TotalsRow& row : answer->rows)
+    if (!row.key.empty() && is_demo_feed(row.key[0])) synthetic_ = true;
+}
+
+void Node::watch_for_synthetic(const Commit& commit) {
+  if (synthetic_) return;
+  for (const PartitionBatch& part : commit.parts)
+    for (const Event* event : part.events)
+      if (event != nullptr && is_demo_feed(event->source)) synthetic_ = true;
+}
+
+std::vector<std::string> Node::warnings() const {
+  std::vector<std::string> warnings;
+  if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
+  if (config_.broker.kind == BrokerKind::embedded)
+    warnings.push_back("the embedded broker has no access control: whoever writes to " + intake_->bootstrap_servers() +
+                       " directly is outside every promise");
+  if (definition().partitioner == "any") warnings.push_back("dedup: per partition (partitioner any)");
+  if (definition().clock == LedgerClock::none)
+    warnings.push_back("the topic has CreateTime: as_of takes a cut or a checkpoint, not a time");
+  for (const SourceStatus& source : intake_->sources())
+    if (source.state == SourceState::stopped)
+      warnings.push_back("intake of partition " + source.partition.name() + " has stopped: " + source.why);
+  if (const std::string failed = projections_->status().failed; !failed.empty()) warnings.push_back("projections have stopped: " + failed);
+  if (ledger_->shorter_than_recorded())
+    warnings.push_back("the ledger is shorter than recorded: reads wait until Kafka has been read again");
+  absl::MutexLock lock(&mutex_);
+  if (!signer_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");
+  if (!signing_trouble_.empty()) warnings.push_back("signing fails: " + signing_trouble_);
+  return warnings;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,110 @@
+// Node: one running server: definition, ledger, projections, intake, signer and HTTP, wired; and their designed start and stop.
+//
+// Start    HTTP first (healthz answers, readyz says what is being done), then definition, ledger, projections, intake.
+// Stop     stop accepting, stop intake (drains and commits what is in flight, answers who waits), sign, let answers go out, close.
+// Threads  start() and stop() from one thread; everything else from any, and only while ready().
+// Crash    at any moment: what was answered as stored is in the ledger (I8); the next start continues there.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "config/config.h"
+#include "config/definition.h"
+#include "consumers/intake.h"
+#include "ledger/ledger.h"
+#include "ledger/signer.h"
+#include "projections/projections.h"
+#include "server/data_lock.h"
+#include "server/http_server.h"
+#include "server/metrics.h"
+#include "server/router.h"
+
+namespace bukubesar {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+[[nodiscard]] std::string definition_path(const Config& config);
+[[nodiscard]] std::string ledger_directory(const Config& config);
+[[nodiscard]] std::string segments_directory(const Config& config);
+[[nodiscard]] std::string key_path(const Config& config);
+
+// Loads <data_dir>/definition.jsonl, or makes it from the configuration and the broker where it is missing.
+[[nodiscard]] absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config);
+
+class Node {
+ public:
+  Node(Config config, Progress progress);
+  ~Node();
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  // Returns when the node is ready, or why it cannot be.
+  [[nodiscard]] absl::Status start();
+  void stop();
+
+  [[nodiscard]] bool ready() const { return ready_; }
+  [[nodiscard]] std::uint16_t port() const { return http_->port(); }
+  // OK where reads may be answered; else Unavailable with what is going on (start-up, or I9: shorter than recorded).
+  [[nodiscard]] absl::Status readable() const;
+  // What start-up is doing, for people.
+  [[nodiscard]] std::string starting_text() const;
+
+  [[nodiscard]] const Config& config() const { return config_; }
+  [[nodiscard]] const Definition& definition() const { return definition_->definition(); }
+  [[nodiscard]] Ledger& ledger() { return *ledger_; }
+  [[nodiscard]] Projections& projections() { return *projections_; }
+  [[nodiscard]] Intake& intake() { return *intake_; }
+  [[nodiscard]] HttpServer& http() { return *http_; }
+  [[nodiscard]] Metrics& metrics() { return metrics_; }
+  [[nodiscard]] const Router& router() const { return router_; }
+
+  // The verifier key of a partition; FailedPrecondition while the node has no signing key.
+  [[nodiscard]] absl::StatusOr<std::string> verifier_key(PartitionId partition) const;
+  // For people, in status: no key, the embedded broker has no access control, last signing failed, …
+  [[nodiscard]] std::vector<std::string> warnings() const;
+  // True where the ledger holds events of the demo's feed: shown wherever its figures are.
+  [[nodiscard]] bool synthetic() const { return synthetic_; }
+
+ private:
+  [[nodiscard]] absl::Status open_all();
+  [[nodiscard]] absl::Status start_intake();
+  [[nodiscard]] absl::Status load_key();
+  void sign_loop();
+  void sign_once();
+  void note_progress(std::string_view what, std::uint64_t done, std::uint64_t total);
+  void look_for_synthetic_feeds();
+  void watch_for_synthetic(const Commit& commit);
+
+  Config config_;
+  Progress progress_;
+  Router router_;
+  Metrics metrics_;
+  std::unique_ptr<HttpServer> http_;  // destroyed last: others hold callbacks into it
+  DataLock lock_;
+  std::unique_ptr<DefinitionFile> definition_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<Projections> projections_;
+  std::unique_ptr<Intake> intake_;
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> synthetic_{false};
+  bool stopped_ = false;
+
+  mutable absl::Mutex mutex_;
+  std::string starting_ ABSL_GUARDED_BY(mutex_) = "starting";
+  std::shared_ptr<CheckpointSigner> signer_ ABSL_GUARDED_BY(mutex_);
+  std::string signing_trouble_ ABSL_GUARDED_BY(mutex_);
+  bool stop_signing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread signing_;
+};
+
+}  // namespace bukubesar

@@ -1,0 +1,39 @@
+// Routes: HTTP as docs/API.md describes it. Each add_…_routes() adds one family of routes for a node.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/json.h"
+#include "server/node.h"
+#include "server/query.h"
+#include "server/router.h"
+
+namespace bukubesar {
+
+void add_routes(Router& router, Node& node);
+
+void add_status_routes(Router& router, Node& node);    // /, healthz, readyz, metrics, v1/status, v1/cut, v1/reasons
+void add_event_routes(Router& router, Node& node);     // POST /v1/events
+void add_totals_routes(Router& router, Node& node);    // v1/totals, v1/views
+void add_entry_routes(Router& router, Node& node);     // v1/entries, v1/gaps, payload
+void add_purchase_routes(Router& router, Node& node);  // v1/purchases, v1/findings
+void add_log_routes(Router& router, Node& node);       // log/…
+
+// Adds a GET route whose handler returns an answer or an error; it runs only while reads may be answered.
+using ReadHandler = std::function<absl::StatusOr<ServerResponse>(const ServerRequest&)>;
+void add_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, ReadHandler handler);
+
+// The same for reads of the projections: understands `min_cut` (the handler lists it among its known parameters), and waits for it.
+void add_projection_read(Router& router, Node& node, std::string pattern, ReadHandler handler);
+// Runs `then` on the pool once the projections have read `needed`, or with the error that kept them from it (504 after kCutWaitMax).
+void when_read(Node& node, const Cut& needed, std::function<void(absl::Status)> then);
+inline constexpr std::chrono::milliseconds kCutWaitMax{10'000};
+
+// "0" or "reference", of this ledger.
+[[nodiscard]] absl::StatusOr<PartitionId> partition_of(const Node& node, std::string_view name);
+[[nodiscard]] absl::StatusOr<Sequence> sequence_of(std::string_view text);
+
+}  // namespace bukubesar

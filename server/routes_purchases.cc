@@ -1,0 +1,214 @@
+#include "base/status.h"
+#include "base/time.h"
+#include "events/payload.h"
+#include "events/rules.h"
+#include "server/entry_json.h"
+#include "server/routes.h"
+#include "server/totals_request.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kPurchasesLimitUsual = 100;
+constexpr std::size_t kPurchasesLimitMost = 1000;
+constexpr std::size_t kFindingsLimitMost = 1000;
+constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
+
+std::string entry_link(PartitionId partition, Sequence sequence) {
+  return fmt::format("/v1/entries/{}/{}", partition.name(), sequence.value());
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const Finding& finding : findings)
+    json.push_back({{"partition", finding.partition.name()},
+                    {"sequence", finding.sequence.value()},
+                    {"kind", finding.kind},
+                    {"purchase", text_or_null(finding.purchase)},
+                    {"detail", finding.detail},
+                    {"entry", entry_link(finding.partition, finding.sequence)}});
+  return json;
+}
+
+Json history_json(const PurchaseAnswer& purchase, int zone_minutes) {
+  Json history = Json::array();
+  for (const PurchaseHistoryEvent& event : purchase.history) {
+    Json transfers = Json::array();
+    for (const TransferRow& row : event.transfers)
+      transfers.push_back({{"row", row.row},
+                           {"from", row.from_account},
+                           {"to", row.to_account},
+                           {"amount", format_rupiah(row.amount)},
+                           {"packages", row.packages},
+                           {"component", text_or_null(row.component)},
+                           {"origin", text_or_null(row.origin)},
+                           {"catalogue_kind", text_or_null(row.catalogue_kind)},
+                           {"commodity", text_or_null(row.commodity)}});
+    history.push_back({{"partition", event.partition.name()},
+                       {"sequence", event.sequence.value()},
+                       {"type", event.type},
+                       {"time", event.event_time_ms ? Json(format_instant_ms(*event.event_time_ms, zone_minutes)) : Json(nullptr)},
+                       {"entry", entry_link(event.partition, event.sequence)},
+                       {"transfers", transfers}});
+  }
+  return history;
+}
+
+Json purchase_json(const PurchaseAnswer& purchase, int zone_minutes) {
+  Json cells = Json::array();
+  for (const PurchaseAnswer::Cell& cell : purchase.cells)
+    cells.push_back({{"component", cell.component},
+                     {"origin", cell.origin},
+                     {"catalogue_kind", cell.catalogue_kind},
+                     {"commodity", text_or_null(cell.commodity)},
+                     {"amount", format_rupiah(cell.amount)}});
+  return {{"cut", to_json(purchase.cut)},
+          {"id", purchase.id},
+          {"partition", purchase.partition.name()},
+          {"system", text_or_null(purchase.system)},
+          {"feed", text_or_null(purchase.feed)},
+          {"stage", purchase.stage},
+          {"fiscal_year", purchase.fiscal_year == 0 ? Json(nullptr) : Json(purchase.fiscal_year)},
+          {"order_date", purchase.order_date ? Json(format_date(*purchase.order_date)) : Json(nullptr)},
+          {"region", text_or_null(purchase.region)},
+          {"institution", {{"code", text_or_null(purchase.institution)}, {"name", text_or_null(purchase.institution_name)}}},
+          {"work_unit", text_or_null(purchase.work_unit)},
+          {"vendor", {{"code", text_or_null(purchase.vendor)}, {"name", text_or_null(purchase.vendor_name)}}},
+          {"distributor", text_or_null(purchase.distributor)},
+          {"scale", {{"at_order", text_or_null(purchase.scale)}, {"stated", text_or_null(purchase.stated_scale)}}},
+          {"method", text_or_null(purchase.method)},
+          {"funding", purchase.funding},
+          {"revision", purchase.revision ? Json(*purchase.revision) : Json(nullptr)},
+          {"value", format_rupiah(purchase.value)},
+          {"paid", format_rupiah(purchase.paid)},
+          {"cells", cells},
+          {"history", history_json(purchase, zone_minutes)},
+          {"findings", findings_json(purchase.findings)}};
+}
+
+// `as_of`, once the projections have read it.
+absl::StatusOr<std::optional<Cut>> cut_of(Node& node, const Query& query) {
+  if (!query.has("as_of")) return std::optional<Cut>();
+  ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(query.text("as_of"), node));
+  RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
+  return std::optional<Cut>(std::move(as_of.cut));
+}
+
+absl::StatusOr<ServerResponse> purchase_answer(Node& node, const ServerRequest& request) {
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"as_of", "min_cut"}));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const PurchaseAnswer purchase, node.projections().purchase(request.captures[0], cut));
+  Json json = purchase_json(purchase, node.definition().zone_minutes);
+  if (node.synthetic()) json["synthetic"] = true;
+  return json_response(json, purchase.cut);
+}
+
+// The payload of one entry, read once per row.
+absl::StatusOr<std::string> payload_of(Node& node, PartitionId partition, Sequence sequence) {
+  return node.ledger().read_payload(partition, sequence);
+}
+
+// What an importer compares a snapshot with: the document in force, and what the newest event said of itself. All verbatim.
+absl::StatusOr<std::string> document_members(Node& node, const Projections::PurchaseSummary& purchase) {
+  ASSIGN_OR_RETURN(const std::string last, payload_of(node, purchase.partition, purchase.last_sequence));
+  std::string of_document;
+  const bool same = purchase.document_sequence == purchase.last_sequence;
+  // A stub has no document.
+  if (!same && purchase.document_sequence != kNoSequence) {
+    ASSIGN_OR_RETURN(of_document, payload_of(node, purchase.partition, purchase.document_sequence));
+  }
+  const std::string& document_payload = same ? last : of_document;
+  std::string out = ",\"document\":" + member_text(document_payload, {"data", "document"}).value_or("null");
+  auto status = member_text(last, {"data", "source_status"});
+  if (!status) status = member_text(last, {"data", "document", "source_status"});
+  if (!status) status = member_text(document_payload, {"data", "document", "source_status"});
+  out += ",\"source_status\":" + status.value_or("null");
+  Routing routing;
+  routing.partitioner = parse_partitioner(node.definition().partitioner).value_or(Partitioner::murmur2);
+  routing.partitions = node.definition().partitions;
+  Arena arena;
+  ASSIGN_OR_RETURN(const std::vector<Entry> entries, node.ledger().read_entries(purchase.partition, purchase.last_sequence, 1));
+  Json event = nullptr;
+  if (!entries.empty()) {
+    const Judgement judgement = Judge(routing).judge(entries[0].rules_version, purchase.partition, last, arena);
+    if (judgement.event != nullptr)
+      event = {{"source", judgement.event->source},
+               {"id", judgement.event->id},
+               {"type", "id.bukubesar." + std::string(name_of(judgement.event->type)) + ".v1"}};
+  }
+  return out + ",\"last_event\":" + to_text(event);
+}
+
+Json summary_json(const Projections::PurchaseSummary& purchase) {
+  return {{"id", purchase.id},
+          {"feed", purchase.feed},
+          {"stage", purchase.stage},
+          {"institution", text_or_null(purchase.institution)},
+          {"vendor", text_or_null(purchase.vendor)},
+          {"fiscal_year", purchase.fiscal_year == 0 ? Json(nullptr) : Json(purchase.fiscal_year)},
+          {"value", format_rupiah(purchase.value)},
+          {"revision", purchase.revision ? Json(*purchase.revision) : Json(nullptr)},
+          {"partition", purchase.partition.name()},
+          {"last_sequence", purchase.last_sequence.value()},
+          {"document_sequence", purchase.document_sequence == kNoSequence ? Json(nullptr) : Json(purchase.document_sequence.value())}};
+}
+
+absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest& request) {
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"feed", "system", "institution", "fiscal_year", "limit", "cursor",
+                                                                   "documents", "min_cut"}));
+  ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kPurchasesLimitUsual, kPurchasesLimitMost));
+  ASSIGN_OR_RETURN(const bool documents, query.flag("documents"));
+  Projections::PurchaseFilter filter;
+  filter.feed = query.text("feed");
+  filter.system = query.text("system");
+  filter.institution = query.text("institution");
+  ASSIGN_OR_RETURN(const std::optional<std::uint64_t> year, query.number("fiscal_year"));
+  if (year) {
+    if (*year > 9999) return invalid_argument("query: fiscal_year: {} is no year", *year);
+    filter.fiscal_year = static_cast<std::int32_t>(*year);
+  }
+  ASSIGN_OR_RETURN(const Projections::PurchasePage page, node.projections().purchases(filter, query.text("cursor"), limit));
+  ServerResponse response = json_response(Json::object(), page.cut);
+  response.body = "{\"cut\":" + to_text(to_json(page.cut)) + ",\"purchases\":[";
+  for (std::size_t i = 0; i < page.purchases.size(); ++i) {
+    if (i > 0) response.body.push_back(',');
+    std::string row = to_text(summary_json(page.purchases[i]));
+    if (documents) {
+      ASSIGN_OR_RETURN(const std::string members, document_members(node, page.purchases[i]));
+      row.insert(row.size() - 1, members);
+    }
+    response.body += row;
+  }
+  response.body += "],\"next_cursor\":" + to_text(page.next_cursor ? Json(*page.next_cursor) : Json(nullptr));
+  if (node.synthetic()) response.body += ",\"synthetic\":true";
+  response.body += "}\n";
+  return response;
+}
+
+absl::StatusOr<ServerResponse> findings_answer(Node& node, const ServerRequest& request) {
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"kind", "purchase", "cursor", "limit", "as_of", "min_cut"}));
+  ASSIGN_OR_RETURN(const std::size_t limit, query.limit(100, kFindingsLimitMost));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const FindingsPage page,
+                   node.projections().findings(query.text("kind"), query.text("purchase"), query.text("cursor"), limit, cut));
+  Json counts = Json::object();
+  for (const auto& [kind, count] : page.counts) counts[kind] = count;
+  Json json = {{"cut", to_json(page.cut)},
+               {"counts", counts},
+               {"findings", findings_json(page.findings)},
+               {"next_cursor", page.next_cursor ? Json(*page.next_cursor) : Json(nullptr)}};
+  if (node.synthetic()) json["synthetic"] = true;
+  return json_response(json, page.cut);
+}
+
+}  // namespace
+
+void add_purchase_routes(Router& router, Node& node) {
+  add_projection_read(router, node, "/v1/purchases", [&node](const ServerRequest& request) { return purchases_answer(node, request); });
+  add_projection_read(router, node, "/v1/purchases/{id...}",
+                      [&node](const ServerRequest& request) { return purchase_answer(node, request); });
+  add_projection_read(router, node, "/v1/findings", [&node](const ServerRequest& request) { return findings_answer(node, request); });
+}
+
+}  // namespace bukubesar

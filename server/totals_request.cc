@@ -1,0 +1,184 @@
+#include "server/totals_request.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+#include "base/time.h"
+#include "server/query.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::int64_t kDayMs = 86'400'000;
+
+// In a query string '+' means a blank, so an unescaped "+08:00" arrives as " 08:00".
+std::optional<std::int64_t> instant_of(std::string_view text) {
+  std::string fixed(text);
+  if (fixed.size() > 6 && fixed[fixed.size() - 6] == ' ') fixed[fixed.size() - 6] = '+';
+  return parse_instant_ms(fixed);
+}
+
+absl::Status parse_range(const Query& query, const Definition& definition, TotalsRequest& request) {
+  request.from = query.text("from");
+  request.until = query.text("until");
+  if (query.has("from")) {
+    if (const auto date = parse_date(request.from))
+      request.query.from_ms = day_start_ms(*date, definition.zone_minutes);
+    else if (const auto instant = instant_of(request.from))
+      request.query.from_ms = *instant;
+    else
+      return invalid_argument("query: from: '{}' is neither a date nor an RFC 3339 instant", request.from);
+  }
+  if (query.has("until")) {
+    if (const auto date = parse_date(request.until))
+      request.query.until_ms = day_start_ms(Date{date->days + 1}, definition.zone_minutes);
+    else if (const auto instant = instant_of(request.until))
+      request.query.until_ms = *instant;
+    else
+      return invalid_argument("query: until: '{}' is neither a date nor an RFC 3339 instant", request.until);
+  }
+  if (request.query.from_ms && request.query.until_ms && *request.query.from_ms > *request.query.until_ms)
+    return invalid_argument("query: from {} lies after until {}", request.from, request.until);
+  return absl::OkStatus();
+}
+
+absl::Status parse_by(const Query& query, TotalsRequest& request) {
+  if (query.text("by").empty()) return absl::OkStatus();
+  for (const std::string& name : split_commas(query.text("by"))) {
+    const auto dimension = parse_dimension(name);
+    if (!dimension) {
+      std::string known;
+      for (Dimension each : all_dimensions()) known += (known.empty() ? "" : ", ") + std::string(name_of(each));
+      return invalid_argument("query: by: '{}' is no dimension; known: {}", name, known);
+    }
+    if (std::find(request.query.by.begin(), request.query.by.end(), *dimension) != request.query.by.end())
+      return invalid_argument("query: by: '{}' stands twice", name);
+    request.query.by.push_back(*dimension);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status parse_filters(const Query& query, TotalsRequest& request) {
+  for (Dimension dimension : all_dimensions()) {
+    if (!query.has(name_of(dimension))) continue;
+    std::vector<std::string> values = split_commas(query.text(name_of(dimension)));
+    for (const std::string& value : values)
+      if (value.empty()) return invalid_argument("query: {}: an empty value; write unknown for what is not known", name_of(dimension));
+    request.query.where[dimension] = std::move(values);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Cut> cut_at_time(std::int64_t as_of_ms, Node& node) {
+  if (node.definition().clock == LedgerClock::none)
+    return failed_precondition(
+        "as_of by time: this ledger's topic has CreateTime, which a producer sets as it likes; give a cut or a checkpoint");
+  Cut cut;
+  for (PartitionId partition : node.definition().all_partitions()) {
+    ASSIGN_OR_RETURN(const std::uint64_t size, node.ledger().size_at(partition, as_of_ms));
+    cut.set(partition, size);
+  }
+  return cut;
+}
+
+absl::StatusOr<Cut> cut_of_checkpoint(std::string_view text, Node& node) {
+  const std::size_t slash = text.find('/');
+  const auto partition = PartitionId::parse(text.substr(0, slash));
+  const auto size = slash == std::string_view::npos ? std::nullopt : parse_number(text.substr(slash + 1));
+  if (!partition || !size) return invalid_argument("query: as_of: 'checkpoint:{}' is not checkpoint:<partition>/<size>", text);
+  return node.ledger().cut_of_checkpoint(*partition, *size);
+}
+
+absl::StatusOr<Cut> complete_cut(std::string_view text, const Definition& definition) {
+  ASSIGN_OR_RETURN(const Cut cut, Cut::parse(text));
+  std::size_t found = 0;
+  for (PartitionId partition : definition.all_partitions()) {
+    if (cut.sizes().count(partition) == 0)
+      return invalid_argument("query: as_of: '{}' gives no size for partition {}", text, partition.name());
+    ++found;
+  }
+  if (found != cut.sizes().size()) return invalid_argument("query: as_of: '{}' names a partition that this ledger does not have", text);
+  return cut;
+}
+
+}  // namespace
+
+const std::vector<Dimension>& all_dimensions() {
+  static const std::vector<Dimension> all = [] {
+    std::vector<Dimension> dimensions;
+    for (int i = 0; i <= static_cast<int>(Dimension::vendor_locality); ++i) dimensions.push_back(static_cast<Dimension>(i));
+    return dimensions;
+  }();
+  return all;
+}
+
+absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
+  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format"};
+  if (!view) known.push_back("by");
+  for (Dimension dimension : all_dimensions()) known.push_back(name_of(dimension));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, known));
+  TotalsRequest request;
+  RETURN_IF_ERROR(parse_by(query, request));
+  RETURN_IF_ERROR(parse_filters(query, request));
+  RETURN_IF_ERROR(parse_range(query, definition, request));
+  if (query.has("scale_basis")) {
+    const auto basis = parse_scale_basis(query.text("scale_basis"));
+    if (!basis) return invalid_argument("query: scale_basis: '{}' is none of at_order, stated, latest", query.text("scale_basis"));
+    request.query.scale_basis = *basis;
+  }
+  if (query.has("format")) {
+    request.csv = query.text("format") == "csv";
+    if (!request.csv && query.text("format") != "json")
+      return invalid_argument("query: format: '{}' is neither json nor csv", query.text("format"));
+  }
+  request.as_of = query.text("as_of");
+  if (query.has("as_of") && request.as_of.empty()) return invalid_argument("query: as_of: empty");
+  return request;
+}
+
+absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node) {
+  AsOf as_of;
+  constexpr std::string_view kCheckpoint = "checkpoint:";
+  if (text.substr(0, kCheckpoint.size()) == kCheckpoint) {
+    ASSIGN_OR_RETURN(as_of.cut, cut_of_checkpoint(text.substr(kCheckpoint.size()), node));
+  } else if (text.find('=') != std::string_view::npos) {
+    ASSIGN_OR_RETURN(as_of.cut, complete_cut(text, node.definition()));
+  } else {
+    if (const auto date = parse_date(text))
+      as_of.time_ms = day_start_ms(*date, node.definition().zone_minutes) + kDayMs - 1;
+    else if (const auto instant = instant_of(text))
+      as_of.time_ms = *instant;
+    else
+      return invalid_argument("query: as_of: '{}' is no cut, RFC 3339 instant, date or checkpoint:<partition>/<size>", text);
+    ASSIGN_OR_RETURN(as_of.cut, cut_at_time(*as_of.time_ms, node));
+  }
+  const Cut head = node.ledger().cut();
+  if (!head.covers(as_of.cut)) return out_of_range("as_of {} lies beyond the ledger, which is at {}", as_of.cut.text(), head.text());
+  return as_of;
+}
+
+absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition) {
+  constexpr std::string_view kName = "min_cut=";
+  while (!raw_query.empty()) {
+    const std::string_view pair = raw_query.substr(0, raw_query.find('&'));
+    raw_query.remove_prefix(std::min(pair.size() + 1, raw_query.size()));
+    if (pair.substr(0, kName.size()) != kName) continue;
+    const auto text = percent_decode(pair.substr(kName.size()), true);
+    if (!text) return invalid_argument("query: min_cut is not percent-encoded");
+    ASSIGN_OR_RETURN(const Cut cut, Cut::parse(*text));
+    for (const auto& [partition, size] : cut.sizes())
+      if (!partition.is_reference() && partition.number() >= definition.partitions)
+        return invalid_argument("query: min_cut: this ledger has no partition {}", partition.name());
+    return std::optional<Cut>(cut);
+  }
+  return std::optional<Cut>();
+}
+
+bool is_final(std::int64_t as_of_ms, Node& node) {
+  for (PartitionId partition : node.definition().all_partitions())
+    if (node.ledger().head(partition).ledger_time_ms <= as_of_ms) return false;
+  return true;
+}
+
+}  // namespace bukubesar
