@@ -1,6 +1,7 @@
 #include "base/status.h"
 #include "server/problem.h"
 #include "server/routes.h"
+#include "server/table.h"
 #include "server/totals_request.h"
 
 namespace bukubesar {
@@ -72,13 +73,6 @@ ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, Json head
     return false;
   };
   return response;
-}
-
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
 }
 
 std::string csv_row(const std::vector<std::string>& key, const Measures& measures) {

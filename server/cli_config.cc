@@ -1,0 +1,68 @@
+#include <fmt/format.h>
+
+#include "base/status.h"
+#include "server/cli.h"
+#include "server/node.h"
+
+namespace bukubesar {
+
+namespace {
+
+void check(CliContext& context) {
+  const auto config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  fmt::print("{}\n", context.config_file.empty() ? "no file; defaults, environment and flags are well" : context.config_file + ": well");
+}
+
+void show(CliContext& context) {
+  const auto config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  fmt::print("{}\n", to_json(*config));
+}
+
+void show_definition(CliContext& context) {
+  const auto config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  const auto file = DefinitionFile::load(definition_path(*config));
+  if (!file.ok()) return context.fail(file.status());
+  const auto text = read_file(file->path());
+  if (!text.ok()) return context.fail(text.status());
+  fmt::print("{}", *text);
+}
+
+void append_definition(CliContext& context, const std::string& line) {
+  const auto config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  // A running node has read the file: it would not see the line.
+  const auto lock = DataLock::take(config->data_dir);
+  if (!lock.ok()) return context.fail(lock.status());
+  auto file = DefinitionFile::load(definition_path(*config));
+  if (!file.ok()) return context.fail(file.status());
+  if (const absl::Status appended = file->append(line); !appended.ok()) return context.fail(appended);
+  fmt::print("appended to {}; every node of this ledger needs the same line\n", file->path());
+}
+
+}  // namespace
+
+void add_config_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("config", "configuration and definition: check, show, append");
+  command->require_subcommand(1);
+  command->fallthrough();
+  command->footer(
+      "Examples:\n"
+      "  bukubesar --config bukubesar.json config check\n"
+      "  bukubesar config show-default > bukubesar.json\n"
+      "  bukubesar config definition\n"
+      "  bukubesar config definition --append "
+      "'{\"feed\":{\"system\":\"e-katalog-6\",\"institution\":\"*\",\"source\":\"/feed/inaproc-realisasi\"}}'");
+  command->add_subcommand("check", "name every wrong line")->callback([&context] { check(context); });
+  command->add_subcommand("show", "the effective configuration, as JSON")->callback([&context] { show(context); });
+  command->add_subcommand("show-default", "the commented default file")->callback([] { fmt::print("{}", default_config_text()); });
+  CLI::App* definition =
+      command->add_subcommand("definition", "print the ledger's definition, or add a line to it while the server is stopped");
+  auto line = std::make_shared<std::string>();
+  definition->add_option("--append", *line, "one statement: a JSON object")->type_name("LINE");
+  definition->callback([&context, line] { line->empty() ? show_definition(context) : append_definition(context, *line); });
+}
+
+}  // namespace bukubesar

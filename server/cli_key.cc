@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+
+#include "base/status.h"
+#include "ledger/signer.h"
+#include "server/cli.h"
+#include "server/json.h"
+#include "server/node.h"
+#include "server/table.h"
+
+namespace bukubesar {
+
+namespace {
+
+// The origins of the definition, or of the one that the configuration would make.
+absl::StatusOr<std::vector<std::string>> origins_of(const Config& config) {
+  Definition definition;
+  const auto file = DefinitionFile::load(definition_path(config));
+  if (file.ok()) {
+    definition = file->definition();
+  } else if (file.status().code() == absl::StatusCode::kNotFound) {
+    definition.name = config.ledger.name;
+    definition.partitions = config.ledger.partitions;
+  } else {
+    return file.status();
+  }
+  std::vector<std::string> origins;
+  for (PartitionId partition : definition.all_partitions()) origins.push_back(definition.origin(partition));
+  return origins;
+}
+
+absl::Status show_keys(const CliContext& context, const Config& config) {
+  ASSIGN_OR_RETURN(const SigningKeys keys, SigningKeys::load(key_path(config)));
+  ASSIGN_OR_RETURN(const std::vector<std::string> origins, origins_of(config));
+  Table table;
+  table.column("origin").column("verifier key");
+  Json json = Json::array();
+  for (const std::string& origin : origins) {
+    table.row({origin, keys.verifier_key(origin)});
+    json.push_back({{"origin", origin}, {"verifier_key", keys.verifier_key(origin)}});
+  }
+  if (context.format == OutputFormat::json)
+    fmt::print("{}\n", to_text(json));
+  else
+    fmt::print("{}", context.format == OutputFormat::csv ? table.csv() : table.text());
+  return absl::OkStatus();
+}
+
+absl::Status new_key(const CliContext& context) {
+  ASSIGN_OR_RETURN(const Config config, context.config());
+  RETURN_IF_ERROR(make_directories(config.data_dir));
+  RETURN_IF_ERROR(SigningKeys::create(key_path(config)));
+  fmt::print(stderr, "bukubesar: made {}; keep a copy where the server is not, and keep it secret\n", key_path(config));
+  return show_keys(context, config);
+}
+
+}  // namespace
+
+void add_key_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("key", "the key that signs checkpoints");
+  command->require_subcommand(1);
+  command->fallthrough();
+  command->footer(
+      "Examples:\n"
+      "  bukubesar key new      makes <data_dir>/signing.key, mode 0600; never overwrites one\n"
+      "  bukubesar key show     the verifier key of each origin, for whoever checks");
+  CLI::App* make = command->add_subcommand("new", "make a signing key");
+  make->callback([&context] {
+    if (const absl::Status done = new_key(context); !done.ok()) context.fail(done);
+  });
+  CLI::App* show = command->add_subcommand("show", "print the verifier keys");
+  show->callback([&context] {
+    const auto config = context.config();
+    const absl::Status done = config.ok() ? show_keys(context, *config) : config.status();
+    if (!done.ok()) context.fail(done);
+  });
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,335 @@
+// totals, entries, purchase, status: what a running server answers, for people and programs.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "adapters/http_client.h"
+#include "base/status.h"
+#include "server/cli.h"
+#include "server/json.h"
+#include "server/table.h"
+#include "server/totals_request.h"
+
+namespace bukubesar {
+
+namespace {
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+std::string target_of(std::string path, const Parameters& parameters) {
+  char separator = '?';
+  for (const auto& [name, value] : parameters) {
+    if (value.empty()) continue;
+    path += separator + name + "=" + percent_encode(value);
+    separator = '&';
+  }
+  return path;
+}
+
+absl::StatusOr<std::string> ask(const CliContext& context, const std::string& target) {
+  HttpClientOptions options;
+  options.url = context.url;
+  options.attempts_max = 3;
+  ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(options));
+  ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));
+  RETURN_IF_ERROR(status_of(response));
+  return response.body;
+}
+
+absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& target, std::string& body) {
+  ASSIGN_OR_RETURN(body, ask(context, target));
+  Json json = Json::parse(body, nullptr, false);
+  if (!json.is_object()) return unavailable("{}{}: the answer is no JSON object", context.url, target);
+  return json;
+}
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+std::string cut_text(const Json& cut) {
+  std::string text;
+  for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
+  return text;
+}
+
+void print_notes(const Json& json) {
+  if (json.contains("cut")) fmt::print("cut {}\n", cut_text(json["cut"]));
+  if (json.value("synthetic", false)) fmt::print("synthetic: this ledger holds events of the demo; its figures are made up\n");
+}
+
+std::vector<std::string> measure_cells(const Json& row) {
+  std::vector<std::string> cells;
+  for (const char* name : {"packages", "vendors"}) cells.push_back(for_people(row.value(name, std::uint64_t{0})));
+  for (const char* name : {"committed", "strict", "broad", "stage_unknown", "paid"})
+    cells.push_back(row.contains(name) && row[name].is_string() ? for_people(row[name].get<std::string>()) : "-");
+  return cells;
+}
+
+void print_totals(const Json& json) {
+  Table table;
+  std::vector<std::string> by;
+  for (const auto& name : json["by"]) by.push_back(name.get<std::string>());
+  for (const std::string& name : by) table.column(name);
+  if (by.empty()) table.column("");
+  for (const char* name : {"packages", "vendors", "committed (Rp)", "strict (Rp)", "broad (Rp)", "stage unknown (Rp)", "paid (Rp)"})
+    table.column(name, true);
+  const auto add = [&table](std::vector<std::string> key, const Json& measures) {
+    for (std::string& cell : measure_cells(measures)) key.push_back(std::move(cell));
+    table.row(std::move(key));
+  };
+  if (!by.empty()) {
+    for (const Json& row : json["rows"]) {
+      std::vector<std::string> key;
+      for (const std::string& name : by) key.push_back(cell_of(row[name]));
+      add(std::move(key), row);
+    }
+    table.rule();
+  }
+  std::vector<std::string> key(std::max<std::size_t>(by.size(), 1));
+  key[0] = "total";
+  add(key, json["total"]);
+  for (const auto& [dimension, measures] : json["unknown"].items()) {
+    key[0] = "unknown " + dimension;
+    add(key, measures);
+  }
+  print(table.text());
+  fmt::print("\nstrict: {}; broad: {}; scale {}\n", json["realised"].value("strict", ""), json["realised"].value("broad", ""),
+             json.value("scale_basis", ""));
+  if (json.contains("final") && !json["final"].get<bool>())
+    fmt::print("not final: some partition has not passed {}\n", json.value("as_of", ""));
+  print_notes(json);
+}
+
+struct TotalsFlags {
+  Parameters parameters;  // name, value; one place for each option
+};
+
+void totals(CliContext& context, const Parameters& parameters) {
+  Parameters all = parameters;
+  if (context.format == OutputFormat::csv) {
+    all.emplace_back("format", "csv");
+    const auto body = ask(context, target_of("/v1/totals", all));
+    if (!body.ok()) return context.fail(body.status());
+    return print(*body);
+  }
+  std::string body;
+  const auto json = ask_json(context, target_of("/v1/totals", all), body);
+  if (!json.ok()) return context.fail(json.status());
+  if (context.format == OutputFormat::json) return print(body);
+  print_totals(*json);
+}
+
+struct EntriesFlags {
+  std::string partition = "0", sequence, verdict, cursor;
+  std::size_t limit = 20;
+  bool newest = false, proof = false;
+};
+
+void print_entries(const CliContext& context, const Json& json) {
+  Table table;
+  table.column("sequence", true)
+      .column("verdict")
+      .column("reason")
+      .column("epoch", true)
+      .column("offset", true)
+      .column("timestamp")
+      .column("bytes", true)
+      .column("duplicate of", true);
+  for (const Json& entry : json["entries"])
+    table.row({cell_of(entry["sequence"]), cell_of(entry["verdict"]), cell_of(entry["reason"]), cell_of(entry["epoch"]),
+               cell_of(entry["offset"]), cell_of(entry["timestamp"]), cell_of(entry["payload_size"]), cell_of(entry["duplicate_of"])});
+  if (context.format == OutputFormat::csv) return print(table.csv());
+  print(table.text());
+  if (json["next_cursor"].is_string()) fmt::print("\nmore: --cursor {}\n", json["next_cursor"].get<std::string>());
+  print_notes(json);
+}
+
+void print_members(const CliContext& context, const Json& json) {
+  Table table;
+  table.column("member").column("value");
+  for (const auto& [name, value] : json.items()) table.row({name, cell_of(value)});
+  print(context.format == OutputFormat::csv ? table.csv() : table.text());
+}
+
+void entries(CliContext& context, const EntriesFlags& flags) {
+  std::string target = "/v1/entries/" + percent_encode(flags.partition);
+  const bool one = !flags.sequence.empty();
+  if (one)
+    target = target_of(target + "/" + percent_encode(flags.sequence), {{"proof", flags.proof ? "true" : ""}});
+  else
+    target = target_of(target, {{"verdict", flags.verdict},
+                                {"cursor", flags.cursor},
+                                {"limit", std::to_string(flags.limit)},
+                                {"order", flags.newest ? "newest" : ""}});
+  std::string body;
+  const auto json = ask_json(context, target, body);
+  if (!json.ok()) return context.fail(json.status());
+  if (context.format == OutputFormat::json) return print(body);
+  one ? print_members(context, *json) : print_entries(context, *json);
+}
+
+void print_purchase(const Json& json) {
+  Table head;
+  head.column("purchase").column(cell_of(json["id"]));
+  for (const char* name : {"stage", "feed", "fiscal_year", "order_date", "region", "work_unit", "distributor", "method", "revision"})
+    head.row({name, cell_of(json[name])});
+  for (const char* name : {"institution", "vendor"})
+    head.row({name, cell_of(json[name]["code"]) + (json[name]["name"].is_string() ? ", " + json[name]["name"].get<std::string>() : "")});
+  head.row({"scale", cell_of(json["scale"]["at_order"]) + " (stated: " + cell_of(json["scale"]["stated"]) + ")"});
+  for (const char* name : {"value", "paid"}) head.row({name, "Rp " + for_people(json[name].get<std::string>())});
+  print(head.text());
+  Table history;
+  history.column("entry").column("event").column("time").column("from").column("to").column("amount (Rp)", true).column("component");
+  for (const Json& event : json["history"]) {
+    std::string entry = event["partition"].get<std::string>() + ":" + event["sequence"].dump();
+    std::string type = cell_of(event["type"]);
+    std::string time = cell_of(event["time"]);
+    if (event["transfers"].empty()) history.row({entry, type, time});
+    for (const Json& row : event["transfers"]) {
+      history.row({entry, type, time, cell_of(row["from"]), cell_of(row["to"]), for_people(row["amount"].get<std::string>()),
+                   cell_of(row["component"])});
+      entry.clear(), type.clear(), time.clear();
+    }
+  }
+  fmt::print("\n{}", history.text());
+  if (!json["findings"].empty()) {
+    Table findings;
+    findings.column("entry").column("finding").column("detail");
+    for (const Json& finding : json["findings"])
+      findings.row({finding["partition"].get<std::string>() + ":" + finding["sequence"].dump(), cell_of(finding["kind"]),
+                    cell_of(finding["detail"])});
+    fmt::print("\n{}", findings.text());
+  }
+  fmt::print("\n");
+  print_notes(json);
+}
+
+std::string purchase_csv(const Json& json) {
+  Table table;
+  for (const char* name :
+       {"partition", "sequence", "event", "time", "from", "to", "amount", "packages", "component", "origin", "catalogue_kind", "commodity"})
+    table.column(name);
+  for (const Json& event : json["history"])
+    for (const Json& row : event["transfers"])
+      table.row({cell_of(event["partition"]), cell_of(event["sequence"]), cell_of(event["type"]), cell_of(event["time"]),
+                 cell_of(row["from"]), cell_of(row["to"]), cell_of(row["amount"]), cell_of(row["packages"]), cell_of(row["component"]),
+                 cell_of(row["origin"]), cell_of(row["catalogue_kind"]), cell_of(row["commodity"])});
+  return table.csv();
+}
+
+void purchase(CliContext& context, const std::string& id, const std::string& as_of) {
+  std::string body;
+  const auto json = ask_json(context, target_of("/v1/purchases/" + percent_encode(id), {{"as_of", as_of}}), body);
+  if (!json.ok()) return context.fail(json.status());
+  if (context.format == OutputFormat::json) return print(body);
+  if (context.format == OutputFormat::csv) return print(purchase_csv(*json));
+  print_purchase(*json);
+}
+
+void print_status(const CliContext& context, const Json& json) {
+  Table partitions;
+  partitions.column("partition")
+      .column("entries", true)
+      .column("accepted", true)
+      .column("duplicate", true)
+      .column("rejected", true)
+      .column("next offset", true);
+  partitions.column("lag", true).column("source").column("signed up to", true);
+  for (const Json& partition : json["partitions"]) {
+    std::string lag = "-", state = "-";
+    for (const Json& source : json["sources"])
+      if (source["partition"] == partition["partition"]) lag = cell_of(source["lag_records"]), state = cell_of(source["state"]);
+    const auto number = [](const Json& value) { return for_people(value.dump()); };
+    const Json& verdicts = partition["verdicts"];
+    partitions.row({cell_of(partition["partition"]), number(partition["size"]), number(verdicts["accepted"]), number(verdicts["duplicate"]),
+                    number(verdicts["rejected"]), number(partition["next_offset"]), lag, state,
+                    partition["checkpoint"].is_object() ? number(partition["checkpoint"]["size"]) : "-"});
+  }
+  if (context.format == OutputFormat::csv) return print(partitions.csv());
+  fmt::print("ledger {}, version {}, broker {} at {}\n\n", json.value("ledger", ""), json.value("version", ""),
+             json["broker"].value("kind", ""), json["broker"].value("bootstrap_servers", ""));
+  print(partitions.text());
+  fmt::print("\ntransfers {}, purchases {}, findings {}\n", for_people(json["projections"]["transfers"].dump()),
+             for_people(json["projections"]["purchases"].dump()), for_people(json["projections"]["findings"].dump()));
+  fmt::print("cut {}\n", cut_text(json["cut"]));
+  for (const Json& warning : json["warnings"]) fmt::print("warning: {}\n", cell_of(warning));
+}
+
+void status(CliContext& context) {
+  std::string body;
+  const auto json = ask_json(context, "/v1/status", body);
+  if (!json.ok()) return context.fail(json.status());
+  if (context.format == OutputFormat::json) return print(body);
+  print_status(context, *json);
+}
+
+}  // namespace
+
+void add_totals_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("totals", "grouped sums, current or as of any cut");
+  auto flags = std::make_shared<Parameters>();
+  std::vector<std::pair<std::string, std::string>> options{
+      {"by", "dimensions to group by, with commas"},
+      {"as_of", "what was known: a cut, an instant, a date (its end) or checkpoint:<partition>/<size>"},
+      {"from", "what happened from this date or instant on"},
+      {"until", "what happened until this date (included) or instant (excluded)"},
+      {"scale_basis", "at_order (default), stated or latest"},
+      {"min_cut", "wait until this cut has been read"}};
+  for (Dimension dimension : all_dimensions()) options.emplace_back(std::string(name_of(dimension)), "only these values, with commas");
+  for (const auto& [name, help] : options) {
+    std::string flag = "--" + name;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    command
+        ->add_option_function<std::string>(
+            flag, [flags, name = name](const std::string& value) { flags->emplace_back(name, value); }, help)
+        ->type_name("");
+  }
+  command->footer(
+      "Examples:\n"
+      "  bukubesar totals --by region,scale --region 63 --fiscal-year 2023\n"
+      "  bukubesar totals --by district --region 63 --fiscal-year 2023 --catalogue-kind local --until 2023-06-15\n"
+      "  bukubesar totals --by vendor --as-of 2023-06-30 --format csv");
+  command->callback([&context, flags] { totals(context, *flags); });
+}
+
+void add_entries_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("entries", "entries of a partition, or one entry with what its payload says");
+  auto flags = std::make_shared<EntriesFlags>();
+  command->add_option("partition", flags->partition, "a number, or reference")->capture_default_str();
+  command->add_option("sequence", flags->sequence, "one entry");
+  command->add_option("--verdict", flags->verdict, "accepted, duplicate, rejected or none");
+  command->add_option("--limit", flags->limit, "entries on a page, at most 1000")->capture_default_str();
+  command->add_option("--cursor", flags->cursor, "where the last page ended");
+  command->add_flag("--newest", flags->newest, "newest first");
+  command->add_flag("--proof", flags->proof, "with one entry: its proof of inclusion");
+  command->footer(
+      "Examples:\n"
+      "  bukubesar entries 0 --newest\n"
+      "  bukubesar entries 0 --verdict rejected\n"
+      "  bukubesar entries 0 812 --proof --format json\n"
+      "  bukubesar entries reference");
+  command->callback([&context, flags] { entries(context, *flags); });
+}
+
+void add_purchase_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("purchase", "one purchase: its state and every transfer that led there");
+  auto id = std::make_shared<std::string>();
+  auto as_of = std::make_shared<std::string>();
+  command->add_option("id", *id, "<system>/<package id>[/<vendor id>]")->required();
+  command->add_option("--as-of", *as_of, "a cut, an instant, a date or checkpoint:<partition>/<size>");
+  command->footer(
+      "Examples:\n"
+      "  bukubesar purchase e-katalog-5/8812345\n"
+      "  bukubesar purchase e-katalog-5/8812345 --as-of 2023-06-30 --format json");
+  command->callback([&context, id, as_of] { purchase(context, *id, *as_of); });
+}
+
+void add_status_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("status", "where a running server stands: partitions, sources, warnings");
+  command->footer(
+      "Examples:\n"
+      "  bukubesar status\n"
+      "  bukubesar --url http://127.0.0.1:8081 status --format json");
+  command->callback([&context] { status(context); });
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "adapters/terminal_progress.h"
+#include "base/status.h"
+#include "server/cli.h"
+#include "server/node.h"
+
+namespace bukubesar {
+
+namespace {
+
+// Waits for SIGINT or SIGTERM in one place: every other thread has them blocked from before it was made.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  int wait() const {
+    int number = 0;
+    sigwait(&set_, &number);
+    return number;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+void serve(CliContext& context) {
+  const absl::StatusOr<Config> config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  spdlog::set_level(spdlog::level::from_str(config->log.level));
+  const auto signals = std::make_shared<StopSignals>();
+  const auto started = std::make_shared<std::atomic<bool>>(false);
+  // While it starts, nothing was answered and nothing has to be drained: a signal ends the process at once, as a crash would, which the
+  // ledger is made for. Once it runs, the signal is passed on to the designed stop.
+  std::thread waiter([signals, started] {
+    const int number = signals->wait();
+    if (!*started) {
+      spdlog::info("signal {} while starting: stopped", number);
+      std::_Exit(0);
+    }
+    kill(getpid(), number);
+  });
+  auto bar = std::make_unique<TerminalProgress>();  // start-up only: on the thread that starts
+  Node node(*config, [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) {
+    if (bar) bar->show(what, done, total);
+  });
+  const absl::Status status = node.start();
+  bar.reset();
+  if (!status.ok()) {
+    waiter.detach();
+    return context.fail(status);
+  }
+  *started = true;
+  spdlog::info("listening on http://{}:{}, cut {}", config->http.address, node.port(), node.projections().cut().text());
+  waiter.join();
+  spdlog::info("signal {}: stopping", signals->wait());
+  std::thread impatience([signals] {
+    signals->wait();
+    spdlog::warn("second signal: ending at once");
+    std::_Exit(1);
+  });
+  impatience.detach();
+  node.stop();
+  spdlog::info("stopped");
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& app, CliContext& context) {
+  CLI::App* command = app.add_subcommand("serve", "run the server: intake from Kafka, ledger, totals, HTTP");
+  command->footer(
+      "SIGINT or SIGTERM stops it in order: no new requests, intake drained and committed, heads signed, files closed; exit code 0.\n\n"
+      "Examples:\n"
+      "  bukubesar serve                                               embedded broker, 127.0.0.1:8080, data in var/data\n"
+      "  bukubesar --data /srv/bukubesar --set http.port=8081 serve\n"
+      "  bukubesar --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 --set broker.create_topics=true serve");
+  command->callback([&context] { serve(context); });
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "adapters/terminal_progress.h"
+#include "base/status.h"
+#include "ledger/verify.h"
+#include "server/cli.h"
+#include "server/json.h"
+#include "server/node.h"
+#include "server/table.h"
+
+namespace bukubesar {
+
+namespace {
+
+bool exists(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
+}
+
+// Everything that verify looks at. What keeps it from looking at all is a finding too: damage must never pass as "could not check".
+VerifyReport verify_everything(const Config& config, const DefinitionFile& file, const Progress& progress) {
+  VerifyReport report;
+  LedgerOptions options;
+  options.directory = ledger_directory(config);
+  options.read_only = true;
+  options.progress = progress;
+  const auto ledger = Ledger::open(std::move(options), file.definition());
+  if (!ledger.ok()) {
+    report.findings.push_back({ledger_directory(config), message_of(ledger.status())});
+    return report;
+  }
+  auto segments = SegmentCheck::open(segments_directory(config), file.definition());
+  VerifyVisitor visit;
+  if (segments.ok()) visit = [&segments](PartitionId partition, const StoredRun& run) { (*segments)->visit(partition, run); };
+  report = verify_ledger(**ledger, file.definition(), exists(key_path(config)) ? key_path(config) : "", visit, progress);
+  if ((*ledger)->shorter_than_recorded())
+    report.findings.push_back({ledger_directory(config), "shorter than the last size and root recorded outside it (I9)"});
+  if (!segments.ok()) {
+    report.findings.push_back({segments_directory(config), message_of(segments.status())});
+    return report;
+  }
+  for (std::string& difference : (*segments)->finish()) report.findings.push_back({segments_directory(config), std::move(difference)});
+  return report;
+}
+
+void print_report(const CliContext& context, const VerifyReport& report) {
+  if (context.format == OutputFormat::json) {
+    Json findings = Json::array();
+    for (const VerifyFinding& finding : report.findings) findings.push_back({{"place", finding.place}, {"what", finding.what}});
+    const Json json = {{"ok", report.ok()},
+                       {"cut", to_json(report.cut)},
+                       {"entries", report.entries},
+                       {"payloads", report.payloads},
+                       {"hash_only", report.hash_only},
+                       {"payload_bytes", report.payload_bytes},
+                       {"checkpoints", report.checkpoints},
+                       {"findings", findings}};
+    fmt::print("{}\n", to_text(json));
+    return;
+  }
+  Table findings;
+  findings.column("place").column("what");
+  for (const VerifyFinding& finding : report.findings) findings.row({finding.place, finding.what});
+  if (context.format == OutputFormat::csv) {
+    fmt::print("{}", findings.csv());
+    return;
+  }
+  fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} checkpoints, up to cut {}\n",
+             for_people(report.entries), for_people(report.payloads), for_people(report.payload_bytes), for_people(report.hash_only),
+             for_people(report.checkpoints), report.cut.text());
+  if (report.ok()) {
+    fmt::print("all is well\n");
+    return;
+  }
+  fmt::print("\n{}", findings.text());
+  if (report.findings.size() >= kVerifyFindingsMax) fmt::print("(the first {} are listed)\n", kVerifyFindingsMax);
+}
+
+void verify(CliContext& context) {
+  const absl::StatusOr<Config> config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  if (!exists(config->data_dir)) return context.fail(not_found("{}: no such data directory", config->data_dir));
+  const auto file = DefinitionFile::load(definition_path(*config));
+  if (!file.ok()) return context.fail(file.status());
+  if (const auto lock = DataLock::take(config->data_dir); !lock.ok())
+    fmt::print(stderr, "bukubesar: {} has a running server; what it commits from now on is not verified\n", config->data_dir);
+  VerifyReport report;
+  {
+    TerminalProgress bar;
+    report = verify_everything(*config, *file,
+                               [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
+  }
+  print_report(context, report);
+  if (!report.ok()) context.exit_code = 1;
+}
+
+}  // namespace
+
+void add_verify_command(CLI::App& app, CliContext& context) {
+  CLI::App* command =
+      app.add_subcommand("verify", "re-read everything and compare: hashes, tree, ids, offsets, counts, signatures, segments");
+  command->footer(
+      "Reads a data directory without writing to it: of a stopped server, or a copy of a running one's. Exit code 1 where anything is "
+      "off;\n"
+      "the first bad sequence is named.\n\n"
+      "Examples:\n"
+      "  bukubesar verify\n"
+      "  bukubesar --data /srv/bukubesar verify --format json");
+  command->callback([&context] { verify(context); });
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,87 @@
+// bukubesar: one binary, subcommands. cli.h has the exit codes.
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <exception>
+
+#include "server/cli.h"
+#include "server/node.h"
+
+namespace bukubesar {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done; 1 something is off; 2 the command line, configuration or input is wrong; 3 not found;\n"
+    "4 the server, broker or disk did not answer; 5 the ledger's data is damaged.\n\n"
+    "Examples:\n"
+    "  bukubesar serve\n"
+    "  bukubesar totals --by district --region 63 --fiscal-year 2023\n"
+    "  bukubesar --data /srv/bukubesar verify\n"
+    "  bukubesar <command> --help";
+
+void add_global_options(CLI::App& app, CliContext& context) {
+  app.add_option("--config", context.config_file, "configuration file (JSON with comments)")->envname("BUKUBESAR_CONFIG");
+  app.add_option_function<std::vector<std::string>>(
+         "--set",
+         [&context](const std::vector<std::string>& pairs) {
+           for (const std::string& pair : pairs) {
+             const std::size_t equals = pair.find('=');
+             if (equals == std::string::npos) throw CLI::ValidationError("--set", "'" + pair + "' is not key=value");
+             context.flags.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+           }
+         },
+         "a setting over file and environment, such as --set http.port=8081; repeatable")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option_function<std::string>(
+         "--data", [&context](const std::string& directory) { context.flags.emplace_back("data_dir", directory); }, "data directory")
+      ->type_name("DIR");
+  app.add_option("--url", context.url, "server that reading commands ask")->envname("BUKUBESAR_URL")->capture_default_str();
+  const std::map<std::string, OutputFormat> formats{
+      {"table", OutputFormat::table}, {"json", OutputFormat::json}, {"csv", OutputFormat::csv}};
+  app.add_option("--format", context.format, "table (for people), json or csv")
+      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case))
+      ->type_name("FORMAT");
+  app.set_version_flag("--version", "bukubesar " + std::string(kVersion));
+}
+
+int run(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("bukubesar"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  CliContext context;
+  CLI::App app("Bukubesar: an append-only, tamper-evident ledger of public purchases, with totals that anyone can check.", "bukubesar");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  add_global_options(app, context);
+  add_serve_command(app, context);
+  add_import_command(app, context);
+  add_demo_command(app, context);
+  add_totals_command(app, context);
+  add_entries_command(app, context);
+  add_purchase_command(app, context);
+  add_status_command(app, context);
+  add_verify_command(app, context);
+  add_doctor_command(app, context);
+  add_key_command(app, context);
+  add_config_command(app, context);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return context.exit_code;
+}
+
+}  // namespace
+}  // namespace bukubesar
+
+int main(int argc, char** argv) {
+  try {
+    return bukubesar::run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "bukubesar: {}\n", error.what());
+    return 1;
+  }
+}
