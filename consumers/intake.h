@@ -7,6 +7,8 @@
 //          or out of range; more Kafka partitions than defined; a contract broken; the disk refused. Reads go on.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/clock.h"
 #include "base/ids.h"
 #include "config/config.h"
 #include "config/definition.h"
@@ -41,10 +44,37 @@ struct SourceStatus {
   std::uint64_t anchors_missing = 0;  // retention had removed just the anchor
 };
 
+// Counts of observations up to each bound, the last one without a bound: what a Prometheus histogram wants, raw.
+struct Histogram {
+  static constexpr std::array<std::uint64_t, 14> kBounds = {1,     4,     16,     64,     256,    1'000,   2'000,
+                                                            4'000, 8'000, 16'000, 32'000, 65'536, 262'144, 1'048'576};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  // not cumulative
+  std::uint64_t sum = 0, observations = 0;
+  void add(std::uint64_t value) {
+    ++counts[static_cast<std::size_t>(std::lower_bound(kBounds.begin(), kBounds.end(), value) - kBounds.begin())];
+    sum += value;
+    ++observations;
+  }
+};
+
+struct ReasonCount {
+  PartitionId partition;
+  Verdict verdict = Verdict::none;
+  Reason reason = Reason::none;
+  std::uint64_t count = 0;
+};
+
+// Since start.
 struct IntakeStats {
   std::uint64_t records = 0, commits = 0;
-  std::uint64_t queue_depth = 0;  // commits between intake and commit thread
+  std::uint64_t queue_depth = 0;  // commits between intake and commit thread, at most intake.commits_in_flight_max
   CommitCost last_commit;
+  std::uint64_t payload_bytes = 0, stored_bytes = 0;
+  Histogram commit_entries;                 // entries in a commit
+  Histogram commit_us, build_us, write_us;  // whole commit; compress and hash; write and sync. Microseconds
+  std::vector<ReasonCount> reasons;         // duplicates and rejections, by partition and reason
+  std::uint64_t publish_events_in_flight = 0, publish_bytes_in_flight = 0;
+  std::int64_t last_commit_wall_ms = 0;  // 0: none yet
 };
 
 // Where an event that was published ended up.
@@ -72,7 +102,11 @@ struct IntakeOptions {
   DefinitionFile* definition = nullptr;  // the embedded broker appends source statements to it
   Ledger* ledger = nullptr;
   std::vector<CommitObserver> observers;
+  const Clock* clock = &Clock::system();
 };
+
+// `cluster` of source statements made for the embedded broker.
+inline constexpr std::string_view kEmbeddedCluster = "embedded";
 
 class Intake {
  public:
@@ -109,5 +143,7 @@ struct ContractFinding {
 [[nodiscard]] absl::Status create_topics(const Config& config, std::uint32_t partitions);
 // The cluster id of the configured broker.
 [[nodiscard]] absl::StatusOr<std::string> cluster_id(const Config& config);
+// The first offset that the broker still has: what a first definition's `first_offset` should be. NotFound: no such topic.
+[[nodiscard]] absl::StatusOr<Offset> first_offset_of(const Config& config, const std::string& topic, std::int32_t kafka_partition);
 
 }  // namespace bukubesar

@@ -1,0 +1,177 @@
+#include "consumers/batcher.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/status.h"
+#include "events/payload.h"
+
+namespace bukubesar {
+
+namespace {
+constexpr std::size_t kLookBackRun = 256;  // entries fetched with a first copy
+}
+
+std::size_t Batcher::FingerprintHash::operator()(const Fingerprint& fingerprint) const {
+  std::size_t value;
+  std::memcpy(&value, fingerprint.data(), sizeof value);
+  return value;
+}
+
+Batcher::Batcher(BatcherOptions options)
+    : options_(std::move(options)),
+      judge_(Routing{parse_partitioner(options_.definition->partitioner).value_or(Partitioner::murmur2), options_.definition->partitions}),
+      inbox_(options_.partitions.size()),
+      parts_(options_.partitions.size()) {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const PartitionHead head = options_.ledger->head(options_.partitions[i]);
+    parts_[i].ledger_time_ms = head.ledger_time_ms;
+    start_part(i, Sequence(head.size), head.epoch, head.next_offset);
+  }
+}
+
+void Batcher::start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset) {
+  PartitionBatch& batch = parts_[index].batch;
+  batch = {};
+  batch.partition = options_.partitions[index];
+  batch.first = first;
+  batch.epoch = epoch;
+  batch.next_offset = next_offset;
+  PulledPartition& inbox = inbox_[index];
+  const std::size_t likely = inbox.batch.records.size();
+  inbox = {};
+  inbox.batch.partition = options_.partitions[index];
+  inbox.batch.epoch = epoch;
+  inbox.batch.records.reserve(likely);
+}
+
+absl::Status Batcher::judge_new() {
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    Part& part = parts_[i];
+    RecordBatch& inbox = inbox_[i].batch;
+    cut_at_limit(i);
+    for (std::size_t at = part.batch.entries.size(); at < inbox.records.size(); ++at) {
+      const Record& record = inbox.records[at];
+      RETURN_IF_ERROR(judge(part, record, *inbox.arena));
+      ++records_;
+      bytes_ += record.payload.size();
+      part.grown += record.payload.size();
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Batcher::cut_at_limit(std::size_t index) {
+  if (index >= options_.size_limits.size() || !options_.size_limits[index]) return;
+  PulledPartition& inbox = inbox_[index];
+  const std::uint64_t room = *options_.size_limits[index] - std::min(parts_[index].batch.first.value(), *options_.size_limits[index]);
+  if (inbox.batch.records.size() < room) return;
+  limit_reached_ = true;
+  inbox.batch.records.resize(room);
+  const Offset end = inbox.batch.records.empty() ? parts_[index].batch.next_offset : inbox.batch.records.back().offset;
+  std::erase_if(inbox.gaps, [&](const Gap& gap) { return gap.limit > end; });
+}
+
+std::int64_t Batcher::ledger_time(const Part& part, const Record& record) const {
+  const LedgerClock clock = options_.definition->clock;
+  const bool counts = clock == LedgerClock::kafka ? record.timestamp_type == TimestampType::log_append_time
+                                                  : clock == LedgerClock::intake && record.timestamp_type != TimestampType::none;
+  return counts ? std::max(part.ledger_time_ms, record.timestamp_ms) : part.ledger_time_ms;
+}
+
+absl::Status Batcher::judge(Part& part, const Record& record, Arena& arena) {
+  PartitionBatch& batch = part.batch;
+  BB_CHECK(record.offset >= batch.next_offset, "I3: offsets ascend");
+  part.ledger_time_ms = ledger_time(part, record);
+  Entry entry;
+  entry.timestamp_present = record.timestamp_type != TimestampType::none;
+  entry.log_append_time = record.timestamp_type == TimestampType::log_append_time;
+  entry.timestamp_ms = record.timestamp_ms;
+  entry.rules_version = options_.definition->rules_version(batch.partition, batch.epoch, record.offset, part.ledger_time_ms);
+  entry.epoch = batch.epoch;
+  entry.offset = record.offset;
+  entry.payload_size = static_cast<std::uint32_t>(record.payload.size());
+  entry.payload_hash = sha_.update(record.payload).finish();
+  const bool kept = record.payload.size() <= kPayloadBytesMax;
+  Judgement judgement;
+  if (kept) {
+    judgement = judge_.judge(entry.rules_version, batch.partition, record.payload, arena);
+  } else {
+    judgement.reason = Reason::oversize;
+  }
+  entry.verdict = judgement.reason == Reason::none ? Verdict::accepted : Verdict::rejected;
+  entry.reason = judgement.reason;
+  entry.fingerprint = judgement.fingerprint;
+  if (entry.verdict == Verdict::accepted) RETURN_IF_ERROR(find_duplicate(part, record.payload, entry));
+  batch.entries.push_back(entry);
+  batch.payloads.push_back(kept ? record.payload : std::string_view());
+  batch.events.push_back(entry.verdict == Verdict::accepted ? judgement.event : nullptr);
+  batch.next_offset = record.offset + 1;
+  return absl::OkStatus();
+}
+
+absl::Status Batcher::find_duplicate(Part& part, std::string_view payload, Entry& entry) {
+  const Sequence own = part.batch.first + part.batch.entries.size();
+  const auto [place, fresh] = part.uncommitted.try_emplace(entry.fingerprint, First{own, payload});
+  if (!fresh) {
+    entry.verdict = Verdict::duplicate;
+    entry.reason = place->second.payload == payload || same_event(place->second.payload, payload) ? Reason::same : Reason::different;
+    entry.duplicate_of = place->second.sequence;
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::optional<Sequence> first, options_.ledger->find_accepted(part.batch.partition, entry.fingerprint));
+  if (!first) return absl::OkStatus();
+  part.uncommitted.erase(place);
+  ASSIGN_OR_RETURN(entry.reason, compare_with_stored(part, *first, payload, entry.payload_hash));
+  entry.verdict = Verdict::duplicate;
+  entry.duplicate_of = *first;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Reason> Batcher::compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash) {
+  StoredRun& run = part.last_run;
+  if (run.entries.empty() || first < run.entries.front().sequence || first > run.entries.back().sequence) {
+    ASSIGN_OR_RETURN(run, options_.ledger->read(part.batch.partition, first, kLookBackRun));
+  }
+  if (run.entries.empty()) return data_loss("entry {}:{} is not there", part.batch.partition.name(), first.value());
+  const StoredEntry& stored = run.entries[first - run.entries.front().sequence];
+  if (stored.entry.payload_hash == hash) return Reason::same;
+  // Erased since: only the hash is left to compare.
+  if (!stored.payload) return Reason::different;
+  return same_event(*stored.payload, payload) ? Reason::same : Reason::different;
+}
+
+std::shared_ptr<const Commit> Batcher::take() {
+  auto commit = std::make_shared<Commit>();
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    PartitionBatch& batch = parts_[i].batch;
+    if (batch.entries.empty()) continue;
+    batch.gaps = std::move(inbox_[i].gaps);
+    batch.keep_alive.push_back(inbox_[i].batch.arena);
+    const Sequence next = batch.first + batch.entries.size();
+    const Epoch epoch = batch.epoch;
+    const Offset next_offset = batch.next_offset;
+    commit->parts.push_back(std::move(batch));
+    start_part(i, next, epoch, next_offset);
+  }
+  records_ = 0;
+  bytes_ = 0;
+  return commit;
+}
+
+void Batcher::forget(const Commit& commit) {
+  for (const PartitionBatch& batch : commit.parts) {
+    const auto found = std::find(options_.partitions.begin(), options_.partitions.end(), batch.partition);
+    if (found == options_.partitions.end()) continue;
+    Part& part = parts_[static_cast<std::size_t>(found - options_.partitions.begin())];
+    for (const Entry& entry : batch.entries) {
+      if (entry.verdict == Verdict::accepted) part.uncommitted.erase(entry.fingerprint);
+    }
+  }
+}
+
+std::uint64_t Batcher::grown(std::size_t partition) { return std::exchange(parts_[partition].grown, 0); }
+
+}  // namespace bukubesar

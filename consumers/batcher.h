@@ -1,0 +1,89 @@
+// Batcher: records of all partitions → verdicts → entries → one Commit. The intake thread's work between pull and commit.
+//
+// Duplicates: the batcher asks its own uncommitted entries first, then the ledger. Uncommitted ids are forgotten when told that the
+// commit holding them has returned.
+//
+// Invariants  I1: sequences follow on across commits. I4: one accepted entry for each fingerprint of a partition. I5: what it makes is a
+//             function of the definition and the records.
+// Threads     one.
+// Errors      DataLoss, Unavailable: the ledger could not be asked about a first copy; the batch is not complete.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "base/sha256.h"
+#include "config/definition.h"
+#include "consumers/kafka_source.h"
+#include "events/rules.h"
+#include "ledger/commit.h"
+#include "ledger/ledger.h"
+
+namespace bukubesar {
+
+struct BatcherOptions {
+  const Definition* definition = nullptr;
+  const Ledger* ledger = nullptr;
+  std::vector<PartitionId> partitions;  // in the order of the source's positions
+  // Beside them: entries after which the partition's next epoch begins; nothing: no end is known.
+  std::vector<std::optional<std::uint64_t>> size_limits;
+};
+
+class Batcher {
+ public:
+  explicit Batcher(BatcherOptions options);
+
+  // Where pull() appends; beside the partitions.
+  [[nodiscard]] std::vector<PulledPartition>& inbox() { return inbox_; }
+  // Judges what was appended since the last time.
+  [[nodiscard]] absl::Status judge_new();
+  [[nodiscard]] std::size_t records() const { return records_; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] bool empty() const { return records_ == 0; }
+  // A partition has reached its size limit: what comes after was dropped, and belongs to another source.
+  [[nodiscard]] bool limit_reached() const { return limit_reached_; }
+  // Everything judged, as a commit; the batcher starts an empty one.
+  [[nodiscard]] std::shared_ptr<const Commit> take();
+  // The commit has returned: the ledger now answers for its ids.
+  void forget(const Commit& commit);
+  // Payload bytes by which a partition's inbox has grown since the last call.
+  [[nodiscard]] std::uint64_t grown(std::size_t partition);
+
+ private:
+  struct First {
+    Sequence sequence;
+    std::string_view payload;
+  };
+  struct FingerprintHash {
+    std::size_t operator()(const Fingerprint& fingerprint) const;  // its own bytes: it is a hash already
+  };
+  struct Part {
+    PartitionBatch batch;
+    std::int64_t ledger_time_ms = 0;
+    std::uint64_t grown = 0;
+    absl::flat_hash_map<Fingerprint, First, FingerprintHash> uncommitted;
+    StoredRun last_run;  // of the ledger: a batch that was sent again meets its first copies in order
+  };
+
+  void start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset);
+  void cut_at_limit(std::size_t index);
+  absl::Status judge(Part& part, const Record& record, Arena& arena);
+  absl::Status find_duplicate(Part& part, std::string_view payload, Entry& entry);
+  absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
+  [[nodiscard]] std::int64_t ledger_time(const Part& part, const Record& record) const;
+
+  const BatcherOptions options_;
+  Judge judge_;
+  Sha256 sha_;
+  std::vector<PulledPartition> inbox_;
+  std::vector<Part> parts_;
+  std::size_t records_ = 0;
+  std::uint64_t bytes_ = 0;
+  bool limit_reached_ = false;
+};
+
+}  // namespace bukubesar

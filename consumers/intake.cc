@@ -1,0 +1,448 @@
+#include "consumers/intake.h"
+
+#include <absl/synchronization/mutex.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "base/bounded_queue.h"
+#include "base/bytes.h"
+#include "base/status.h"
+#include "consumers/batcher.h"
+#include "consumers/epochs.h"
+#include "consumers/kafka_embedded.h"
+#include "consumers/kafka_source.h"
+#include "consumers/publisher.h"
+
+namespace bukubesar {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kIdlePull{50};          // how soon a stop is noticed while nothing comes
+constexpr milliseconds kBusyPull{1};           // while a commit waits to be taken
+constexpr std::size_t kBacklogRecords = 2048;  // where there is a backlog, a commit is worth at least so many
+constexpr milliseconds kAdviseInterval{1000};
+constexpr milliseconds kStopDrain{2000};
+
+// `bukubesar-<ledger>-<node>`: only carries the advisory commit.
+std::string group_of(const Definition& definition) {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  return fmt::format("bukubesar-{}-{}", definition.name, host.data());
+}
+
+std::int64_t microseconds_since(steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+std::string_view name_of(SourceState state) {
+  switch (state) {
+    case SourceState::connecting:
+      return "connecting";
+    case SourceState::streaming:
+      return "streaming";
+    case SourceState::waiting_for_broker:
+      return "waiting_for_broker";
+    case SourceState::stopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+struct Intake::Impl {
+  using Job = std::shared_ptr<const Commit>;
+
+  explicit Impl(IntakeOptions given)
+      : options(std::move(given)),
+        ledger(*options.ledger),
+        queue(std::max<std::uint32_t>(options.config->intake.commits_in_flight_max, 1)) {}
+
+  [[nodiscard]] const Definition& definition() const { return options.definition->definition(); }
+  [[nodiscard]] bool embedded() const { return options.config->broker.kind == BrokerKind::embedded; }
+
+  // ---- start ----
+
+  absl::Status start() {
+    if (embedded()) {
+      if (ledger.shorter_than_recorded()) {
+        stop_before_start(
+            "the ledger is shorter than was recorded outside it, and the embedded broker keeps no history to read again: restore the data "
+            "directory from a backup, or start with an empty one");
+        return absl::OkStatus();
+      }
+      RETURN_IF_ERROR(start_embedded());
+    }
+    if (const absl::Status status = begin_epochs(); !status.ok()) {
+      stop_before_start(message_of(status));
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(start_publisher());
+    running = true;
+    commit_thread = std::thread([this] { run_commits(); });
+    intake_thread = std::thread([this] { run_intake(); });
+    return absl::OkStatus();
+  }
+
+  // Reads go on; what can't be started is said by sources().
+  void stop_before_start(const std::string& why) {
+    spdlog::error("intake does not start: {}", why);
+    const absl::MutexLock lock(&mutex);
+    failure = why;
+  }
+
+  absl::Status start_embedded() {
+    const BrokerConfig& config = options.config->broker;
+    if (const absl::Status status =
+            append_embedded_statements(*options.definition, ledger, {config.purchases_topic, config.reference_topic});
+        !status.ok()) {
+      stop_before_start(message_of(status));
+      return absl::OkStatus();
+    }
+    // By the definition, not by the configuration: that is where the ledger reads from.
+    std::map<std::string, int> topics;
+    for (const PartitionId partition : definition().all_partitions()) {
+      const SourceStatement* const from = definition().source_of(partition);
+      int& count = topics[from->topic];
+      count = std::max(count, from->kafka_partition + 1);
+    }
+    ASSIGN_OR_RETURN(broker, EmbeddedBroker::start({topics.begin(), topics.end()}));
+    spdlog::warn(
+        "embedded broker on {}: no access control, records live in memory until the ledger has them; anything else that writes there is "
+        "outside every promise",
+        broker->bootstrap_servers());
+    return absl::OkStatus();
+  }
+
+  // Statement entries first, then a source and a batcher where the ledger stands.
+  absl::Status begin_epochs() {
+    {
+      const absl::MutexLock lock(&mutex);
+      if (!failure.empty()) return failed_precondition("{}", failure);
+    }
+    RETURN_IF_ERROR(commit_source_statements(definition(), ledger, [this](Job job) { return commit_now(job); }));
+    ASSIGN_OR_RETURN(const std::vector<EpochPosition> positions, source_positions(definition(), ledger));
+    KafkaSourceOptions source_options;
+    BatcherOptions batcher_options;
+    for (const EpochPosition& position : positions) {
+      source_options.positions.push_back(position.source);
+      batcher_options.partitions.push_back(position.source.partition);
+      batcher_options.size_limits.push_back(position.size_limit);
+    }
+    source_options.address = address();
+    source_options.embedded = embedded();
+    source_options.group = group_of(definition());
+    source_options.clock = options.clock;
+    batcher_options.definition = &definition();
+    batcher_options.ledger = &ledger;
+    auto fresh = std::make_shared<KafkaSource>(std::move(source_options));
+    batcher = std::make_unique<Batcher>(std::move(batcher_options));
+    const absl::MutexLock lock(&mutex);
+    source = std::move(fresh);
+    return absl::OkStatus();
+  }
+
+  [[nodiscard]] KafkaAddress address() const {
+    if (embedded()) return {broker->bootstrap_servers(), {}};
+    return kafka_address(options.config->broker);
+  }
+
+  absl::Status start_publisher() {
+    PublisherOptions publishing;
+    publishing.address = address();
+    publishing.embedded = embedded();
+    for (const PartitionId partition : definition().all_partitions()) {
+      const SourceStatement* const to = definition().source_of(partition);
+      publishing.routes.push_back({partition, to->epoch, to->topic, to->kafka_partition});
+    }
+    publishing.partitioner = parse_partitioner(definition().partitioner).value_or(Partitioner::murmur2);
+    publishing.events_max = options.config->intake.publish_events_in_flight_max;
+    publishing.bytes_max = options.config->intake.publish_bytes_in_flight_max;
+    publishing.ledger = &ledger;
+    publishing.clock = options.clock;
+    ASSIGN_OR_RETURN(publisher, Publisher::make(std::move(publishing)));
+    return absl::OkStatus();
+  }
+
+  // ---- the commit thread ----
+
+  void run_commits() {
+    while (auto job = queue.pop()) {
+      const absl::Status status = commit_now(*job);
+      if (!status.ok()) fail(message_of(status));
+      const absl::MutexLock lock(&mutex);
+      --in_flight;
+    }
+  }
+
+  absl::Status commit_now(const Job& job) {
+    if (failed.load()) return absl::OkStatus();  // the ledger takes no more until it is opened again
+    const auto start = steady_clock::now();
+    const absl::StatusOr<CommitCost> cost = ledger.commit(*job);
+    if (!cost.ok()) return with_context(cost.status(), "the ledger refused a commit");
+    const std::int64_t took_us = microseconds_since(start);
+    for (const CommitObserver& observer : options.observers) observer(job);
+    const absl::Status recorded = ledger.record_heads(false);
+    if (publisher != nullptr) publisher->on_commit(*job);
+    count(*job, *cost, took_us);
+    return with_context(recorded, "sizes and roots cannot be recorded outside the ledger");
+  }
+
+  void count(const Commit& commit, const CommitCost& cost, std::int64_t took_us) {
+    const absl::MutexLock lock(&mutex);
+    ++stats.commits;
+    stats.last_commit = cost;
+    stats.payload_bytes += cost.payload_bytes;
+    stats.stored_bytes += cost.stored_bytes;
+    stats.commit_us.add(static_cast<std::uint64_t>(took_us));
+    stats.build_us.add(static_cast<std::uint64_t>(std::max<std::int64_t>(cost.build_us, 0)));
+    stats.write_us.add(static_cast<std::uint64_t>(std::max<std::int64_t>(cost.write_us, 0)));
+    stats.last_commit_wall_ms = options.clock->wall_ms();
+    std::uint64_t entries = 0;
+    for (const PartitionBatch& part : commit.parts) {
+      entries += part.entries.size();
+      for (const Entry& entry : part.entries) {
+        stats.records += entry.kind == EntryKind::record ? 1 : 0;
+        if (entry.reason != Reason::none) ++reasons[{part.partition, entry.verdict, entry.reason}];
+      }
+    }
+    stats.commit_entries.add(entries);
+  }
+
+  void fail(const std::string& why) {
+    if (failed.exchange(true)) return;
+    {
+      const absl::MutexLock lock(&mutex);
+      failure = why;
+    }
+    spdlog::error("intake stops: {}", why);
+    if (publisher != nullptr) publisher->refuse(why);
+  }
+
+  // ---- the intake thread ----
+
+  void run_intake() {
+    while (!stopping.load() && !failed.load() && !source->stopped()) {
+      const absl::Status status = turn();
+      if (!status.ok()) fail(message_of(status));
+    }
+    if (failed.load()) {
+      const absl::MutexLock lock(&mutex);
+      source->stop_because(std::nullopt, failure);
+    } else {
+      if (!batcher->empty()) flush();
+      if (source->stopped()) publisher->refuse(stop_reason());
+    }
+  }
+
+  absl::Status turn() {
+    forget_committed();
+    const bool waiting = queue.depth() > 0;
+    const milliseconds timeout = batcher->empty() ? kIdlePull : waiting ? kBusyPull : milliseconds(0);
+    const std::size_t records_left = options.config->intake.commit_records_max - batcher->records();
+    const std::uint64_t bytes_left = options.config->intake.commit_bytes_max - batcher->bytes();
+    const std::size_t pulled = source->pull(batcher->inbox(), std::min(records_left, kPullRecordsMax), bytes_left, timeout);
+    if (pulled > 0) {
+      RETURN_IF_ERROR(batcher->judge_new());
+      if (embedded()) tell_pulled();
+    }
+    if (batcher->limit_reached()) return begin_next_epoch();
+    const bool full =
+        batcher->records() >= options.config->intake.commit_records_max || batcher->bytes() >= options.config->intake.commit_bytes_max;
+    const bool worth_it = pulled < kPullRecordsMax || batcher->records() >= kBacklogRecords;
+    if (!batcher->empty() && (full || (worth_it && queue.depth() == 0))) flush();
+    advise();
+    return absl::OkStatus();
+  }
+
+  void tell_pulled() {
+    for (std::size_t i = 0; i < batcher->inbox().size(); ++i) {
+      const std::uint64_t bytes = batcher->grown(i);
+      if (bytes > 0) publisher->on_pulled(batcher->inbox()[i].batch.partition, bytes);
+    }
+  }
+
+  void flush() {
+    Job job = batcher->take();
+    {
+      const absl::MutexLock lock(&mutex);
+      ++in_flight;
+      uncommitted.push_back(job);
+    }
+    if (!queue.push(std::move(job))) {
+      const absl::MutexLock lock(&mutex);
+      --in_flight;
+    }
+  }
+
+  // The ledger answers for the ids of commits that have returned.
+  void forget_committed() {
+    for (;;) {
+      Job job;
+      {
+        const absl::MutexLock lock(&mutex);
+        if (uncommitted.size() <= in_flight) return;
+        job = std::move(uncommitted.front());
+        uncommitted.pop_front();
+      }
+      batcher->forget(*job);
+    }
+  }
+
+  // The old source is read up to where the definition's next statement continues from.
+  absl::Status begin_next_epoch() {
+    if (!batcher->empty()) flush();
+    {
+      const absl::MutexLock lock(&mutex);
+      mutex.Await(absl::Condition(this, &Impl::all_committed));
+      uncommitted.clear();
+    }
+    if (failed.load()) return absl::OkStatus();
+    return begin_epochs();
+  }
+  [[nodiscard]] bool all_committed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return in_flight == 0; }
+
+  void advise() {
+    const auto now = options.clock->steady();
+    if (embedded() || now - last_advice < kAdviseInterval) return;
+    last_advice = now;
+    std::vector<AdvisedOffset> offsets;
+    for (const PartitionId partition : definition().all_partitions()) {
+      const PartitionHead head = ledger.head(partition);
+      if (head.size == advised_sizes[partition]) continue;
+      advised_sizes[partition] = head.size;
+      offsets.push_back({partition, head.epoch, head.next_offset, fmt::format("size={} root={}", head.size, base64(as_view(head.root)))});
+    }
+    source->advise(offsets);
+  }
+
+  std::string stop_reason() const {
+    for (const SourceStatus& status : source->statuses()) {
+      if (status.state == SourceState::stopped) return "the intake has stopped: " + status.why;
+    }
+    return "the intake has stopped";
+  }
+
+  // ---- stop ----
+
+  void stop() {
+    if (!running) return;
+    running = false;
+    if (!failed.load() && streaming() && !publisher->drain(kStopDrain))
+      spdlog::warn("some published events are answered as unknown: stopping");
+    stopping = true;
+    intake_thread.join();
+    queue.close();
+    commit_thread.join();
+    publisher->stop();
+    // The consumer's threads end here; sources() keeps what it last said.
+    last_statuses = source->statuses();
+    {
+      const absl::MutexLock lock(&mutex);
+      source.reset();
+    }
+    if (!failed.load()) {
+      if (const absl::Status status = ledger.record_heads(true); !status.ok()) spdlog::error("{}", message_of(status));
+    }
+    broker.reset();
+  }
+
+  [[nodiscard]] bool streaming() const {
+    for (const SourceStatus& status : source->statuses()) {
+      if (status.state != SourceState::streaming) return false;
+    }
+    return true;
+  }
+
+  // ---- what others see ----
+
+  std::vector<SourceStatus> statuses() const {
+    std::shared_ptr<KafkaSource> of;
+    std::string why;
+    {
+      const absl::MutexLock lock(&mutex);
+      of = source;
+      why = failure;
+    }
+    std::vector<SourceStatus> all = of != nullptr ? of->statuses() : last_statuses;
+    if (all.empty()) {
+      for (const PartitionId partition : definition().all_partitions()) {
+        SourceStatus status;
+        status.partition = partition;
+        if (const SourceStatement* const statement = definition().source_of(partition)) status.topic = statement->topic;
+        all.push_back(std::move(status));
+      }
+    }
+    if (why.empty()) return all;
+    for (SourceStatus& status : all) {
+      status.state = SourceState::stopped;
+      status.why = why;
+    }
+    return all;
+  }
+
+  IntakeStats counters() const {
+    IntakeStats copy;
+    {
+      const absl::MutexLock lock(&mutex);
+      copy = stats;
+      for (const auto& [key, count] : reasons) copy.reasons.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), count});
+    }
+    copy.queue_depth = queue.depth();
+    if (publisher != nullptr) {
+      copy.publish_events_in_flight = publisher->events_in_flight();
+      copy.publish_bytes_in_flight = publisher->bytes_in_flight();
+    }
+    return copy;
+  }
+
+  const IntakeOptions options;
+  Ledger& ledger;
+  std::unique_ptr<EmbeddedBroker> broker;
+  std::unique_ptr<Publisher> publisher;
+  std::unique_ptr<Batcher> batcher;  // of the intake thread
+  BoundedQueue<Job> queue;
+  std::thread intake_thread, commit_thread;
+  bool running = false;
+  std::atomic<bool> stopping = false, failed = false;
+  steady_clock::time_point last_advice{};
+  std::map<PartitionId, std::uint64_t> advised_sizes;
+  std::vector<SourceStatus> last_statuses;
+
+  mutable absl::Mutex mutex;
+  std::shared_ptr<KafkaSource> source;                 // written under the mutex, by start() and the intake thread
+  std::deque<Job> uncommitted ABSL_GUARDED_BY(mutex);  // oldest first; those that have returned stand before the last in_flight
+  std::size_t in_flight ABSL_GUARDED_BY(mutex) = 0;
+  std::string failure ABSL_GUARDED_BY(mutex);
+  IntakeStats stats ABSL_GUARDED_BY(mutex);
+  std::map<std::tuple<PartitionId, Verdict, Reason>, std::uint64_t> reasons ABSL_GUARDED_BY(mutex);
+};
+
+Intake::Intake(IntakeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Intake::~Intake() { stop(); }
+absl::Status Intake::start() { return impl_->start(); }
+void Intake::stop() { impl_->stop(); }
+
+absl::Status Intake::publish(std::vector<OutgoingRecord> records, PublishDone done) {
+  if (impl_->publisher == nullptr) {
+    const absl::MutexLock lock(&impl_->mutex);
+    return failed_precondition("the intake does not run{}{}", impl_->failure.empty() ? "" : ": ", impl_->failure);
+  }
+  return impl_->publisher->publish(std::move(records), std::move(done));
+}
+
+std::vector<SourceStatus> Intake::sources() const { return impl_->statuses(); }
+IntakeStats Intake::stats() const { return impl_->counters(); }
+std::string Intake::bootstrap_servers() const {
+  return impl_->broker != nullptr ? impl_->broker->bootstrap_servers() : impl_->options.config->broker.bootstrap_servers;
+}
+
+}  // namespace bukubesar

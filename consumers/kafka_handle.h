@@ -1,0 +1,65 @@
+// kafka_handle: what every librdkafka handle of ours shares: settings, callbacks, logging, and who frees it.
+//
+// Threads  callbacks run on the thread that polls the handle.
+// Limits   librdkafka 2.0.2; librdkafka itself is included by kafka_*.cc only, so its types are only named here.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/config.h"
+
+struct rd_kafka_s;
+struct rd_kafka_topic_s;
+struct rd_kafka_queue_s;
+struct rd_kafka_message_s;
+
+namespace bukubesar {
+
+using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
+
+// Where to, and with what of the operator's own settings (security.protocol, …).
+struct KafkaAddress {
+  std::string bootstrap_servers;
+  std::map<std::string, std::string> properties;
+};
+[[nodiscard]] KafkaAddress kafka_address(const BrokerConfig& config);
+
+class KafkaCallbacks {
+ public:
+  virtual ~KafkaCallbacks() = default;
+  // A connection was lost or refused, or the handle is fatally wrong.
+  virtual void on_error(std::string_view text) = 0;
+  virtual void on_delivery(const rd_kafka_message_s* /*message*/) {}
+};
+
+enum class KafkaRole : std::uint8_t { consumer, producer };
+
+struct KafkaHandleDeleter {
+  void operator()(rd_kafka_s* handle) const;
+};
+struct KafkaTopicDeleter {
+  void operator()(rd_kafka_topic_s* topic) const;
+};
+struct KafkaQueueDeleter {
+  void operator()(rd_kafka_queue_s* queue) const;
+};
+using KafkaHandle = std::unique_ptr<rd_kafka_s, KafkaHandleDeleter>;
+using KafkaTopic = std::unique_ptr<rd_kafka_topic_s, KafkaTopicDeleter>;
+using KafkaQueue = std::unique_ptr<rd_kafka_queue_s, KafkaQueueDeleter>;
+
+// `fixed` wins over the operator's settings: it is what the design insists on. `callbacks` must outlive the handle; may be null.
+// InvalidArgument names the setting that librdkafka refuses.
+[[nodiscard]] absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress& address, const KafkaSettings& fixed,
+                                                            KafkaCallbacks* callbacks);
+[[nodiscard]] absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name, const KafkaSettings& fixed);
+
+// Partition count of a topic, asked of the broker. NotFound where there is no such topic; Unavailable where no broker answered.
+[[nodiscard]] absl::StatusOr<int> kafka_partition_count(rd_kafka_s* handle, const std::string& topic, int timeout_ms);
+
+}  // namespace bukubesar

@@ -1,0 +1,148 @@
+#include "consumers/kafka_producer.h"
+
+#include <absl/synchronization/mutex.h>
+#include <librdkafka/rdkafka.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "base/status.h"
+#include "consumers/kafka_embedded.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr int kPollMs = 20;
+constexpr int kStopFlushMs = 1000;
+
+KafkaSettings producer_settings(const KafkaProducerOptions& options) {
+  return {{"enable.idempotence", "true"},
+          {"acks", "all"},
+          {"linger.ms", "0"},
+          {"message.timeout.ms", "30000"},
+          {"compression.codec", options.embedded ? "none" : "lz4"},
+          // The in-process broker acknowledges, and then cannot serve, two consecutive batches over 5 MiB together.
+          {"batch.size", "1000000"},
+          // Key, headers and framing come on top of what the limits count.
+          {"message.max.bytes", std::to_string(options.embedded ? kEmbeddedRecordBytesMax + 65'536 : 5U << 20)},
+          {"queue.buffering.max.messages", std::to_string(options.records_max * 2)},
+          {"queue.buffering.max.kbytes", std::to_string(options.bytes_max / 1024 * 2 + 1024)}};
+}
+
+}  // namespace
+
+struct KafkaProducer::Impl final : KafkaCallbacks {
+  explicit Impl(KafkaProducerOptions given) : options(std::move(given)) {}
+
+  void on_error(std::string_view text) override { spdlog::debug("producer: {}", text); }
+
+  void on_delivery(const rd_kafka_message_t* message) override {
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      options.delivered(message->_private,
+                        unavailable("{} [{}]: not acknowledged, it may or may not be stored: {}", rd_kafka_topic_name(message->rkt),
+                                    message->partition, rd_kafka_err2str(message->err)));
+    } else if (message->offset < 0) {
+      // An idempotent retry that had arrived already is acknowledged without its offset.
+      options.delivered(message->_private,
+                        unavailable("{} [{}]: stored, but the broker does not say at which offset; sent again it will be found "
+                                    "as a duplicate",
+                                    rd_kafka_topic_name(message->rkt), message->partition));
+    } else {
+      options.delivered(message->_private, Offset(message->offset));
+    }
+  }
+
+  void run() {
+    while (!stopping.load()) {
+      rd_kafka_poll(handle.get(), kPollMs);
+      if (options.tick) options.tick();
+    }
+  }
+
+  absl::StatusOr<rd_kafka_topic_t*> topic(const std::string& name) {
+    const absl::MutexLock lock(&mutex);
+    KafkaTopic& found = topics[name];
+    if (found == nullptr) {
+      ASSIGN_OR_RETURN(found, make_kafka_topic(handle.get(), name, {}));
+    }
+    return found.get();
+  }
+
+  KafkaProducerOptions options;
+  KafkaHandle handle;
+  absl::Mutex mutex;
+  std::map<std::string, KafkaTopic> topics ABSL_GUARDED_BY(mutex);
+  std::atomic<bool> stopping = false;
+  std::jthread thread;
+};
+
+KafkaProducer::KafkaProducer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+KafkaProducer::~KafkaProducer() { stop(); }
+
+absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::make(KafkaProducerOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  ASSIGN_OR_RETURN(impl->handle,
+                   make_kafka_handle(KafkaRole::producer, impl->options.address, producer_settings(impl->options), impl.get()));
+  Impl* raw = impl.get();
+  impl->thread = std::jthread([raw] { raw->run(); });
+  return std::unique_ptr<KafkaProducer>(new KafkaProducer(std::move(impl)));
+}
+
+absl::Status KafkaProducer::produce(const std::string& topic, std::int32_t kafka_partition, const OutgoingRecord& record,
+                                    std::optional<std::int64_t> timestamp_ms, void* token) {
+  ASSIGN_OR_RETURN(rd_kafka_topic_t* const handle_of_topic, impl_->topic(topic));
+  rd_kafka_headers_t* headers = nullptr;
+  if (!record.headers.empty()) {
+    headers = rd_kafka_headers_new(record.headers.size());
+    for (const auto& [name, value] : record.headers) {
+      rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(), static_cast<ssize_t>(value.size()));
+    }
+  }
+  rd_kafka_vu_t arguments[8];
+  std::size_t count = 0;
+  arguments[count].vtype = RD_KAFKA_VTYPE_RKT;
+  arguments[count++].u.rkt = handle_of_topic;
+  arguments[count].vtype = RD_KAFKA_VTYPE_PARTITION;
+  arguments[count++].u.i32 = kafka_partition;
+  arguments[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+  arguments[count++].u.i = RD_KAFKA_MSG_F_COPY;
+  // Copied (above), so never written to: the C API only lacks the const.
+  arguments[count].vtype = RD_KAFKA_VTYPE_VALUE;
+  arguments[count].u.mem.ptr = record.value ? const_cast<char*>(record.value->data()) : nullptr;
+  arguments[count++].u.mem.size = record.value ? record.value->size() : 0;
+  arguments[count].vtype = RD_KAFKA_VTYPE_KEY;
+  arguments[count].u.mem.ptr = record.key ? const_cast<char*>(record.key->data()) : nullptr;
+  arguments[count++].u.mem.size = record.key ? record.key->size() : 0;
+  arguments[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  arguments[count++].u.ptr = token;
+  arguments[count].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+  arguments[count++].u.i64 = timestamp_ms.value_or(0);  // 0: librdkafka's now
+  if (headers != nullptr) {
+    arguments[count].vtype = RD_KAFKA_VTYPE_HEADERS;
+    arguments[count++].u.headers = headers;
+  }
+  rd_kafka_error_t* error = rd_kafka_produceva(impl_->handle.get(), arguments, count);
+  if (error == nullptr) return absl::OkStatus();
+  const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  const std::string text = rd_kafka_error_string(error);
+  rd_kafka_error_destroy(error);
+  if (headers != nullptr) rd_kafka_headers_destroy(headers);
+  if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) return resource_exhausted("the producer's queue is full");
+  if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) return invalid_argument("the record is too large for the topic: {}", text);
+  return unavailable("{} [{}]: {}", topic, kafka_partition, text);
+}
+
+void KafkaProducer::stop() {
+  if (impl_->stopping.exchange(true)) return;
+  if (impl_->thread.joinable()) impl_->thread.join();
+  rd_kafka_flush(impl_->handle.get(), kStopFlushMs);
+  rd_kafka_purge(impl_->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+  rd_kafka_flush(impl_->handle.get(), kStopFlushMs);
+  const absl::MutexLock lock(&impl_->mutex);
+  impl_->topics.clear();
+}
+
+}  // namespace bukubesar
