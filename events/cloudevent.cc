@@ -186,6 +186,8 @@ class EnvelopeReader {
   std::array<Attribute, kAttributeCount> attributes_{};
 };
 
+constexpr std::string_view kStructured = "application/cloudevents+json";
+
 Envelope refused(Reason reason, std::string detail) { return {ContentMode::refused, false, reason, std::move(detail)}; }
 
 }  // namespace
@@ -210,8 +212,9 @@ Envelope envelope_of(const PayloadView& payload) {
     }
   }
   if (!content_type) return {has_ce ? ContentMode::binary : ContentMode::structured};
+  if (*content_type == kStructured) return {ContentMode::structured, true};  // as nearly all come
   const MediaType media = parse_media_type(*content_type);
-  if (media.is_utf8 && equal_ignoring_case(media.essence, "application/cloudevents+json")) return {ContentMode::structured, true};
+  if (media.is_utf8 && equal_ignoring_case(media.essence, kStructured)) return {ContentMode::structured, true};
   // Another encoding of CloudEvents, or a batch: nothing that is one event in JSON.
   const bool other_event_format =
       equal_ignoring_case(media.essence.substr(0, std::string_view("application/cloudevents").size()), "application/cloudevents");
@@ -223,7 +226,7 @@ Envelope envelope_of(const PayloadView& payload) {
 const Event* decode_event(const Envelope& envelope, const PayloadView& payload, const JsonTree& tree, Arena& arena, DecoderScratch& scratch,
                           Failure& failure) {
   const bool is_binary = envelope.mode == ContentMode::binary;
-  const JsonValue& root = tree.values.front();
+  const JsonValue& root = tree[0];
   Fields fields(tree, is_binary ? "data" : "");
   EnvelopeReader reader(fields);
   const JsonValue* data = &root;

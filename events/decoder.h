@@ -66,18 +66,18 @@ using Members = std::array<const JsonValue*, N>;
 // False: failure() says why, and nothing more is read.
 class Fields {
  public:
-  Fields(const JsonTree& tree, std::string_view root_name) : values_(tree.values), root_name_(root_name) {}
+  Fields(const JsonTree& tree, std::string_view root_name) : tree_(tree), root_name_(root_name) {}
 
   // The members of `object` that the table names, by position in it; null where one is absent or null.
   template <std::size_t N>
   [[nodiscard]] Members<N> members(const JsonValue& object, const MemberTable<N>& table) const {
     Members<N> found{};
     std::size_t next = 0;  // members usually come in the order of the table
-    for (std::uint32_t i = first_in(object); i < object.end; i = values_[i].end) {
-      const JsonValue& value = values_[i];
+    for (std::uint32_t i = first_in(object); i < object.end; i = tree_[i].end) {
+      const JsonValue& value = tree_[i];
       for (std::size_t k = 0; k < N; ++k) {
         const std::size_t at = next + k < N ? next + k : next + k - N;
-        if (table.words[at] != value.key_word || table.names[at] != value.key()) continue;
+        if (!equal_texts(table.names[at], table.words[at], value.key(), value.key_word)) continue;
         if (value.kind != JsonKind::null) found[at] = &value;
         next = at + 1 < N ? at + 1 : 0;
         break;
@@ -86,9 +86,9 @@ class Fields {
     return found;
   }
   [[nodiscard]] std::uint32_t first_in(const JsonValue& container) const {
-    return static_cast<std::uint32_t>(&container - values_.data()) + 1;
+    return static_cast<std::uint32_t>(&container - tree_.data()) + 1;
   }
-  [[nodiscard]] const JsonValue& at(std::uint32_t index) const { return values_[index]; }
+  [[nodiscard]] const JsonValue& at(std::uint32_t index) const { return tree_[index]; }
 
   bool require(const JsonValue* member, const JsonValue& object, std::string_view name);
   bool object(const JsonValue* member);
@@ -127,7 +127,7 @@ class Fields {
  private:
   [[nodiscard]] std::string path_of(const JsonValue* value) const;
 
-  const std::vector<JsonValue>& values_;
+  const JsonTree& tree_;
   std::string_view root_name_;
   Failure failure_;
 };

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <cstring>
 #include <limits>
 
 #include "events/decoder.h"
@@ -11,14 +12,30 @@ namespace {
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
+// Whether one of eight bytes is below 0x20, DEL or not ASCII.
+constexpr bool is_suspect(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHigh = kOnes * 0x80;
+  const std::uint64_t del = word ^ (kOnes * 0x7F);
+  // Each subtraction borrows into the high bit of a byte that is too small; a borrow from below can only add a suspicion.
+  return ((word | (word - kOnes * 0x20) | (del - kOnes)) & kHigh) != 0;
+}
+
+bool may_hold_control_character(std::string_view text) {
+  std::uint64_t word = 0;
+  std::size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&word, text.data() + at, 8);
+    if (is_suspect(word)) return true;
+  }
+  word = 0x2020202020202020ULL;
+  std::memcpy(&word, text.data() + at, text.size() - at);
+  return is_suspect(word);
+}
+
 // C0, DEL and C1 (in UTF-8 C2 80 … C2 9F), as CloudEvents forbids them.
 bool has_control_character(std::string_view text) {
-  bool suspect = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    suspect |= byte < 0x20 || byte == 0x7F || byte == 0xC2;
-  }
-  if (!suspect) return false;
+  if (!may_hold_control_character(text)) return false;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 || byte == 0x7F) return true;
@@ -62,19 +79,19 @@ ParsedDecimal parse_decimal(std::string_view text, int places) {
 }
 
 std::string Fields::path_of(const JsonValue* value) const {
-  const auto target = static_cast<std::uint32_t>(value - values_.data());
+  const auto target = static_cast<std::uint32_t>(value - tree_.data());
   std::string path(root_name_);
   std::uint32_t at = 0;
   while (at != target) {
-    const bool in_array = values_[at].kind == JsonKind::array;
+    const bool in_array = tree_[at].kind == JsonKind::array;
     std::size_t number = 0;
     std::uint32_t inner = at + 1;
-    for (; values_[inner].end <= target; inner = values_[inner].end) ++number;
+    for (; tree_[inner].end <= target; inner = tree_[inner].end) ++number;
     if (in_array) {
       path += fmt::format("[{}]", number);
     } else {
       if (!path.empty()) path += '.';
-      path += shown(values_[inner].key());
+      path += shown(tree_[inner].key());
     }
     at = inner;
   }
@@ -97,8 +114,7 @@ bool Fields::fail(Reason reason, std::string detail) {
 bool Fields::require(const JsonValue* member, const JsonValue& object, std::string_view name) {
   if (member != nullptr) return true;
   const std::string path = path_of(&object);
-  return fail(Reason::missing_member,
-              &object == values_.data() && root_name_.empty() ? std::string(name) : fmt::format("{}.{}", path, name));
+  return fail(Reason::missing_member, &object == tree_.data() && root_name_.empty() ? std::string(name) : fmt::format("{}.{}", path, name));
 }
 
 bool Fields::object(const JsonValue* member) {

@@ -11,10 +11,11 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "base/arena.h"
 #include "events/reason.h"
@@ -26,8 +27,30 @@ inline constexpr std::size_t kJsonDepthMax = 32;
 enum class JsonKind : std::uint8_t { object, array, string, number, boolean_true, boolean_false, null };
 [[nodiscard]] std::string_view name_of(JsonKind kind);
 
-// First bytes and size of a short text in one word: what differs here differs, what is equal is then compared.
-[[nodiscard]] std::uint64_t json_word(std::string_view text);
+// What two texts of one size differ in, in one word: all of a text of up to 8 bytes, the first 8 of a longer one.
+[[nodiscard]] inline std::uint64_t json_word(std::string_view text) {
+  std::uint64_t word = 0;
+  const std::size_t size = text.size();
+  if (size >= 8) {
+    std::memcpy(&word, text.data(), 8);
+  } else if (size >= 4) {
+    std::uint32_t head = 0;
+    std::uint32_t tail = 0;
+    std::memcpy(&head, text.data(), 4);
+    std::memcpy(&tail, text.data() + size - 4, 4);
+    word = head | std::uint64_t{tail} << 32;
+  } else {
+    for (std::size_t i = 0; i < size; ++i) word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
+  }
+  return word;
+}
+// Whether two texts with these words are equal. Names are short: the call that a comparison costs is more than the comparison.
+[[nodiscard]] inline bool equal_texts(std::string_view a, std::uint64_t a_word, std::string_view b, std::uint64_t b_word) {
+  if (a_word != b_word || a.size() != b.size()) return false;
+  if (a.size() <= 8) return true;
+  if (a.size() > 16) return a == b;
+  return json_word(a.substr(a.size() - 8)) == json_word(b.substr(b.size() - 8));
+}
 
 struct JsonValue {
   const char* key_at = nullptr;  // null for an element of an array and for the root
@@ -43,8 +66,31 @@ struct JsonValue {
   [[nodiscard]] std::string_view text() const { return {text_at, text_size}; }
 };
 
-struct JsonTree {
-  std::vector<JsonValue> values;  // the root first; reused, its capacity is kept
+// The values of one document, the root first. Reused: it keeps its capacity until it is told to give it back.
+class JsonTree {
+ public:
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  [[nodiscard]] const JsonValue* data() const { return values_.get(); }
+  [[nodiscard]] const JsonValue& operator[](std::size_t index) const { return values_[index]; }
+  [[nodiscard]] JsonValue& operator[](std::size_t index) { return values_[index]; }
+  void clear() { size_ = 0; }
+  void give_back() {
+    values_.reset();
+    size_ = capacity_ = 0;
+  }
+  // Room for that many values in all, whatever is in it now being kept.
+  void reserve(std::size_t count);
+  // Its members are the caller's to set, all of them. Moves what is there where there is no room left.
+  JsonValue& add() {
+    if (size_ == capacity_) reserve(size_ + 1);
+    return values_[size_++];
+  }
+
+ private:
+  std::unique_ptr<JsonValue[]> values_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
 };
 
 // Threads  one object for each thread: it keeps simdjson's buffers.

@@ -36,18 +36,19 @@ struct Key {
 class Walk {
  public:
   // `padded` holds the same bytes as `json`, followed by zeros, so that looking at the end is allowed and finds nothing.
-  Walk(const char* padded, std::string_view json, const std::uint32_t* tokens, Arena& arena, std::vector<JsonValue>& values,
+  Walk(const char* padded, std::string_view json, const std::uint32_t* tokens, Arena& arena, JsonTree& tree,
        std::vector<std::string_view>& names)
       : padded_(padded),
         json_(json),
         tokens_(tokens),
         arena_(arena),
-        values_(values),
+        tree_(tree),
         names_(names),
         has_escapes_(std::memchr(json.data(), '\\', json.size()) != nullptr) {}
 
   bool run(std::size_t token_count) {
-    values_.clear();
+    tree_.clear();
+    tree_.reserve(token_count);  // a value has a token at least
     if (!value(Key{})) return false;
     while (depth_ > 0) {
       if (!step()) return false;
@@ -81,7 +82,7 @@ class Walk {
   // One member or element of the innermost container, or its end.
   bool step() {
     Open& open = open_[depth_ - 1];
-    const bool first = values_.size() == open.index + 1;
+    const bool first = tree_.size() == open.index + 1;
     const char c = peek();
     if (c == (open.is_object ? '}' : ']')) return close();
     if (!first) {
@@ -106,16 +107,16 @@ class Walk {
       open.seen |= bit;
       return false;
     }
-    for (std::size_t i = open.index + 1; i < values_.size(); i = values_[i].end) {
-      if (values_[i].key_word == key.word && values_[i].key() == std::string_view(key.at, key.size)) return true;
+    for (std::size_t i = open.index + 1; i < tree_.size(); i = tree_[i].end) {
+      if (equal_texts(tree_[i].key(), tree_[i].key_word, {key.at, key.size}, key.word)) return true;
     }
     return false;
   }
 
   bool close() {
     const Open& open = open_[--depth_];
-    JsonValue& value = values_[open.index];
-    value.end = static_cast<std::uint32_t>(values_.size());
+    JsonValue& value = tree_[open.index];
+    value.end = static_cast<std::uint32_t>(tree_.size());
     value.text_size = static_cast<std::uint32_t>(json_.data() + tokens_[at_] + 1 - value.text_at);
     ++at_;
     return open.members <= kMembersScannedMax || !has_doubled(open.index);
@@ -123,54 +124,55 @@ class Walk {
 
   bool has_doubled(std::uint32_t index) {
     names_.clear();
-    for (std::uint32_t i = index + 1; i < values_[index].end; i = values_[i].end) names_.push_back(values_[i].key());
+    for (std::uint32_t i = index + 1; i < tree_[index].end; i = tree_[i].end) names_.push_back(tree_[i].key());
     std::sort(names_.begin(), names_.end());
     return std::adjacent_find(names_.begin(), names_.end()) != names_.end();
   }
 
   bool value(const Key& key) {
-    JsonValue made;
+    const char c = peek();
+    std::string_view content;
+    JsonKind kind = JsonKind::string;
+    if (c == '"') {
+      if (!text(content)) return false;
+    } else if (c == '{' || c == '[') {
+      if (depth_ == kJsonDepthMax) return false;
+      kind = c == '{' ? JsonKind::object : JsonKind::array;
+      content = json_.substr(tokens_[at_], 1);  // close() completes it
+      Open& open = open_[depth_++];
+      open.seen = 0;
+      open.index = static_cast<std::uint32_t>(tree_.size());
+      open.members = 0;
+      open.is_object = c == '{';
+      ++at_;
+    } else {
+      content = token();
+      if (!word(content, kind)) return false;
+      ++at_;
+    }
+    JsonValue& made = tree_.add();
     made.key_at = key.at;
+    made.text_at = content.data();
     made.key_word = key.word;
     made.key_size = key.size;
-    const char c = peek();
-    if (c == '"') {
-      std::string_view content;
-      if (!text(content)) return false;
-      made.kind = JsonKind::string;
-      return scalar(made, content);
-    }
-    if (c == '{' || c == '[') {
-      if (depth_ == kJsonDepthMax) return false;
-      made.kind = c == '{' ? JsonKind::object : JsonKind::array;
-      made.text_at = json_.data() + tokens_[at_];
-      open_[depth_++] = Open{0, static_cast<std::uint32_t>(values_.size()), 0, c == '{'};
-      values_.push_back(made);
-      ++at_;
-      // "{," and "[," are caught in step(): a first member does not begin with a comma.
-      return true;
-    }
-    const std::string_view word = token();
-    if (word == "true") {
-      made.kind = JsonKind::boolean_true;
-    } else if (word == "false") {
-      made.kind = JsonKind::boolean_false;
-    } else if (word == "null") {
-      made.kind = JsonKind::null;
-    } else if (is_json_number(word)) {
-      made.kind = JsonKind::number;
+    made.text_size = static_cast<std::uint32_t>(content.size());
+    made.end = static_cast<std::uint32_t>(tree_.size());
+    made.kind = kind;
+    return true;
+  }
+
+  static bool word(std::string_view content, JsonKind& kind) {
+    if (is_json_number(content)) {
+      kind = JsonKind::number;
+    } else if (content == "null") {
+      kind = JsonKind::null;
+    } else if (content == "true") {
+      kind = JsonKind::boolean_true;
+    } else if (content == "false") {
+      kind = JsonKind::boolean_false;
     } else {
       return false;
     }
-    ++at_;
-    return scalar(made, word);
-  }
-
-  bool scalar(JsonValue& made, std::string_view content) {
-    made.text_at = content.data();
-    made.text_size = static_cast<std::uint32_t>(content.size());
-    made.end = static_cast<std::uint32_t>(values_.size() + 1);
-    values_.push_back(made);
     return true;
   }
 
@@ -179,7 +181,7 @@ class Walk {
   const std::uint32_t* tokens_;
   std::size_t at_ = 0;
   Arena& arena_;
-  std::vector<JsonValue>& values_;
+  JsonTree& tree_;
   std::vector<std::string_view>& names_;
   bool has_escapes_;
   std::size_t depth_ = 0;
@@ -218,7 +220,7 @@ bool FastJsonReader::read(std::string_view json, Arena& arena, JsonTree& to) {
   const std::size_t token_count = impl_->parser->n_structural_indexes;
   const std::uint32_t* tokens = impl_->parser->structural_indexes.get();
   BB_CHECK(tokens[token_count] == json.size(), "simdjson ends its index with the size");
-  return Walk(impl_->padded.data(), json, tokens, arena, to.values, impl_->names).run(token_count);
+  return Walk(impl_->padded.data(), json, tokens, arena, to, impl_->names).run(token_count);
 }
 
 }  // namespace bukubesar

@@ -116,23 +116,13 @@ char simple_escape(char c) {
 
 }  // namespace
 
-std::uint64_t json_word(std::string_view text) {
-  // Every byte of a text up to 7 long is in the word, and its size; of a longer one the first and last four bytes and the size.
-  std::uint64_t word = 0;
-  const std::size_t size = text.size();
-  if (size >= 8) {
-    std::memcpy(&word, text.data(), 8);
-    return word ^ (std::uint64_t{size} << 57) ^ (static_cast<std::uint64_t>(static_cast<unsigned char>(text.back())) << 32);
-  }
-  if (size >= 4) {
-    std::uint32_t head = 0;
-    std::uint32_t tail = 0;
-    std::memcpy(&head, text.data(), 4);
-    std::memcpy(&tail, text.data() + size - 4, 4);
-    return (head | std::uint64_t{tail} << 32) ^ (std::uint64_t{size} << 57);
-  }
-  for (std::size_t i = 0; i < size; ++i) word |= static_cast<std::uint64_t>(static_cast<unsigned char>(text[i])) << (8 * i);
-  return word ^ (std::uint64_t{size} << 57);
+void JsonTree::reserve(std::size_t count) {
+  if (count <= capacity_) return;
+  const std::size_t capacity = std::max({count, 2 * capacity_, std::size_t{128}});
+  auto larger = std::make_unique_for_overwrite<JsonValue[]>(capacity);
+  std::copy(values_.get(), values_.get() + size_, larger.get());
+  values_ = std::move(larger);
+  capacity_ = capacity;
 }
 
 std::size_t find_non_utf8(std::string_view text) {
@@ -238,10 +228,10 @@ namespace {
 
 class Parser {
  public:
-  Parser(std::string_view json, Arena& arena, std::vector<JsonValue>& values) : json_(json), arena_(arena), values_(values) {}
+  Parser(std::string_view json, Arena& arena, JsonTree& tree) : json_(json), arena_(arena), tree_(tree) {}
 
   JsonError run() {
-    values_.clear();
+    tree_.clear();
     space();
     if (value({}, 0)) {
       space();
@@ -296,8 +286,9 @@ class Parser {
   }
 
   bool value(std::string_view key, std::size_t depth) {
-    const auto index = static_cast<std::uint32_t>(values_.size());
-    JsonValue& made = values_.emplace_back();
+    const auto index = static_cast<std::uint32_t>(tree_.size());
+    JsonValue& made = tree_.add();
+    made = JsonValue{};
     made.key_at = key.data();
     made.key_size = static_cast<std::uint32_t>(key.size());
     made.key_word = key.data() == nullptr ? 0 : json_word(key);
@@ -315,11 +306,11 @@ class Parser {
     } else if (!word(text, kind)) {
       return false;
     }
-    JsonValue& done = values_[index];
+    JsonValue& done = tree_[index];
     done.kind = kind;
     done.text_at = text.data();
     done.text_size = static_cast<std::uint32_t>(text.size());
-    done.end = static_cast<std::uint32_t>(values_.size());
+    done.end = static_cast<std::uint32_t>(tree_.size());
     return true;
   }
 
@@ -384,7 +375,7 @@ class Parser {
 
   std::string_view json_;
   Arena& arena_;
-  std::vector<JsonValue>& values_;
+  JsonTree& tree_;
   std::size_t at_ = 0;
   JsonError error_;
 };
@@ -395,7 +386,7 @@ JsonError read_json_strict(std::string_view json, Arena& arena, JsonTree& to) {
   if (const std::size_t at = find_non_utf8(json); at != std::string_view::npos) {
     return {Reason::not_utf8, fmt::format("byte {}: {} is not UTF-8", at, shown(json.substr(at, 1)))};
   }
-  return Parser(json, arena, to.values).run();
+  return Parser(json, arena, to).run();
 }
 
 }  // namespace bukubesar

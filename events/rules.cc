@@ -92,7 +92,7 @@ struct Judge::Impl {
         failure = {error.reason, std::move(error.detail)};
       }
     }
-    if (tree.values.capacity() > kValuesKeptMax) std::vector<JsonValue>().swap(tree.values);
+    if (tree.capacity() > kValuesKeptMax) tree.give_back();
     to.reason = failure.reason;
     to.detail = std::move(failure.detail);
     return event;

@@ -12,7 +12,8 @@ namespace {
 
 std::string dump(const JsonTree& tree) {
   std::string text;
-  for (const JsonValue& value : tree.values) {
+  for (std::size_t i = 0; i < tree.size(); ++i) {
+    const JsonValue& value = tree[i];
     text += name_of(value.kind);
     text += value.key_at == nullptr ? " " : " key ";
     text += value.key();
@@ -152,10 +153,10 @@ TEST(JsonReaders, PointIntoTheBytesGivenWhereNothingIsEscaped) {
   JsonTree tree;
   ASSERT_TRUE(fast.read(json, arena, tree));
   const auto inside = [&json](std::string_view text) { return text.data() >= json.data() && text.data() < json.data() + json.size(); };
-  EXPECT_TRUE(inside(tree.values[1].key()) && inside(tree.values[1].text()));
-  EXPECT_FALSE(inside(tree.values[2].key()) || inside(tree.values[2].text()));
-  EXPECT_EQ(tree.values[2].key(), "escaped");
-  EXPECT_EQ(tree.values[2].text(), "text");
+  EXPECT_TRUE(inside(tree[1].key()) && inside(tree[1].text()));
+  EXPECT_FALSE(inside(tree[2].key()) || inside(tree[2].text()));
+  EXPECT_EQ(tree[2].key(), "escaped");
+  EXPECT_EQ(tree[2].text(), "text");
 }
 
 // Documents of the corpus, changed at random: the verdict is a function of strict JSON, not of a parser.
