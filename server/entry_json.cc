@@ -1,11 +1,11 @@
 #include "server/entry_json.h"
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/time.h"
+#include "events/json_peek.h"
 #include "events/payload.h"
 #include "events/rules.h"
 #include "server/node.h"
@@ -184,21 +184,9 @@ std::optional<std::string> member_text(std::string_view payload, std::initialize
   bool binary = false;
   for (const Header& header : view.headers)
     if (header.name.substr(0, 3) == "ce_") binary = true;
-  thread_local simdjson::ondemand::parser parser;
-  const simdjson::padded_string text(view.value->data(), view.value->size());
-  simdjson::ondemand::document document;
-  if (parser.iterate(text).get(document) != simdjson::SUCCESS) return std::nullopt;
-  simdjson::ondemand::value value;
-  bool first = true;
-  for (std::string_view name : path) {
-    if (first && binary && name == "data" && path.size() > 1) continue;  // in binary mode the value is the data
-    const auto error = first ? document.find_field_unordered(name).get(value) : value.find_field_unordered(name).get(value);
-    if (error != simdjson::SUCCESS) return std::nullopt;
-    first = false;
-  }
-  std::string_view raw;
-  if (simdjson::to_json_string(value).get(raw) != simdjson::SUCCESS) return std::nullopt;
-  return std::string(raw);
+  if (binary && path.size() == 2) return peek_raw(*view.value, {*(path.begin() + 1)});  // the value is the data
+  if (binary && path.size() == 3) return peek_raw(*view.value, {*(path.begin() + 1), *(path.begin() + 2)});
+  return peek_raw(*view.value, path);
 }
 
 }  // namespace bukubesar

@@ -21,7 +21,7 @@ class Node;
 // Adds "event" or "detail" to an entry's JSON.
 void add_decoded(Json& json, Node& node, PartitionId partition, const StoredEntry& stored);
 
-// The verbatim text of a JSON value inside a payload's structured event, such as {"data", "document"}; nothing where it is not there.
+// The verbatim text of a member of the event in a payload, such as {"data", "document"}, in either mode; nothing where it is not there.
 [[nodiscard]] std::optional<std::string> member_text(std::string_view payload, std::initializer_list<std::string_view> path);
 
 }  // namespace bukubesar

@@ -1,8 +1,7 @@
 #include "server/event_request.h"
 
-#include <simdjson.h>
-
 #include "base/status.h"
+#include "events/json_peek.h"
 #include "server/json.h"
 
 namespace bukubesar {
@@ -28,25 +27,6 @@ std::string media_type(std::string_view content_type) {
   return type;
 }
 
-// Top-level texts, read leniently: the first of each name, as far as the text can be read at all.
-struct Peek {
-  std::optional<std::string> subject, type;
-};
-Peek peek_at(std::string_view text) {
-  thread_local simdjson::ondemand::parser parser;
-  Peek peek;
-  const simdjson::padded_string padded(text.data(), text.size());
-  for (const bool subject : {true, false}) {
-    simdjson::ondemand::document document;
-    simdjson::ondemand::object object;
-    std::string_view value;
-    if (parser.iterate(padded).get(document) != simdjson::SUCCESS || document.get_object().get(object) != simdjson::SUCCESS) return peek;
-    if (object.find_field_unordered(subject ? "subject" : "type").get_string().get(value) == simdjson::SUCCESS)
-      (subject ? peek.subject : peek.type) = std::string(value);
-  }
-  return peek;
-}
-
 bool is_reference_type(std::string_view type) {
   for (std::string_view prefix : {"id.bukubesar.reference.", "id.bukubesar.source.", "id.bukubesar.ledger."})
     if (type.substr(0, prefix.size()) == prefix) return true;
@@ -55,7 +35,7 @@ bool is_reference_type(std::string_view type) {
 
 OutgoingRecord structured_record(std::string_view value) {
   OutgoingRecord record;
-  Peek peek = peek_at(value);
+  PeekedEvent peek = peek_event(value);
   record.key = std::move(peek.subject);
   record.reference_topic = peek.type && is_reference_type(*peek.type);
   record.headers.emplace_back("content-type", std::string(kStructured));

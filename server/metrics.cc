@@ -4,6 +4,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <array>
+#include <limits>
 #include <map>
 
 #include "server/node.h"
@@ -43,6 +44,20 @@ class Samples {
     metric.label = std::move(labels);
     metric.counter.value = static_cast<double>(value);
     family(name, help, MetricType::Counter).metric.push_back(std::move(metric));
+  }
+  // scale: from the unit counted in to the unit of the metric.
+  void histogram(const std::string& name, const std::string& help, const Histogram& counted, double scale) {
+    ClientMetric metric;
+    metric.histogram.sample_count = counted.observations;
+    metric.histogram.sample_sum = static_cast<double>(counted.sum) * scale;
+    std::uint64_t cumulative = 0;
+    for (std::size_t i = 0; i < counted.counts.size(); ++i) {
+      cumulative += counted.counts[i];
+      const double bound =
+          i < Histogram::kBounds.size() ? static_cast<double>(Histogram::kBounds[i]) * scale : std::numeric_limits<double>::infinity();
+      metric.histogram.bucket.push_back({cumulative, bound});
+    }
+    family(name, help, MetricType::Histogram).metric.push_back(std::move(metric));
   }
   void append_to(std::vector<MetricFamily>& all) {
     for (auto& [name, family] : families_) all.push_back(std::move(family));
@@ -114,12 +129,26 @@ void sample_sources(Node& node, Samples& samples) {
     samples.counter("bukubesar_source_anchors_missing_total", "Anchors that retention had removed.", source.anchors_missing, at);
   }
   const IntakeStats stats = node.intake().stats();
-  samples.counter("bukubesar_intake_commits_total", "Commits since the start of the process.", stats.commits);
+  samples.histogram("bukubesar_commit_entries", "Entries in one commit.", stats.commit_entries, 1);
+  samples.histogram("bukubesar_commit_duration_seconds", "Time of one commit, all of it.", stats.commit_us, 1e-6);
+  samples.histogram("bukubesar_commit_build_seconds", "Time to compress and hash one commit.", stats.build_us, 1e-6);
+  samples.histogram("bukubesar_commit_fsync_seconds", "Time to write and sync one commit.", stats.write_us, 1e-6);
+  samples.counter("bukubesar_commit_payload_bytes_total", "Payload bytes committed since the start of the process.", stats.payload_bytes);
+  samples.counter("bukubesar_commit_stored_bytes_total", "Bytes written for them, compressed.", stats.stored_bytes);
+  samples.gauge("bukubesar_publish_in_flight_events", "Events of POST /v1/events that wait for their commit.",
+                number(stats.publish_events_in_flight));
+  samples.gauge("bukubesar_publish_in_flight_bytes", "Their payload bytes.", number(stats.publish_bytes_in_flight));
   samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(stats.queue_depth), {label("queue", "commits")});
 }
 
 void sample_projections(Node& node, Samples& samples) {
   const ProjectionStatus status = node.projections().status();
+  for (PartitionId partition : node.ledger().partitions()) {
+    const std::uint64_t stored = node.ledger().head(partition).size;
+    const std::uint64_t read = std::min(stored, status.cut.size(partition));
+    samples.gauge("bukubesar_visible_lag_entries", "Entries that are stored but not yet visible in totals and views.",
+                  number(stored - read), {label("partition", partition.name())});
+  }
   for (const auto& [partition, size] : status.cut.sizes())
     samples.gauge("bukubesar_projection_sequence_next", "Entries of the partition that views and totals have read.", number(size),
                   {label("partition", partition.name())});
@@ -136,16 +165,10 @@ void sample_projections(Node& node, Samples& samples) {
 }  // namespace
 
 Metrics::Metrics()
-    : records_(prometheus::BuildCounter()
-                   .Name("bukubesar_records_total")
-                   .Help("Records committed since the start of the process, by verdict and reason.")
-                   .Register(*registry_)),
-      commit_entries_(histogram(*registry_, "bukubesar_commit_entries", "Entries in one commit.",
-                                {1, 4, 16, 64, 256, 1024, 2048, 4096, 8192, 16384, 65536})),
-      commit_bytes_(histogram(*registry_, "bukubesar_commit_payload_bytes", "Payload bytes in one commit.",
-                              {1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6, 64e6})),
-      commit_build_(histogram(*registry_, "bukubesar_commit_build_seconds", "Time to compress and hash one commit.", duration_bounds())),
-      commit_write_(histogram(*registry_, "bukubesar_commit_write_seconds", "Time to write and sync one commit.", duration_bounds())),
+    : verdicts_(prometheus::BuildCounter()
+                    .Name("bukubesar_verdicts_total")
+                    .Help("Entries committed since the start of the process, by verdict and reason.")
+                    .Register(*registry_)),
       delay_(histogram(*registry_, "bukubesar_end_to_end_delay_seconds",
                        "From a record's Kafka timestamp until it is visible in totals and views.", delay_bounds())),
       unmeasured_(prometheus::BuildCounter()
@@ -174,21 +197,17 @@ Metrics::Stamps Metrics::stamps_of(const Commit& commit) {
   return stamps;
 }
 
-void Metrics::observe_commit(const Commit& commit, const CommitCost& cost) {
+void Metrics::observe_commit(const Commit& commit) {
   for (const PartitionBatch& part : commit.parts) {
     std::map<std::pair<Verdict, Reason>, std::uint64_t> counts;
     for (const Entry& entry : part.entries) ++counts[{entry.verdict, entry.reason}];
     for (const auto& [what, count] : counts)
-      records_
+      verdicts_
           .Add({{"partition", part.partition.name()},
                 {"verdict", std::string(name_of(what.first))},
                 {"reason", std::string(name_of(what.second))}})
           .Increment(static_cast<double>(count));
   }
-  commit_entries_.Observe(static_cast<double>(cost.entries));
-  commit_bytes_.Observe(static_cast<double>(cost.payload_bytes));
-  commit_build_.Observe(static_cast<double>(cost.build_us) / 1e6);
-  commit_write_.Observe(static_cast<double>(cost.write_us) / 1e6);
 }
 
 void Metrics::observe_visible(const Stamps& stamps, std::int64_t now_ms) {

@@ -31,7 +31,7 @@ class Metrics {
   using Stamps = std::vector<std::pair<std::int64_t, std::uint64_t>>;
   [[nodiscard]] static Stamps stamps_of(const Commit& commit);
 
-  void observe_commit(const Commit& commit, const CommitCost& cost);
+  void observe_commit(const Commit& commit);
   void observe_visible(const Stamps& stamps, std::int64_t now_ms);
   void count_unmeasured() { unmeasured_.Increment(); }
   void observe_http(std::string_view route, std::string_view method, unsigned status, std::chrono::nanoseconds took);
@@ -42,11 +42,7 @@ class Metrics {
 
  private:
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
-  prometheus::Family<prometheus::Counter>& records_;
-  prometheus::Histogram& commit_entries_;
-  prometheus::Histogram& commit_bytes_;
-  prometheus::Histogram& commit_build_;
-  prometheus::Histogram& commit_write_;
+  prometheus::Family<prometheus::Counter>& verdicts_;
   prometheus::Histogram& delay_;
   prometheus::Counter& unmeasured_;
   prometheus::Family<prometheus::Counter>& http_requests_;

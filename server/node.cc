@@ -39,6 +39,7 @@ absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config,
     source.cluster = cluster;
     source.topic = partition.is_reference() ? config.broker.reference_topic : config.broker.purchases_topic;
     source.kafka_partition = partition.is_reference() ? 0 : static_cast<std::int32_t>(partition.number());
+    ASSIGN_OR_RETURN(source.first_offset, first_offset_of(config, source.topic, source.kafka_partition));
     source.root = std::string(as_view(sha256("")));
     source.reason = "first source of this ledger";
     source.decided_by = "bukubesar serve, from its configuration";
@@ -107,7 +108,7 @@ absl::Status Node::start() {
   ready_ = true;
   if (config_.broker.kind == BrokerKind::embedded)
     spdlog::warn("the embedded broker at {} has no access control: whoever writes there directly is outside every promise",
-                 intake_->bootstrap_servers());
+                 bootstrap_servers_);
   return absl::OkStatus();
 }
 
@@ -152,7 +153,7 @@ absl::Status Node::start_intake() {
   options.ledger = ledger_.get();
   options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) { projections_->hand_off(commit); });
   options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) {
-    metrics_.observe_commit(*commit, intake_->stats().last_commit);
+    metrics_.observe_commit(*commit);
     watch_for_synthetic(*commit);
     Cut after;
     for (const PartitionBatch& part : commit->parts) after.set(part.partition, part.first.value() + part.entries.size());
@@ -161,7 +162,30 @@ absl::Status Node::start_intake() {
     if (!waits) metrics_.count_unmeasured();
   });
   intake_ = std::make_unique<Intake>(std::move(options));
-  return intake_->start();
+  check_contract();
+  if (intake_refusal_.empty()) RETURN_IF_ERROR(intake_->start());
+  bootstrap_servers_ = intake_->bootstrap_servers();
+  return absl::OkStatus();
+}
+
+// A broken contract keeps the intake from starting; reads go on. A broker that does not answer is waited out by the intake.
+void Node::check_contract() {
+  if (config_.broker.kind == BrokerKind::embedded) return;
+  note_progress("checking the topic contract", 0, 0);
+  if (config_.broker.create_topics)
+    if (const absl::Status made = create_topics(config_, definition().partitions); !made.ok())
+      spdlog::warn("creating topics: {}", message_of(made));
+  const auto findings = check_topic_contract(config_, &definition());
+  if (!findings.ok()) {
+    spdlog::warn("the topic contract could not be checked: {}", message_of(findings.status()));
+    return;
+  }
+  for (const ContractFinding& finding : *findings) {
+    contract_warnings_.push_back("topic contract: " + finding.what);
+    if (finding.fatal)
+      intake_refusal_ += (intake_refusal_.empty() ? "intake does not start, the topic contract is broken: " : "; ") + finding.what;
+    spdlog::log(finding.fatal ? spdlog::level::err : spdlog::level::warn, "topic contract: {}", finding.what);
+  }
 }
 
 void Node::stop() {
@@ -279,10 +303,11 @@ void Node::watch_for_synthetic(const Commit& commit) {
 }
 
 std::vector<std::string> Node::warnings() const {
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = contract_warnings_;
+  if (!intake_refusal_.empty()) warnings.push_back(intake_refusal_);
   if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
   if (config_.broker.kind == BrokerKind::embedded)
-    warnings.push_back("the embedded broker has no access control: whoever writes to " + intake_->bootstrap_servers() +
+    warnings.push_back("the embedded broker has no access control: whoever writes to " + bootstrap_servers_ +
                        " directly is outside every promise");
   if (definition().partitioner == "any") warnings.push_back("dedup: per partition (partitioner any)");
   if (definition().clock == LedgerClock::none)

@@ -70,6 +70,10 @@ class Node {
 
   // The verifier key of a partition; FailedPrecondition while the node has no signing key.
   [[nodiscard]] absl::StatusOr<std::string> verifier_key(PartitionId partition) const;
+  // As the intake said after its start.
+  [[nodiscard]] const std::string& bootstrap_servers() const { return bootstrap_servers_; }
+  // Why the intake was not started (topic contract); empty where it was.
+  [[nodiscard]] const std::string& intake_refusal() const { return intake_refusal_; }
   // For people, in status: no key, the embedded broker has no access control, last signing failed, …
   [[nodiscard]] std::vector<std::string> warnings() const;
   // True where the ledger holds events of the demo's feed: shown wherever its figures are.
@@ -78,6 +82,7 @@ class Node {
  private:
   [[nodiscard]] absl::Status open_all();
   [[nodiscard]] absl::Status start_intake();
+  void check_contract();
   [[nodiscard]] absl::Status load_key();
   void sign_loop();
   void sign_once();
@@ -98,6 +103,9 @@ class Node {
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
   bool stopped_ = false;
+  std::string bootstrap_servers_;               // written before ready_
+  std::string intake_refusal_;                  // written before ready_
+  std::vector<std::string> contract_warnings_;  // written before ready_
 
   mutable absl::Mutex mutex_;
   std::string starting_ ABSL_GUARDED_BY(mutex_) = "starting";

@@ -64,6 +64,7 @@ ServerResponse receipts_answer(Node& node, const Receipts& receipts, bool detail
 
 // Empty while records can be published.
 std::string why_stopped(Node& node) {
+  if (const std::string why = node.intake_refusal(); !why.empty()) return why;
   for (const SourceStatus& source : node.intake().sources())
     if (source.state == SourceState::stopped)
       return fmt::format("intake of partition {} has stopped: {}", source.partition.name(), source.why);
@@ -85,6 +86,7 @@ void handle_events(Node& node, const ServerRequestPtr& request, const Respond& r
     if (!node.http().run_on_pool([&node, respond, shared, rejected] { respond(receipts_answer(node, *shared, rejected)); }))
       respond(receipts_answer(node, *shared, false));
   });
+  if (absl::IsFailedPrecondition(published)) return respond(problem(503, message_of(published)));  // the intake has stopped
   if (!published.ok()) respond(problem(published));
 }
 

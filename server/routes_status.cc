@@ -107,7 +107,7 @@ absl::StatusOr<ServerResponse> status_answer(Node& node) {
         {"authorities", definition.authorities}}},
       {"broker",
        {{"kind", node.config().broker.kind == BrokerKind::embedded ? "embedded" : "kafka"},
-        {"bootstrap_servers", node.intake().bootstrap_servers()}}},
+        {"bootstrap_servers", node.bootstrap_servers()}}},
       {"sources", sources_json(node)},
       {"partitions", partitions_json(node)},
       {"intake",
