@@ -38,6 +38,11 @@ struct Entry {
 
 using EntryBytes = std::array<std::uint8_t, kEntryBytes>;
 [[nodiscard]] EntryBytes encode_entry(const Entry& entry);
+// Writes exactly kEntryBytes.
+void encode_entry(const Entry& entry, void* to);
+// Whether the fields fit together as version 1 allows: a statement has nothing but epoch and payload; only a duplicate names a
+// first entry and only it and a rejected one have a reason; LogAppendTime has a timestamp; accepted and duplicate have a fingerprint.
+[[nodiscard]] bool valid(const Entry& entry);
 // Nothing where a field holds what version 1 does not allow.
 [[nodiscard]] std::optional<Entry> decode_entry(std::string_view bytes);
 

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ namespace bukubesar {
 
 inline constexpr std::size_t kCommitEntriesMax = 65'536;
 inline constexpr std::size_t kChunkEntriesMax = 256;
+// read() stops after the chunk that reaches this many bytes of payloads.
+inline constexpr std::size_t kReadBytesMax = 64U << 20;
 
 // Entries by what became of them; accepted + duplicate + rejected + statements = size (I3).
 struct VerdictCounts {
@@ -61,6 +64,10 @@ struct StoredRun {
   std::shared_ptr<const void> keep_alive;
 };
 
+// Ledger time of a partition after `entry`, `before` it in ms: a running maximum of the stamps that `clock` trusts (docs/GLOSSARY.md).
+[[nodiscard]] std::int64_t ledger_time_after(LedgerClock clock, std::int64_t before_ms, const Entry& entry);
+
+// Beside the directory stand `<directory>.heads`, size and root of each partition (I9), and `<directory>.log/`, RocksDB's own log.
 struct LedgerOptions {
   std::string directory;   // <data_dir>/ledger
   bool read_only = false;  // beside a running server: sees the commits that stood when it was opened
@@ -86,13 +93,16 @@ class Ledger {
 
   [[nodiscard]] std::vector<PartitionId> partitions() const;
   [[nodiscard]] PartitionHead head(PartitionId partition) const;
+  // All partitions after one and the same commit.
+  [[nodiscard]] std::map<PartitionId, PartitionHead> heads() const;
   [[nodiscard]] Cut cut() const;
 
   // Sequence of the first accepted entry with this fingerprint (I4): from the table in memory, confirmed against the entry.
   // Called by the intake thread, which asks its own uncommitted batches first.
   [[nodiscard]] absl::StatusOr<std::optional<Sequence>> find_accepted(PartitionId partition, const Fingerprint& fingerprint) const;
 
-  // At most `count` entries from `first` on, fewer at the end. OutOfRange where first > size.
+  // At most `count` entries from `first` on, fewer at the end (read(): and at kReadBytesMax, but at least one). OutOfRange where
+  // first > size.
   [[nodiscard]] absl::StatusOr<std::vector<Entry>> read_entries(PartitionId partition, Sequence first, std::size_t count) const;
   [[nodiscard]] absl::StatusOr<StoredRun> read(PartitionId partition, Sequence first, std::size_t count) const;
   // NotFound beyond the end; FailedPrecondition where only the hash is kept.
@@ -101,7 +111,8 @@ class Ledger {
   [[nodiscard]] absl::StatusOr<Sequence> sequence_of(PartitionId partition, Epoch epoch, Offset offset) const;
   [[nodiscard]] absl::StatusOr<std::vector<Gap>> gaps(PartitionId partition) const;
 
-  // Entries with ledger time <= instant: a prefix, since ledger time is a running maximum.
+  // Entries with ledger time <= instant: a prefix, since ledger time is a running maximum. FailedPrecondition where the
+  // partition's records carry no ledger time (a CreateTime topic): as-of is by cut there.
   [[nodiscard]] absl::StatusOr<std::uint64_t> size_at(PartitionId partition, std::int64_t instant_ms) const;
   // The ledger time of one entry.
   [[nodiscard]] absl::StatusOr<std::int64_t> ledger_time_ms(PartitionId partition, Sequence sequence) const;
@@ -111,6 +122,9 @@ class Ledger {
   [[nodiscard]] absl::StatusOr<std::vector<Hash256>> inclusion_proof(PartitionId partition, Sequence sequence, std::uint64_t size) const;
   [[nodiscard]] absl::StatusOr<std::vector<Hash256>> consistency_proof(PartitionId partition, std::uint64_t old_size,
                                                                        std::uint64_t size) const;
+  // Reads entries [from, size) back from storage, with the tree rows that they complete, and computes the root from them. DataLoss
+  // where a row or the root differs: nothing that was committed since `from` may then be signed.
+  [[nodiscard]] absl::Status recheck(PartitionId partition, std::uint64_t from, std::uint64_t size, const Hash256& root) const;
   // tlog-tiles: the first `width` hashes (1 … 256) of tile `index` at `level`; NotFound beyond the tree.
   [[nodiscard]] absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) const;
   [[nodiscard]] absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) const;
@@ -130,8 +144,12 @@ class Ledger {
   // Bytes by part, for metrics: "id_table", "block_cache", "memtables", …
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
+  // Moves what RocksDB holds in memory to files, for orderly backups; durability does not need it.
+  [[nodiscard]] absl::Status flush();
 
  private:
+  friend class LedgerVerifier;
+  friend class TileSource;
   struct Impl;
   explicit Ledger(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -19,11 +19,17 @@ struct VerifyFinding {
 struct VerifyReport {
   Cut cut;                              // what was covered
   std::vector<VerifyFinding> findings;  // empty: all is well; in the order found, at most kVerifyFindingsMax
+  std::uint64_t findings_left_out = 0;  // beyond those
   std::uint64_t entries = 0, payloads = 0, hash_only = 0, payload_bytes = 0, checkpoints = 0;
   [[nodiscard]] bool ok() const { return findings.empty(); }
 };
 inline constexpr std::size_t kVerifyFindingsMax = 100;
 
+// Read are all rows of the ledger, the heads file and the checksums of RocksDB's files. RocksDB's OPTIONS, IDENTITY and log
+// files hold nothing that an answer depends on and are not looked at; damage to CURRENT, MANIFEST and logs shows when the
+// ledger is opened.
+//
+// key_file: of the signing keys; empty: signatures are not checked.
 // visit: told each run in order, so that the projections' check (fold against segments) needs no second pass; may be empty.
 using VerifyVisitor = std::function<void(PartitionId, const StoredRun&)>;
 [[nodiscard]] VerifyReport verify_ledger(const Ledger& ledger, const Definition& definition, const std::string& key_file,

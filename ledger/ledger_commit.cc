@@ -1,0 +1,304 @@
+#include <chrono>
+#include <set>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "ledger/ledger_impl.h"
+#include "ledger/rows.h"
+#include "ledger/statement.h"
+
+namespace bukubesar {
+
+namespace {
+
+// Turns one batch into rows, checking I1 and I3 on the way. Holds what the partition will be after the commit.
+class PartBuilder {
+ public:
+  PartBuilder(LedgerClock clock, const PartitionBatch& batch, const PartitionHead& head, const Frontier& frontier,
+              const RecordedHead* to_reach, StoreBatch& rows)
+      : clock_(clock), batch_(batch), head_(head), frontier_(frontier), to_reach_(to_reach), rows_(rows) {}
+
+  absl::Status build();
+  [[nodiscard]] const PartitionHead& head() const { return head_; }
+  [[nodiscard]] const Frontier& frontier() const { return frontier_; }
+  [[nodiscard]] std::uint64_t payload_bytes() const { return payload_bytes_; }
+
+ private:
+  absl::Status add(std::size_t index);
+  absl::Status check_payload(std::size_t index) const;
+  absl::Status add_statement(std::size_t index);
+  absl::Status add_record(const Entry& entry);
+  void count(const Entry& entry);
+  void end_run();
+  void end_chunk(std::size_t limit);
+  void put_tree();
+  template <class... Args>
+  [[nodiscard]] absl::Status refuse(fmt::format_string<Args...> format, Args&&... args) const {
+    return invalid_argument("{}:{}: {}", batch_.partition.name(), head_.size, fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const LedgerClock clock_;
+  const PartitionBatch& batch_;
+  PartitionHead head_;
+  Frontier frontier_;
+  const RecordedHead* const to_reach_;  // null where the store is as long as recorded
+  StoreBatch& rows_;
+  std::uint64_t payload_bytes_ = 0;
+  std::size_t gap_ = 0;  // the next gap of the batch
+  OffsetRun run_;        // the open run of records; count 0: none
+  // The open chunk.
+  std::size_t chunk_first_ = 0;
+  std::size_t chunk_payload_bytes_ = 0;
+  std::int64_t chunk_ledger_time_ms_ = 0;
+  std::string chunk_entries_;
+  std::vector<Subtree> completed_;
+};
+
+absl::Status PartBuilder::build() {
+  if (batch_.entries.empty()) return refuse("a part of a commit without entries");
+  if (batch_.payloads.size() != batch_.entries.size())
+    return refuse("{} payloads beside {} entries", batch_.payloads.size(), batch_.entries.size());
+  if (batch_.first.value() != head_.size) return refuse("I1: the batch begins at {}", batch_.first.value());
+  chunk_ledger_time_ms_ = head_.ledger_time_ms;
+  chunk_entries_.reserve(kChunkEntriesMax * kEntryBytes);
+  for (std::size_t i = 0; i < batch_.entries.size(); ++i) RETURN_IF_ERROR(add(i));
+  end_run();
+  end_chunk(batch_.entries.size());
+  put_tree();
+  if (gap_ != batch_.gaps.size()) return refuse("I3: gap {} ends at no entry of the batch", batch_.gaps[gap_].first.value());
+  if (batch_.epoch != head_.epoch || batch_.next_offset != head_.next_offset)
+    return refuse("I3: the batch ends at epoch {} offset {}, its entries at epoch {} offset {}", batch_.epoch.value(),
+                  batch_.next_offset.value(), head_.epoch.value(), head_.next_offset.value());
+  head_.root = frontier_.root();
+  rows_.put(Family::heads, head_key(batch_.partition), head_value(head_));
+  return absl::OkStatus();
+}
+
+absl::Status PartBuilder::add(std::size_t index) {
+  const Entry& entry = batch_.entries[index];
+  if (!valid(entry)) return refuse("the fields of the entry do not fit together");
+  RETURN_IF_ERROR(check_payload(index));
+  RETURN_IF_ERROR(entry.kind == EntryKind::source_statement ? add_statement(index) : add_record(entry));
+  const std::string_view payload = batch_.payloads[index];
+  const std::size_t in_chunk = index - chunk_first_;
+  if (in_chunk == kChunkEntriesMax || (in_chunk > 0 && chunk_payload_bytes_ + payload.size() > kChunkPayloadBytesMax)) end_chunk(index);
+  chunk_payload_bytes_ += payload.size();
+  payload_bytes_ += payload.size();
+  const std::size_t at = chunk_entries_.size();
+  chunk_entries_.resize(at + kEntryBytes);
+  encode_entry(entry, chunk_entries_.data() + at);
+  frontier_.append(leaf_hash(std::string_view(chunk_entries_).substr(at)), completed_);
+  count(entry);
+  if (to_reach_ != nullptr && head_.size == to_reach_->size && frontier_.root() != to_reach_->root)
+    return data_loss("partition {}: I9: read again, its first {} entries have root {}, recorded was {}: another history, nothing is stored",
+                     batch_.partition.name(), head_.size, hex(as_view(frontier_.root())), hex(as_view(to_reach_->root)));
+  return absl::OkStatus();
+}
+
+absl::Status PartBuilder::check_payload(std::size_t index) const {
+  const Entry& entry = batch_.entries[index];
+  const std::string_view payload = batch_.payloads[index];
+  if (payload.data() == nullptr) {
+    if (entry.payload_size <= kPayloadBytesMax) return refuse("a payload of {} bytes is not given", entry.payload_size);
+    return absl::OkStatus();
+  }
+  if (payload.size() > kPayloadBytesMax) return refuse("a payload of {} bytes is kept as hash only", payload.size());
+  if (payload.size() != entry.payload_size) return refuse("payload of {} bytes, the entry says {}", payload.size(), entry.payload_size);
+  return absl::OkStatus();
+}
+
+// A new epoch begins where the definition's line says: after these entries, with this root.
+absl::Status PartBuilder::add_statement(std::size_t index) {
+  const Entry& entry = batch_.entries[index];
+  const std::string_view payload = batch_.payloads[index];
+  const auto stated = parse_statement_payload(payload);
+  if (!stated) return refuse("the payload of the source statement is no line of a definition");
+  if (sha256(payload) != entry.payload_hash) return refuse("the payload of the source statement has another hash");
+  if (entry.epoch != head_.epoch + 1) return refuse("I3: epoch {} after epoch {}", entry.epoch.value(), head_.epoch.value());
+  if (stated->partition != batch_.partition || stated->epoch != entry.epoch)
+    return refuse("the source statement is for partition {} epoch {}", stated->partition.name(), stated->epoch.value());
+  if (stated->size != head_.size || stated->root != frontier_.root())
+    return refuse("the source statement continues from {} entries with root {}, here are {} with root {}", stated->size,
+                  hex(as_view(stated->root)), head_.size, hex(as_view(frontier_.root())));
+  end_run();
+  head_.epoch = entry.epoch;
+  head_.next_offset = stated->first_offset;
+  return absl::OkStatus();
+}
+
+absl::Status PartBuilder::add_record(const Entry& entry) {
+  if (entry.epoch != head_.epoch) return refuse("I3: a record of epoch {} in epoch {}", entry.epoch.value(), head_.epoch.value());
+  if (entry.verdict == Verdict::duplicate && entry.duplicate_of.value() >= head_.size)
+    return refuse("duplicate of {}, which does not stand before it", entry.duplicate_of.value());
+  if (entry.offset < head_.next_offset) return refuse("I3: offset {} comes after {}", entry.offset.value(), head_.next_offset.value() - 1);
+  if (entry.offset > head_.next_offset) {
+    const Gap want{head_.epoch, head_.next_offset, entry.offset};
+    if (gap_ == batch_.gaps.size() || batch_.gaps[gap_] != want)
+      return refuse("I3: offsets {} … {} are neither records nor a gap", want.first.value(), want.limit.value() - 1);
+    ++gap_;
+    end_run();
+    const auto count = static_cast<std::uint64_t>(want.limit - want.first);
+    rows_.put(Family::offsets, offset_key(batch_.partition, head_.epoch, want.first),
+              offset_value({batch_.partition, head_.epoch, want.first, /*gap=*/true, Sequence(0), count}));
+    head_.gap_offsets += count;
+  }
+  if (run_.count == 0) run_ = {batch_.partition, entry.epoch, entry.offset, /*gap=*/false, Sequence(head_.size), 0};
+  ++run_.count;
+  head_.next_offset = entry.offset + 1;
+  ++head_.records;
+  return absl::OkStatus();
+}
+
+void PartBuilder::count(const Entry& entry) {
+  ++head_.size;
+  head_.ledger_time_ms = ledger_time_after(clock_, head_.ledger_time_ms, entry);
+  switch (entry.verdict) {
+    case Verdict::none:
+      ++head_.counts.statements;
+      break;
+    case Verdict::accepted:
+      ++head_.counts.accepted;
+      break;
+    case Verdict::duplicate:
+      ++head_.counts.duplicate;
+      break;
+    case Verdict::rejected:
+      ++head_.counts.rejected;
+      break;
+  }
+}
+
+void PartBuilder::end_run() {
+  if (run_.count == 0) return;
+  rows_.put(Family::offsets, offset_key(run_.partition, run_.epoch, run_.first), offset_value(run_));
+  run_.count = 0;
+}
+
+// Writes the chunk of the entries [chunk_first_, limit) of the batch.
+void PartBuilder::end_chunk(std::size_t limit) {
+  const std::string key = chunk_key(batch_.partition, batch_.first + chunk_first_);
+  rows_.put(Family::entries, key, encode_entry_chunk(chunk_entries_, chunk_ledger_time_ms_));
+  rows_.put(Family::payloads, key, encode_payload_chunk(batch_.payloads.data() + chunk_first_, limit - chunk_first_));
+  chunk_first_ = limit;
+  chunk_payload_bytes_ = 0;
+  chunk_ledger_time_ms_ = head_.ledger_time_ms;
+  chunk_entries_.clear();
+}
+
+void PartBuilder::put_tree() {
+  for (const Subtree& subtree : completed_)
+    rows_.put(Family::tree, tree_key(batch_.partition, subtree.height / kTileHeight, subtree.index), std::string(as_view(subtree.hash)));
+}
+
+// The accepted ids of one commit, in the tables from before the write on; taken out again where nothing is written.
+class IdClaims {
+ public:
+  ~IdClaims() {
+    if (kept_) return;
+    for (auto claim = claims_.rbegin(); claim != claims_.rend(); ++claim) {
+      absl::MutexLock lock(&claim->partition->ids_mutex);
+      claim->partition->ids.erase(*claim->fingerprint, claim->sequence);
+    }
+  }
+  // entry_at: the committed entry with this sequence.
+  absl::Status claim(LedgerPartition& partition, const PartitionBatch& batch,
+                     const std::function<absl::StatusOr<Entry>(Sequence)>& entry_at) {
+    absl::MutexLock lock(&partition.ids_mutex);
+    for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+      const Entry& entry = batch.entries[i];
+      if (entry.verdict != Verdict::accepted && entry.verdict != Verdict::duplicate) continue;
+      bool first_named = false;
+      for (const Sequence candidate : partition.ids.candidates(entry.fingerprint)) {
+        Entry earlier;
+        if (candidate >= batch.first) {
+          earlier = batch.entries[candidate - batch.first];
+        } else {
+          ASSIGN_OR_RETURN(earlier, entry_at(candidate));
+        }
+        if (earlier.fingerprint != entry.fingerprint) continue;
+        if (entry.verdict == Verdict::accepted)
+          return invalid_argument("{}:{}: I4: the event was accepted already, as {}", batch.partition.name(), batch.first.value() + i,
+                                  candidate.value());
+        first_named = first_named || candidate == entry.duplicate_of;
+      }
+      if (entry.verdict == Verdict::duplicate && !first_named)
+        return invalid_argument("{}:{}: I4: duplicate of {}, which did not accept this event", batch.partition.name(),
+                                batch.first.value() + i, entry.duplicate_of.value());
+      if (entry.verdict != Verdict::accepted) continue;
+      partition.ids.insert(entry.fingerprint, batch.first + i);
+      claims_.push_back({&partition, &entry.fingerprint, batch.first + i});
+    }
+    return absl::OkStatus();
+  }
+  void keep() { kept_ = true; }
+
+ private:
+  struct Claim {
+    LedgerPartition* partition;
+    const Fingerprint* fingerprint;
+    Sequence sequence;
+  };
+  std::vector<Claim> claims_;
+  bool kept_ = false;
+};
+
+std::int64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
+absl::Status check_shape(const Commit& commit) {
+  std::set<PartitionId> seen;
+  std::size_t entries = 0;
+  for (const PartitionBatch& part : commit.parts) {
+    if (!seen.insert(part.partition).second) return invalid_argument("commit: partition {} stands twice", part.partition.name());
+    entries += part.entries.size();
+  }
+  if (entries == 0 || entries > kCommitEntriesMax) return invalid_argument("commit: {} entries, want 1 … {}", entries, kCommitEntriesMax);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
+  const auto started = std::chrono::steady_clock::now();
+  if (impl_->options.read_only) return failed_precondition("ledger {} is open for reading only", impl_->options.directory);
+  RETURN_IF_ERROR(check_shape(commit));
+  CommitCost cost;
+  StoreBatch rows;
+  IdClaims claims;
+  std::vector<std::unique_ptr<PartBuilder>> builders;
+  for (const PartitionBatch& part : commit.parts) {
+    ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(part.partition));
+    if (part.first.value() != head.size)
+      return invalid_argument("{}:{}: I1: the batch begins at {}", part.partition.name(), head.size, part.first.value());
+    LedgerPartition& partition = *impl_->find(part.partition);
+    RETURN_IF_ERROR(claims.claim(partition, part, [&](Sequence sequence) { return impl_->entry(part.partition, sequence); }));
+    const auto to_reach = impl_->to_reach.find(part.partition);
+    builders.push_back(std::make_unique<PartBuilder>(impl_->clock, part, head, partition.frontier,
+                                                     to_reach == impl_->to_reach.end() ? nullptr : &to_reach->second, rows));
+    RETURN_IF_ERROR(builders.back()->build());
+    cost.entries += part.entries.size();
+    cost.payload_bytes += builders.back()->payload_bytes();
+  }
+  cost.stored_bytes = rows.bytes();
+  cost.build_us = microseconds_since(started);
+  const auto writing = std::chrono::steady_clock::now();
+  // From here on the outcome may be unknown, and ids of what may be stored are not given up.
+  claims.keep();
+  RETURN_IF_ERROR(impl_->store->write(rows));
+  cost.write_us = microseconds_since(writing);
+  {
+    absl::MutexLock lock(&impl_->heads_mutex);
+    for (std::size_t i = 0; i < builders.size(); ++i) impl_->heads[commit.parts[i].partition] = builders[i]->head();
+  }
+  for (std::size_t i = 0; i < builders.size(); ++i) {
+    const PartitionId id = commit.parts[i].partition;
+    impl_->find(id)->frontier = builders[i]->frontier();
+    const auto to_reach = impl_->to_reach.find(id);
+    if (to_reach != impl_->to_reach.end() && builders[i]->head().size >= to_reach->second.size) impl_->to_reach.erase(to_reach);
+  }
+  impl_->shorter = !impl_->to_reach.empty();
+  return cost;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,125 @@
+// What the parts of Ledger share (ledger.cc, ledger_open.cc, ledger_commit.cc, ledger_read.cc) and the verifier looks into.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "ledger/chunk.h"
+#include "ledger/chunk_cache.h"
+#include "ledger/heads_file.h"
+#include "ledger/id_table.h"
+#include "ledger/ledger.h"
+#include "ledger/merkle.h"
+#include "ledger/store.h"
+
+namespace bukubesar {
+
+inline constexpr std::size_t kEntryCacheBytesMax = 8U << 20;
+inline constexpr std::size_t kPayloadCacheBytesMax = 32U << 20;
+inline constexpr std::size_t kTileCacheBytesMax = 8U << 20;
+
+// The hashes of one full tile of leaves.
+struct LeafTile {
+  std::uint64_t first = 0;
+  std::vector<Hash256> hashes;
+};
+
+// What a ledger remembers of one partition beside its head.
+struct LedgerPartition {
+  PartitionId id;
+  Offset first_offset{0};  // of epoch 0, by the definition
+  Frontier frontier;       // commit thread only
+  mutable absl::Mutex ids_mutex;
+  IdTable ids ABSL_GUARDED_BY(ids_mutex);  // may hold sequences of a commit that is not published yet
+};
+
+struct Ledger::Impl {
+  LedgerOptions options;
+  std::string name;
+  std::uint32_t partition_count = 0;
+  std::string partitioner;
+  LedgerClock clock = LedgerClock::kafka;
+  std::unique_ptr<Store> store;
+  std::map<PartitionId, std::unique_ptr<LedgerPartition>> partitions;  // fixed once open
+
+  mutable absl::Mutex heads_mutex;
+  std::map<PartitionId, PartitionHead> heads ABSL_GUARDED_BY(heads_mutex);  // published: what readers see
+
+  absl::Mutex file_mutex;  // the heads file
+  RecordedHeads recorded ABSL_GUARDED_BY(file_mutex);
+  std::chrono::steady_clock::time_point recorded_at ABSL_GUARDED_BY(file_mutex);
+  // Heads that the file knows and the store does not (I9). Commit thread only, once open.
+  RecordedHeads to_reach;
+  std::atomic<bool> shorter = false;
+
+  absl::Mutex checkpoints_mutex;
+  std::uint64_t next_cut_note ABSL_GUARDED_BY(checkpoints_mutex) = 0;
+
+  mutable ChunkCache<EntryChunk> entry_cache{kEntryCacheBytesMax};
+  mutable ChunkCache<PayloadChunk> payload_cache{kPayloadCacheBytesMax};
+  mutable ChunkCache<LeafTile> tile_cache{kTileCacheBytesMax};
+
+  [[nodiscard]] std::string heads_path() const { return options.directory + ".heads"; }
+  [[nodiscard]] LedgerPartition* find(PartitionId partition) const;
+  // The published head; InvalidArgument for a partition that the ledger does not have.
+  [[nodiscard]] absl::StatusOr<PartitionHead> published(PartitionId partition) const;
+
+  // ledger_open.cc
+  absl::Status open(const Definition& definition);
+  absl::Status open_store();
+  absl::Status check_identity();
+  absl::Status load_heads();
+  absl::Status load_partition(LedgerPartition& partition, const PartitionHead& head);
+  absl::Status rebuild_ids(LedgerPartition& partition, const PartitionHead& head);
+  absl::Status compare_with_recorded();
+
+  // ledger_read.cc. They see what is stored; bounding by the published size is the caller's.
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const EntryChunk>> entry_chunk(PartitionId partition, Sequence sequence) const;
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const PayloadChunk>> payload_chunk(PartitionId partition, Sequence sequence) const;
+  [[nodiscard]] absl::StatusOr<Entry> entry(PartitionId partition, Sequence sequence) const;
+  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> leaf_hashes(PartitionId partition, std::uint64_t first, std::uint64_t limit) const;
+  // `count` hashes of the level (0: leaves) from `first` on, all inside one tile and inside a tree of `size`.
+  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> level_hashes(PartitionId partition, unsigned level, std::uint64_t first,
+                                                                  std::uint64_t count, std::uint64_t size) const;
+};
+
+// Subtrees of a partition's tree, from tiles.
+class TileSource : public SubtreeSource {
+ public:
+  TileSource(const Ledger::Impl& impl, PartitionId partition, std::uint64_t size) : impl_(impl), partition_(partition), size_(size) {}
+  absl::StatusOr<Hash256> subtree(unsigned height, std::uint64_t index) override;
+
+ private:
+  const Ledger::Impl& impl_;
+  const PartitionId partition_;
+  const std::uint64_t size_;
+};
+
+// Calls `progress` at most a few times a second.
+class ProgressMeter {
+ public:
+  ProgressMeter(const Progress& progress, std::string what, std::uint64_t total)
+      : progress_(progress), what_(std::move(what)), total_(total) {}
+  void at(std::uint64_t done) {
+    if (!progress_) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (done < total_ && now - last_ < std::chrono::milliseconds(300)) return;
+    last_ = now;
+    progress_(what_, done, total_);
+  }
+
+ private:
+  const Progress& progress_;
+  const std::string what_;
+  const std::uint64_t total_;
+  std::chrono::steady_clock::time_point last_{};
+};
+
+}  // namespace bukubesar

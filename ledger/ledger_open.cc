@@ -1,0 +1,233 @@
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "ledger/ledger_impl.h"
+#include "ledger/rows.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::string_view kFormatKey = "format";
+constexpr std::string_view kFormat = "1";
+constexpr std::string_view kNameKey = "ledger";
+constexpr std::string_view kPartitionsKey = "partitions";
+constexpr std::string_view kPartitionerKey = "partitioner";
+
+bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+RecordedHead recorded_head(const PartitionHead& head) { return {head.size, head.root, head.epoch, head.next_offset}; }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options, const Definition& definition) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = std::move(options);
+  while (impl->options.directory.size() > 1 && impl->options.directory.back() == '/') impl->options.directory.pop_back();
+  RETURN_IF_ERROR(impl->open(definition));
+  return std::unique_ptr<Ledger>(new Ledger(std::move(impl)));
+}
+
+absl::Status Ledger::Impl::open(const Definition& definition) {
+  name = definition.name;
+  partition_count = definition.partitions;
+  partitioner = definition.partitioner;
+  clock = definition.clock;
+  for (const PartitionId id : definition.all_partitions()) {
+    auto partition = std::make_unique<LedgerPartition>();
+    partition->id = id;
+    if (const SourceStatement* source = definition.source_of(id, Epoch(0))) partition->first_offset = source->first_offset;
+    partitions.emplace(id, std::move(partition));
+  }
+  RETURN_IF_ERROR(open_store());
+  RETURN_IF_ERROR(check_identity());
+  RETURN_IF_ERROR(load_heads());
+  ASSIGN_OR_RETURN(const auto last_note, store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
+  if (last_note && last_note->key.front() == 'n') {
+    const auto number = parse_number(std::string_view(last_note->key).substr(1));
+    if (!number) return data_loss("{}: the key of the last cut note is damaged", options.directory);
+    absl::MutexLock lock(&checkpoints_mutex);
+    next_cut_note = *number + 1;
+  }
+  return compare_with_recorded();
+}
+
+// The heads file is made before the store, so a store without one has lost it.
+absl::Status Ledger::Impl::open_store() {
+  const bool has_store = Store::exists(options.directory);
+  const bool has_heads = file_exists(heads_path());
+  if (has_store && !has_heads)
+    return data_loss(
+        "{} is missing: it says how far the ledger in {} had come; put back a copy of it, or move both away and read Kafka again",
+        heads_path(), options.directory);
+  if (!has_store && options.read_only) return not_found("no ledger in {}", options.directory);
+  absl::MutexLock lock(&file_mutex);
+  if (!has_heads) {
+    RETURN_IF_ERROR(make_directories(std::filesystem::path(heads_path()).parent_path().string()));
+    for (const auto& [id, partition] : partitions) recorded[id] = {0, empty_root(), Epoch(0), partition->first_offset};
+    RETURN_IF_ERROR(write_file_durably(heads_path(), format_heads(name, recorded)));
+  } else {
+    ASSIGN_OR_RETURN(const std::string text, read_file(heads_path()));
+    ASSIGN_OR_RETURN(recorded, parse_heads(text, name, heads_path()));
+    for (const auto& [id, head] : recorded)
+      if (find(id) == nullptr)
+        return failed_precondition("{} has partition {}, the definition of ledger {} does not", heads_path(), id.name(), name);
+  }
+  ASSIGN_OR_RETURN(store, Store::open({options.directory, options.directory + ".log", options.read_only}));
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::check_identity() {
+  ASSIGN_OR_RETURN(const auto format, store->get(Family::heads, kFormatKey));
+  const std::pair<std::string_view, std::string> facts[] = {
+      {kNameKey, name}, {kPartitionsKey, std::to_string(partition_count)}, {kPartitionerKey, partitioner}};
+  if (!format) {
+    bool has_rows = false;
+    for (const Family family : kFamilies)
+      RETURN_IF_ERROR(store->scan(family, "", /*bulk=*/false, [&](std::string_view, std::string_view) {
+        has_rows = true;
+        return false;
+      }));
+    if (has_rows) return data_loss("{}: the row that names the ledger is missing", options.directory);
+    if (options.read_only) return not_found("no ledger in {}: its first start did not come to an end", options.directory);
+    StoreBatch batch;
+    batch.put(Family::heads, kFormatKey, std::string(kFormat));
+    for (const auto& [key, value] : facts) batch.put(Family::heads, key, value);
+    return store->write(batch);
+  }
+  if (*format != kFormat) return failed_precondition("{}: format {}, this program reads format {}", options.directory, *format, kFormat);
+  for (const auto& [key, value] : facts) {
+    ASSIGN_OR_RETURN(const auto stored, store->get(Family::heads, key));
+    if (!stored) return data_loss("{}: the row '{}' is missing", options.directory, key);
+    if (*stored != value)
+      return failed_precondition("{} holds a ledger whose {} is '{}', the definition says '{}'", options.directory, key, *stored, value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::load_heads() {
+  for (const auto& [id, partition] : partitions) {
+    ASSIGN_OR_RETURN(const auto row, store->get(Family::heads, head_key(id)));
+    PartitionHead head;
+    head.root = empty_root();
+    head.next_offset = partition->first_offset;
+    if (row) {
+      const auto stored = parse_head(*row);
+      if (!stored) return data_loss("partition {}: its head is damaged", id.name());
+      head = *stored;
+    }
+    RETURN_IF_ERROR(load_partition(*partition, head));
+    absl::MutexLock lock(&heads_mutex);
+    heads[id] = head;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::load_partition(LedgerPartition& partition, const PartitionHead& head) {
+  RETURN_IF_ERROR(rebuild_ids(partition, head));
+  TileSource source(*this, partition.id, head.size);
+  ASSIGN_OR_RETURN(partition.frontier, load_frontier(source, head.size));
+  if (partition.frontier.root() != head.root)
+    return data_loss("partition {}: the root of {} entries is {}, the head says {}", partition.id.name(), head.size,
+                     hex(as_view(partition.frontier.root())), hex(as_view(head.root)));
+  if (head.size == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto last, store->at_or_before(Family::payloads, chunk_key(partition.id, kNoSequence)));
+  ASSIGN_OR_RETURN(const auto last_entries, store->at_or_before(Family::entries, chunk_key(partition.id, kNoSequence)));
+  if (!last || !last_entries || last->key != last_entries->key)
+    return data_loss("partition {}: the last payloads do not stand beside the last entries", partition.id.name());
+  return absl::OkStatus();
+}
+
+// Reads every entry: what stands in the table was accepted, and nothing is missing below the head.
+absl::Status Ledger::Impl::rebuild_ids(LedgerPartition& partition, const PartitionHead& head) {
+  const std::string which = partition.id.name();
+  absl::MutexLock lock(&partition.ids_mutex);
+  partition.ids.reserve(head.counts.accepted);
+  VerdictCounts counts;
+  std::int64_t time = 0;
+  std::uint64_t next = 0;
+  ProgressMeter meter(options.progress, fmt::format("reading entries of partition {}", which), head.size);
+  absl::Status damage;
+  const auto take_chunk = [&](Sequence first, std::string_view value) -> absl::Status {
+    partition.ids_mutex.AssertHeld();
+    if (first.value() != next) return data_loss("{}:{}: the next row of entries begins at {}", which, next, first.value());
+    auto chunk = decode_entry_chunk(first, value);
+    if (!chunk.ok()) return with_context(chunk.status(), fmt::format("{}:{}", which, next));
+    if (chunk->ledger_time_before_ms != time)
+      return data_loss("{}:{}: ledger time before it is {}, its row says {}", which, next, time, chunk->ledger_time_before_ms);
+    for (std::size_t i = 0; i < chunk->count(); ++i, ++next) {
+      const auto entry = decode_entry(chunk->entry(i));
+      if (!entry) return data_loss("{}:{}: the bytes are no entry of version 1", which, next);
+      time = ledger_time_after(clock, time, *entry);
+      if (entry->kind == EntryKind::source_statement) ++counts.statements;
+      if (entry->verdict == Verdict::duplicate) ++counts.duplicate;
+      if (entry->verdict == Verdict::rejected) ++counts.rejected;
+      if (entry->verdict != Verdict::accepted) continue;
+      ++counts.accepted;
+      for (const Sequence candidate : partition.ids.candidates(entry->fingerprint)) {
+        ASSIGN_OR_RETURN(const Entry earlier, this->entry(partition.id, candidate));
+        if (earlier.fingerprint == entry->fingerprint)
+          return data_loss("{}:{}: accepted, but {}:{} accepted this event already", which, next, which, candidate.value());
+      }
+      partition.ids.insert(entry->fingerprint, Sequence(next));
+    }
+    meter.at(next);
+    return absl::OkStatus();
+  };
+  const absl::Status scanned =
+      store->scan(Family::entries, chunk_key(partition.id, Sequence(0)), /*bulk=*/true, [&](std::string_view key, std::string_view value) {
+        const auto parsed = parse_chunk_key(key);
+        if (!parsed) damage = data_loss("{}:{}: the key of the next row of entries is damaged", which, next);
+        if (!parsed || parsed->partition != partition.id) return false;
+        damage = take_chunk(parsed->first, value);
+        return damage.ok();
+      });
+  RETURN_IF_ERROR(damage);
+  RETURN_IF_ERROR(with_context(scanned, fmt::format("{}:{}", which, next)));
+  if (next != head.size) return data_loss("{}:{}: the rows end here, the head says {} entries", which, next, head.size);
+  if (counts.accepted != head.counts.accepted || counts.duplicate != head.counts.duplicate || counts.rejected != head.counts.rejected ||
+      counts.statements != head.counts.statements || time != head.ledger_time_ms)
+    return data_loss("partition {}: verdict counts or ledger time of its {} entries are not those of its head", which, head.size);
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::compare_with_recorded() {
+  absl::MutexLock lock(&file_mutex);
+  for (const auto& [id, expected] : recorded) {
+    ASSIGN_OR_RETURN(const PartitionHead head, published(id));
+    if (expected.size > head.size) {
+      to_reach[id] = expected;
+      continue;
+    }
+    TileSource source(*this, id, head.size);
+    ASSIGN_OR_RETURN(const Hash256 root, tree_root(source, expected.size));
+    if (root != expected.root)
+      return data_loss("partition {}: the root of its first {} entries is {}, {} says {}: this is another history (I9)", id.name(),
+                       expected.size, hex(as_view(root)), heads_path(), hex(as_view(expected.root)));
+  }
+  shorter = !to_reach.empty();
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::record_heads(bool now) {
+  if (impl_->options.read_only) return absl::OkStatus();
+  absl::MutexLock lock(&impl_->file_mutex);
+  const auto time = std::chrono::steady_clock::now();
+  if (!now && time - impl_->recorded_at < std::chrono::seconds(1)) return absl::OkStatus();
+  RecordedHeads next = impl_->recorded;
+  for (const auto& [id, head] : heads()) {
+    // What the file knows beyond the store stays written until the store has it again.
+    if (const auto known = next.find(id); known == next.end() || head.size >= known->second.size) next[id] = recorded_head(head);
+  }
+  impl_->recorded_at = time;
+  if (next == impl_->recorded) return absl::OkStatus();
+  RETURN_IF_ERROR(write_file_durably(impl_->heads_path(), format_heads(impl_->name, next)));
+  impl_->recorded = std::move(next);
+  return absl::OkStatus();
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,377 @@
+#include "ledger/store.h"
+
+#include <fcntl.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/check.h"
+#include "base/file.h"
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kBlockCacheBytes = 32U << 20;
+constexpr std::size_t kPayloadMemtableBytes = 32U << 20;
+constexpr std::size_t kEntryMemtableBytes = 16U << 20;
+constexpr std::size_t kSmallMemtableBytes = 4U << 20;
+constexpr std::uint64_t kWalBytesMax = 256U << 20;
+constexpr std::size_t kInfoLogBytesMax = 4U << 20;
+constexpr std::size_t kInfoLogFilesMax = 4;
+constexpr std::size_t kScanReadaheadBytes = 2U << 20;
+constexpr int kCatchUpRounds = 3;
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
+
+absl::Status to_status(const rocksdb::Status& status, std::string_view doing) {
+  if (status.ok()) return absl::OkStatus();
+  if (status.IsCorruption()) return data_loss("{}: {}", doing, status.ToString());
+  return unavailable("{}: {}", doing, status.ToString());
+}
+
+// RocksDB's log: kept in its own files, and what matters passed on to ours.
+class InfoLog : public rocksdb::Logger {
+ public:
+  explicit InfoLog(std::shared_ptr<rocksdb::Logger> file) : file_(std::move(file)) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override { Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments); }
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    va_list copy;
+    va_copy(copy, arguments);
+    if (file_ != nullptr) file_->Logv(level, format, copy);
+    va_end(copy);
+    const bool crc = std::string_view(format).find("Fast CRC32 supported") != std::string_view::npos;
+    if (!crc && level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    if (crc || level == rocksdb::InfoLogLevel::HEADER_LEVEL) {
+      if (crc) spdlog::info("RocksDB: {}", line);
+    } else if (level >= rocksdb::InfoLogLevel::ERROR_LEVEL) {
+      spdlog::error("RocksDB: {}", line);
+    } else {
+      spdlog::warn("RocksDB: {}", line);
+    }
+  }
+
+ private:
+  std::shared_ptr<rocksdb::Logger> file_;
+};
+
+rocksdb::DBOptions database_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  // The default mode opens quietly with records missing where a log is damaged in its middle.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
+  options.paranoid_checks = true;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.max_open_files = -1;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = kWalBytesMax;
+  options.max_log_file_size = kInfoLogBytesMax;
+  options.keep_log_file_num = kInfoLogFilesMax;
+  options.bytes_per_sync = 1U << 20;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.skip_stats_update_on_db_open = true;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions options;
+  options.compression = rocksdb::kNoCompression;
+  options.bottommost_compression = rocksdb::kDisableCompressionOption;
+  options.write_buffer_size = family == Family::payloads  ? kPayloadMemtableBytes
+                              : family == Family::entries ? kEntryMemtableBytes
+                                                          : kSmallMemtableBytes;
+  options.max_write_buffer_number = 3;
+  rocksdb::BlockBasedTableOptions table;
+  table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
+  table.block_size = 16 * 1024;
+  table.block_cache = cache;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+// RocksDB's threads must not take the processor from intake and commits. Once for the process.
+void lower_background_priority() {
+  static const bool done = [] {
+    rocksdb::Env* env = rocksdb::Env::Default();
+    env->SetBackgroundThreads(1, rocksdb::Env::Priority::HIGH);
+    env->SetBackgroundThreads(1, rocksdb::Env::Priority::LOW);
+    // Flushes free the memory that commits wait for: low, not idle.
+    const bool flush = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::HIGH, rocksdb::CpuPriority::kLow).ok();
+    const bool compaction = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW, rocksdb::CpuPriority::kIdle).ok();
+    env->LowerThreadPoolIOPriority(rocksdb::Env::Priority::LOW);
+    if (!flush || !compaction) spdlog::warn("RocksDB's background threads keep their priority");
+    return true;
+  }();
+  (void)done;
+}
+
+// Directories that this process has open for writing: file locks do not show those to ourselves.
+absl::Mutex writers_mutex;
+std::set<std::string>& writers() ABSL_EXCLUSIVE_LOCKS_REQUIRED(writers_mutex) {
+  static auto* directories = new std::set<std::string>;
+  return *directories;
+}
+
+bool has_writer(const std::string& directory) {
+  {
+    absl::MutexLock lock(&writers_mutex);
+    if (writers().count(directory) != 0) return true;
+  }
+  const int fd = ::open((directory + "/LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool held = ::fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  ::close(fd);
+  return held;
+}
+
+}  // namespace
+
+std::string_view name_of(Family family) {
+  switch (family) {
+    case Family::entries:
+      return "entries";
+    case Family::payloads:
+      return "payloads";
+    case Family::tree:
+      return "tree";
+    case Family::offsets:
+      return "offsets";
+    case Family::checkpoints:
+      return "checkpoints";
+    case Family::heads:
+      return "heads";
+  }
+  return "unknown";
+}
+
+// Rows wait as they came and become RocksDB's batch when they are written: a batch knows no store.
+struct StoreBatch::Impl {
+  struct Row {
+    Family family;
+    std::string key, value;
+  };
+  std::vector<Row> rows;
+  std::uint64_t bytes = 0;
+};
+StoreBatch::StoreBatch() : impl_(std::make_unique<Impl>()) {}
+StoreBatch::~StoreBatch() = default;
+StoreBatch::StoreBatch(StoreBatch&&) noexcept = default;
+void StoreBatch::put(Family family, std::string_view key, std::string value) {
+  impl_->bytes += key.size() + value.size();
+  impl_->rows.push_back({family, std::string(key), std::move(value)});
+}
+std::uint64_t StoreBatch::bytes() const { return impl_->bytes; }
+
+struct Store::Impl {
+  Options options;
+  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by Family, then "default"
+  std::string secondary_directory;
+  bool is_writer = false;
+  mutable absl::Mutex mutex;
+  absl::Status refused ABSL_GUARDED_BY(mutex);  // not OK: a write failed, and no other is tried
+
+  ~Impl() {
+    for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+    if (db != nullptr) {
+      const rocksdb::Status status = db->Close();
+      if (!status.ok()) spdlog::error("close {}: {}", options.directory, status.ToString());
+      db.reset();
+    }
+    if (!secondary_directory.empty()) {
+      std::error_code ignored;  // a directory under /tmp that stays behind harms nobody
+      std::filesystem::remove_all(secondary_directory, ignored);
+    }
+    if (is_writer) {
+      absl::MutexLock lock(&writers_mutex);
+      writers().erase(options.directory);
+    }
+  }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const { return handles[static_cast<std::size_t>(family)]; }
+
+  absl::Status open_writer(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
+  absl::Status open_reader(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
+};
+
+absl::Status Store::Impl::open_writer(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  RETURN_IF_ERROR(make_directories(options.directory));
+  RETURN_IF_ERROR(make_directories(options.log_directory));
+  rocksdb::Options with_log{shared, rocksdb::ColumnFamilyOptions()};
+  with_log.db_log_dir = options.log_directory;
+  std::shared_ptr<rocksdb::Logger> file;
+  if (const auto made = rocksdb::CreateLoggerFromOptions(options.directory, with_log, &file); !made.ok())
+    spdlog::warn("RocksDB's log in {}: {}", options.log_directory, made.ToString());
+  with_log.info_log = std::make_shared<InfoLog>(file);
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families, &handles, &opened);
+  db.reset(opened);
+  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {}", options.directory)));
+  absl::MutexLock lock(&writers_mutex);
+  writers().insert(options.directory);
+  is_writer = true;
+  return absl::OkStatus();
+}
+
+absl::Status Store::Impl::open_reader(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+  rocksdb::DBOptions reading = shared;
+  reading.create_if_missing = false;
+  reading.create_missing_column_families = false;
+  reading.info_log = std::make_shared<InfoLog>(nullptr);
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status status;
+  const bool beside_writer = has_writer(options.directory);
+  if (beside_writer) {
+    std::string name = (std::filesystem::temp_directory_path() / "bukubesar-reader-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) return unavailable("make a directory like {}", name);
+    secondary_directory = name;
+    status = rocksdb::DB::OpenAsSecondary(rocksdb::Options(reading, rocksdb::ColumnFamilyOptions()), options.directory, secondary_directory,
+                                          families, &handles, &opened);
+  } else {
+    status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading, rocksdb::ColumnFamilyOptions()), options.directory, families, &handles,
+                                          &opened);
+  }
+  db.reset(opened);
+  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", options.directory)));
+  // A log that the writer flushed and removed between our reading of the file list and of the logs is found in the next round.
+  for (int round = 0; beside_writer && round < kCatchUpRounds; ++round)
+    RETURN_IF_ERROR(to_status(db->TryCatchUpWithPrimary(), fmt::format("catch up with the writer of {}", options.directory)));
+  return absl::OkStatus();
+}
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+bool Store::exists(const std::string& directory) { return ::access((directory + "/CURRENT").c_str(), F_OK) == 0; }
+
+absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
+  lower_background_priority();
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  std::error_code error;
+  const auto canonical = std::filesystem::weakly_canonical(options.directory, error);
+  if (!error) impl->options.directory = canonical.string();
+  if (options.read_only && !exists(impl->options.directory)) return not_found("no ledger store in {}", options.directory);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const Family family : kFamilies) families.emplace_back(std::string(name_of(family)), family_options(family, impl->cache));
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(Family::heads, impl->cache));
+  RETURN_IF_ERROR(options.read_only ? impl->open_reader(database_options(), families) : impl->open_writer(database_options(), families));
+  BB_CHECK(impl->handles.size() == kFamilies.size() + 1, "RocksDB opens the families it was asked for");
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+absl::Status Store::write(StoreBatch& batch) {
+  if (impl_->options.read_only) return failed_precondition("the ledger store {} is open for reading only", impl_->options.directory);
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    RETURN_IF_ERROR(impl_->refused);
+  }
+  rocksdb::WriteBatch rows(batch.bytes() + 16 * batch.impl_->rows.size() + 64);
+  rocksdb::Status status;
+  for (const auto& row : batch.impl_->rows) {
+    status = rows.Put(impl_->handle(row.family), row.key, row.value);
+    if (!status.ok()) return to_status(status, "build a batch");  // nothing was written
+  }
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  status = impl_->db->Write(synced, &rows);
+  if (status.ok()) return absl::OkStatus();
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->refused = unavailable("write to {}: {}: the outcome is unknown; nothing more is written until the ledger is opened anew",
+                               impl_->options.directory, status.ToString());
+  return impl_->refused;
+}
+
+absl::StatusOr<std::optional<std::string>> Store::get(Family family, std::string_view key) const {
+  std::string value;
+  const rocksdb::Status status = impl_->db->Get({}, impl_->handle(family), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  RETURN_IF_ERROR(to_status(status, fmt::format("read {}", name_of(family))));
+  return std::optional<std::string>(std::move(value));
+}
+
+absl::StatusOr<std::optional<StoredRow>> Store::at_or_before(Family family, std::string_view key) const {
+  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->handle(family)));
+  at->SeekForPrev(slice(key));
+  RETURN_IF_ERROR(to_status(at->status(), fmt::format("read {}", name_of(family))));
+  if (!at->Valid()) return std::optional<StoredRow>();
+  return std::optional<StoredRow>({at->key().ToString(), at->value().ToString()});
+}
+
+struct StoreCursor::Impl {
+  Family family;
+  std::unique_ptr<rocksdb::Iterator> at;
+};
+StoreCursor::StoreCursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+StoreCursor::~StoreCursor() = default;
+bool StoreCursor::valid() const { return impl_->at->Valid(); }
+std::string_view StoreCursor::key() const { return view(impl_->at->key()); }
+std::string_view StoreCursor::value() const { return view(impl_->at->value()); }
+void StoreCursor::next() { impl_->at->Next(); }
+absl::Status StoreCursor::status() const { return to_status(impl_->at->status(), fmt::format("scan {}", name_of(impl_->family))); }
+
+std::unique_ptr<StoreCursor> Store::cursor(Family family, std::string_view first, bool bulk) const {
+  rocksdb::ReadOptions options;
+  options.fill_cache = !bulk;
+  if (bulk) options.readahead_size = kScanReadaheadBytes;
+  auto impl = std::make_unique<StoreCursor::Impl>();
+  impl->family = family;
+  impl->at.reset(impl_->db->NewIterator(options, impl_->handle(family)));
+  impl->at->Seek(slice(first));
+  return std::unique_ptr<StoreCursor>(new StoreCursor(std::move(impl)));
+}
+
+absl::Status Store::scan(Family family, std::string_view first, bool bulk, const Visitor& visit) const {
+  const auto rows = cursor(family, first, bulk);
+  for (; rows->valid(); rows->next())
+    if (!visit(rows->key(), rows->value())) return absl::OkStatus();
+  return rows->status();
+}
+
+absl::Status Store::verify_checksums() const {
+  RETURN_IF_ERROR(to_status(impl_->db->VerifyFileChecksums({}), "checksums of files"));
+  return to_status(impl_->db->VerifyChecksum(), "checksums of blocks");
+}
+
+absl::Status Store::flush() { return to_status(impl_->db->Flush({}, impl_->handles), fmt::format("flush {}", impl_->options.directory)); }
+
+std::vector<std::pair<std::string, std::uint64_t>> Store::memory_bytes() const {
+  std::uint64_t memtables = 0;
+  std::uint64_t readers = 0;
+  for (auto* handle : impl_->handles) {
+    std::uint64_t bytes = 0;
+    if (impl_->db->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) memtables += bytes;
+    if (impl_->db->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateTableReadersMem, &bytes)) readers += bytes;
+  }
+  return {{"memtables", memtables}, {"table_readers", readers}, {"block_cache", impl_->cache->GetUsage()}};
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,100 @@
+// Store: RocksDB as the ledger needs it: families of sorted rows, one synced atomic batch, scans that never end early in silence.
+// Only store.cc sees RocksDB.
+//
+// Threads  any; RocksDB orders the writes.
+// Crash    a batch that returned OK is present after power loss; one that did not is wholly present or wholly absent.
+// Errors   DataLoss: RocksDB calls it corruption. Unavailable: any other refusal; after a failed write nothing is written any more.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace bukubesar {
+
+// One column family each. The order is the numbering in memory only; on disk they have names.
+enum class Family : std::uint8_t { entries, payloads, tree, offsets, checkpoints, heads };
+inline constexpr std::array kFamilies = {Family::entries, Family::payloads,    Family::tree,
+                                         Family::offsets, Family::checkpoints, Family::heads};
+[[nodiscard]] std::string_view name_of(Family family);
+
+struct StoredRow {
+  std::string key, value;
+};
+
+class StoreBatch {
+ public:
+  StoreBatch();
+  ~StoreBatch();
+  StoreBatch(StoreBatch&&) noexcept;
+  void put(Family family, std::string_view key, std::string value);
+  [[nodiscard]] std::uint64_t bytes() const;
+
+ private:
+  friend class Store;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Rows one after another, as they stood when it was made.
+//   for (; cursor->valid(); cursor->next()) …;   then status(): a damaged block ends the rows early.
+class StoreCursor {
+ public:
+  ~StoreCursor();
+  [[nodiscard]] bool valid() const;
+  [[nodiscard]] std::string_view key() const;
+  [[nodiscard]] std::string_view value() const;
+  void next();
+  [[nodiscard]] absl::Status status() const;
+
+ private:
+  friend class Store;
+  struct Impl;
+  explicit StoreCursor(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+class Store {
+ public:
+  struct Options {
+    std::string directory;      // RocksDB's files
+    std::string log_directory;  // RocksDB's own log, limited in size; not used where read_only
+    bool read_only = false;     // beside a process that writes, or alone
+  };
+  static absl::StatusOr<std::unique_ptr<Store>> open(const Options& options);
+  // Whether a store was ever made there.
+  static bool exists(const std::string& directory);
+  ~Store();
+
+  // Written and synced. After a failure every further write is refused: its outcome is unknown.
+  [[nodiscard]] absl::Status write(StoreBatch& batch);
+  [[nodiscard]] absl::StatusOr<std::optional<std::string>> get(Family family, std::string_view key) const;
+  // The last row with key <= `key`; nothing where there is none.
+  [[nodiscard]] absl::StatusOr<std::optional<StoredRow>> at_or_before(Family family, std::string_view key) const;
+  // Rows from `first` on, ascending, until `visit` returns false. `bulk`: a long scan, which leaves caches alone.
+  using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
+  [[nodiscard]] absl::Status scan(Family family, std::string_view first, bool bulk, const Visitor& visit) const;
+  [[nodiscard]] std::unique_ptr<StoreCursor> cursor(Family family, std::string_view first, bool bulk) const;
+  // RocksDB's checksums of whole files, then of every block.
+  [[nodiscard]] absl::Status verify_checksums() const;
+  // Moves what stands in memory to files: for tests and orderly backups; commits do not need it.
+  [[nodiscard]] absl::Status flush();
+
+  [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
+
+ private:
+  struct Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bukubesar
