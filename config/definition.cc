@@ -197,8 +197,8 @@ class DefinitionParser {
 
   void feed(MemberReader& reader) {
     FeedStatement read{reader.text("system"), reader.text("institution"), reader.text("source")};
-    if (reader.has("system") && !is_code(read.system)) reader.problem("system", fmt::format("\"{}\" is no code", read.system));
-    if (reader.has("institution") && read.institution != "*" && !is_code(read.institution))
+    if (reader.has("system") && !is_code_text(read.system)) reader.problem("system", fmt::format("\"{}\" is no code", read.system));
+    if (reader.has("institution") && read.institution != "*" && !is_code_text(read.institution))
       reader.problem("institution", fmt::format("\"{}\" is neither a code nor \"*\"", read.institution));
     check_event_source(reader, read.source);
     for (const FeedStatement& before : definition_.feeds)

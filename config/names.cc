@@ -20,7 +20,7 @@ bool is_partitioner(std::string_view text) {
   return std::find(std::begin(kPartitionerNames), std::end(kPartitionerNames), text) != std::end(kPartitionerNames);
 }
 
-bool is_code(std::string_view text) { return !text.empty() && text.size() <= 64 && of_code_characters(text); }
+bool is_code_text(std::string_view text) { return !text.empty() && text.size() <= 64 && of_code_characters(text); }
 
 bool is_topic_name(std::string_view text) {
   return !text.empty() && text.size() <= 249 && of_code_characters(text) && text != "." && text != "..";

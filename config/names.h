@@ -13,7 +13,7 @@ inline constexpr std::string_view kPartitionerNames[] = {"murmur2", "crc32", "an
 
 [[nodiscard]] bool is_partitioner(std::string_view text);
 // 1–64 characters of [A-Za-z0-9._-]: systems, institutions, vendors, commodities.
-[[nodiscard]] bool is_code(std::string_view text);
+[[nodiscard]] bool is_code_text(std::string_view text);
 // As Kafka wants it: 1–249 characters of [A-Za-z0-9._-], not "." or "..".
 [[nodiscard]] bool is_topic_name(std::string_view text);
 // A CloudEvents source: 1–512 bytes without control characters.
