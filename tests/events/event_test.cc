@@ -1,13 +1,17 @@
 #include "events/event.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <set>
 
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "events/decoder.h"
+#include "events/rules.h"
 
 namespace bukubesar {
 namespace {
@@ -72,6 +76,30 @@ TEST(Decimal, AgreesWithTheMoneyOfBase) {
   EXPECT_EQ(parse_decimal("-92233720368547758.08", 2).value, std::numeric_limits<std::int64_t>::min());
   EXPECT_EQ(parse_decimal("7", 0).value, 7);
   EXPECT_EQ(parse_decimal("7.0", 0).error, MoneyError::too_many_decimals);
+}
+
+// docs/EVENTS.md has the table for people: the same rows, in the same order.
+TEST(Reasons, StandInTheDocumentAsInTheCode) {
+  std::ifstream file(std::string(BUKUBESAR_SOURCE_DIR) + "/docs/EVENTS.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  std::string table = "| code | name | |\n| --- | --- | --- |\n";
+  for (const ReasonInfo& info : all_reasons())
+    table += fmt::format("| {} | `{}` | {} |\n", static_cast<std::uint16_t>(info.code), info.name, info.sentence);
+  EXPECT_NE(page.find(table + "\n"), std::string::npos) << "the table should read:\n" << table;
+}
+
+// The example of docs/EVENTS.md is an event.
+TEST(Document, OfThePageIsAccepted) {
+  std::ifstream file(std::string(BUKUBESAR_SOURCE_DIR) + "/docs/EVENTS.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t from = page.find("```json\n") + 8;
+  ASSERT_GT(from, 8U);
+  const std::string value = page.substr(from, page.find("```", from) - from);
+  const std::string payload = encode_payload("e-katalog-5/8812345", {}, value);
+  Judge judge{Routing{}};
+  Arena arena;
+  const Judgement judgement = judge.judge(1, PartitionId(0), payload, arena);
+  EXPECT_EQ(judgement.reason, Reason::none) << judgement.detail;
 }
 
 TEST(Reasons, AreNamedOnceEachWithASentence) {
