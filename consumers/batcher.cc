@@ -74,21 +74,14 @@ void Batcher::cut_at_limit(std::size_t index) {
   std::erase_if(inbox.gaps, [&](const Gap& gap) { return gap.limit > end; });
 }
 
-std::int64_t Batcher::ledger_time(const Part& part, const Record& record) const {
-  const LedgerClock clock = options_.definition->clock;
-  const bool counts = clock == LedgerClock::kafka ? record.timestamp_type == TimestampType::log_append_time
-                                                  : clock == LedgerClock::intake && record.timestamp_type != TimestampType::none;
-  return counts ? std::max(part.ledger_time_ms, record.timestamp_ms) : part.ledger_time_ms;
-}
-
 absl::Status Batcher::judge(Part& part, const Record& record, Arena& arena) {
   PartitionBatch& batch = part.batch;
   BB_CHECK(record.offset >= batch.next_offset, "I3: offsets ascend");
-  part.ledger_time_ms = ledger_time(part, record);
   Entry entry;
   entry.timestamp_present = record.timestamp_type != TimestampType::none;
   entry.log_append_time = record.timestamp_type == TimestampType::log_append_time;
   entry.timestamp_ms = record.timestamp_ms;
+  part.ledger_time_ms = ledger_time_after(options_.definition->clock, part.ledger_time_ms, entry);
   entry.rules_version = options_.definition->rules_version(batch.partition, batch.epoch, record.offset, part.ledger_time_ms);
   entry.epoch = batch.epoch;
   entry.offset = record.offset;

@@ -74,7 +74,6 @@ class Batcher {
   absl::Status judge(Part& part, const Record& record, Arena& arena);
   absl::Status find_duplicate(Part& part, std::string_view payload, Entry& entry);
   absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
-  [[nodiscard]] std::int64_t ledger_time(const Part& part, const Record& record) const;
 
   const BatcherOptions options_;
   Judge judge_;
