@@ -92,6 +92,14 @@ absl::StatusOr<std::optional<std::string>> Ledger::newest_checkpoint(PartitionId
   return std::optional<std::string>(std::move(row->value));
 }
 
+absl::StatusOr<std::optional<std::string>> Ledger::newest_cut_note() const {
+  ASSIGN_OR_RETURN(const auto row, impl_->store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
+  if (!row || row->key.substr(0, 1) != cut_note_key(0).substr(0, 1)) return std::optional<std::string>();
+  auto stored = parse_cut_note_value(row->value);
+  if (!stored) return data_loss("the newest cut note is damaged");
+  return std::optional<std::string>(std::move(stored->note));
+}
+
 absl::StatusOr<Cut> Ledger::cut_of_checkpoint(PartitionId partition, std::uint64_t size) const {
   ASSIGN_OR_RETURN(const auto number_row, impl_->store->get(Family::checkpoints, cut_index_key(partition, size)));
   if (!number_row) return not_found("checkpoint {}/{}: no cut note lists it", partition.name(), size);

@@ -133,6 +133,8 @@ class Ledger {
   [[nodiscard]] absl::Status store_checkpoints(const std::vector<std::pair<PartitionId, std::string>>& notes, const Cut& cut,
                                                std::string_view cut_note);
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_checkpoint(PartitionId partition) const;
+  // The cut note of the newest signing, verbatim.
+  [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_cut_note() const;
   // The cut of the first cut note that lists this size of this partition; NotFound where none does.
   [[nodiscard]] absl::StatusOr<Cut> cut_of_checkpoint(PartitionId partition, std::uint64_t size) const;
 

@@ -41,5 +41,4 @@ void add_doctor_command(CLI::App& app, CliContext& context);
 void add_key_command(CLI::App& app, CliContext& context);
 void add_config_command(CLI::App& app, CliContext& context);
 
-
 }  // namespace bukubesar

@@ -55,7 +55,7 @@ std::vector<std::string> split_commas(std::string_view text) {
   }
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view digits) {
+std::optional<std::uint64_t> parse_decimal(std::string_view digits) {
   std::uint64_t value = 0;
   if (digits.empty() || (digits.size() > 1 && digits[0] == '0')) return std::nullopt;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -87,7 +87,7 @@ std::string_view Query::text(std::string_view name) const {
 
 absl::StatusOr<std::optional<std::uint64_t>> Query::number(std::string_view name) const {
   if (!has(name)) return std::optional<std::uint64_t>();
-  const auto value = parse_number(text(name));
+  const auto value = parse_decimal(text(name));
   if (!value) return invalid_argument("query: {}: '{}' is not a number", name, text(name));
   return value;
 }

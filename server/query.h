@@ -38,6 +38,6 @@ class Query {
 };
 
 // Decimal digits, no sign, no leading zero.
-[[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view digits);
+[[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view digits);
 
 }  // namespace bukubesar

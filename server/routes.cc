@@ -70,7 +70,7 @@ absl::StatusOr<PartitionId> partition_of(const Node& node, std::string_view name
 }
 
 absl::StatusOr<Sequence> sequence_of(std::string_view text) {
-  const auto number = parse_number(text);
+  const auto number = parse_decimal(text);
   if (!number) return not_found("'{}' is no sequence", text);
   return Sequence(*number);
 }

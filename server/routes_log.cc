@@ -27,6 +27,13 @@ absl::StatusOr<ServerResponse> checkpoint_answer(Node& node, const ServerRequest
   return text_answer(cut, *std::move(note), kShortCache);
 }
 
+absl::StatusOr<ServerResponse> cut_note_answer(Node& node) {
+  const Cut cut = node.ledger().cut();
+  ASSIGN_OR_RETURN(std::optional<std::string> note, node.ledger().newest_cut_note());
+  if (!note) return not_found("nothing is signed yet");
+  return text_answer(cut, *std::move(note), kShortCache);
+}
+
 absl::StatusOr<ServerResponse> vkey_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   auto key = node.verifier_key(partition);
@@ -52,6 +59,7 @@ absl::StatusOr<ServerResponse> tile_answer(Node& node, const ServerRequest& requ
 }  // namespace
 
 void add_log_routes(Router& router, Node& node) {
+  add_read(router, node, "/log/cut", RunsOn::pool, [&node](const ServerRequest&) { return cut_note_answer(node); });
   add_read(router, node, "/log/{partition}/checkpoint", RunsOn::pool,
            [&node](const ServerRequest& request) { return checkpoint_answer(node, request); });
   add_read(router, node, "/log/{partition}/vkey", RunsOn::io, [&node](const ServerRequest& request) { return vkey_answer(node, request); });

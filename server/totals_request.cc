@@ -85,7 +85,7 @@ absl::StatusOr<Cut> cut_at_time(std::int64_t as_of_ms, Node& node) {
 absl::StatusOr<Cut> cut_of_checkpoint(std::string_view text, Node& node) {
   const std::size_t slash = text.find('/');
   const auto partition = PartitionId::parse(text.substr(0, slash));
-  const auto size = slash == std::string_view::npos ? std::nullopt : parse_number(text.substr(slash + 1));
+  const auto size = slash == std::string_view::npos ? std::nullopt : parse_decimal(text.substr(slash + 1));
   if (!partition || !size) return invalid_argument("query: as_of: 'checkpoint:{}' is not checkpoint:<partition>/<size>", text);
   return node.ledger().cut_of_checkpoint(*partition, *size);
 }

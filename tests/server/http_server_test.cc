@@ -1,0 +1,289 @@
+#include "server/http_server.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/asio.hpp>
+#include <future>
+#include <memory>
+#include <thread>
+
+#include "server/problem.h"
+
+namespace bukubesar {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using std::chrono::milliseconds;
+
+// A connection that sends bytes as they are and reads what comes.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port) : socket_(io_) { socket_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port)); }
+  void send(std::string_view bytes) { asio::write(socket_, asio::buffer(bytes.data(), bytes.size())); }
+  // Up to `count` answers are whole or the server closes.
+  std::string read_until(std::string_view end) {
+    std::string text;
+    boost::system::error_code error;
+    while (text.find(end) == std::string::npos && !error) {
+      char buffer[4096];
+      text.append(buffer, socket_.read_some(asio::buffer(buffer), error));
+    }
+    return text;
+  }
+  std::string read_all() {
+    std::string text;
+    boost::system::error_code error;
+    asio::read(socket_, asio::dynamic_buffer(text), error);
+    return text;
+  }
+  tcp::socket& socket() { return socket_; }
+
+ private:
+  asio::io_context io_;
+  tcp::socket socket_;
+};
+
+class HttpServerTest : public testing::Test {
+ protected:
+  void start() {
+    Route hello;
+    hello.method = "GET";
+    hello.pattern = "/hello";
+    hello.handle = [](const ServerRequestPtr&, const Respond& respond) {
+      ServerResponse response;
+      response.body = "hello";
+      respond(std::move(response));
+    };
+    router_.add(std::move(hello));
+    Route echo;
+    echo.method = "POST";
+    echo.pattern = "/echo";
+    echo.handle = [](const ServerRequestPtr& request, const Respond& respond) {
+      ServerResponse response;
+      response.body = request->body;
+      respond(std::move(response));
+    };
+    router_.add(std::move(echo));
+    Route big;
+    big.method = "GET";
+    big.pattern = "/big";
+    big.handle = [this](const ServerRequestPtr&, const Respond& respond) {
+      ServerResponse response;
+      response.stream = [this, sent = 0](std::string& to) mutable {
+        to.append(kStreamChunkBytes, 'x');
+        ++chunks_made_;
+        return ++sent < kBigChunks;
+      };
+      respond(std::move(response));
+    };
+    router_.add(std::move(big));
+    Route never;
+    never.method = "GET";
+    never.pattern = "/never";
+    never.handle = [this](const ServerRequestPtr&, const Respond& respond) { held_.push_back(respond); };
+    router_.add(std::move(never));
+    config_.port = 0;
+    server_ = std::make_unique<HttpServer>(config_, router_, HttpServerHooks{});
+    ASSERT_TRUE(server_->listen().ok());
+  }
+  void TearDown() override {
+    if (server_) server_->stop(milliseconds(1000));
+  }
+  std::string exchange(std::string_view request) {
+    RawClient client(server_->port());
+    client.send(request);
+    return client.read_all();
+  }
+
+  static constexpr int kBigChunks = 4000;  // 250 MiB: more than any socket buffers
+  HttpConfig config_;
+  Router router_;
+  std::unique_ptr<HttpServer> server_;
+  std::vector<Respond> held_;
+  std::atomic<int> chunks_made_{0};
+};
+
+TEST_F(HttpServerTest, RefusesAnAddressThatIsNotLoopback) {
+  for (const char* address : {"0.0.0.0", "192.0.2.1", "::", "nonsense"}) {
+    HttpConfig config;
+    config.address = address;
+    config.port = 0;
+    HttpServer server(config, router_, {});
+    const absl::Status status = server.listen();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << address;
+  }
+}
+
+TEST_F(HttpServerTest, SaysWhichPortIsTaken) {
+  start();
+  HttpConfig config = config_;
+  config.port = server_->port();
+  HttpServer second(config, router_, {});
+  const absl::Status status = second.listen();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(std::string(status.message()).find(std::to_string(config.port)), std::string::npos);
+}
+
+TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
+  start();
+  const std::string answers = exchange(
+      "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n"
+      "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+      "GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  const std::size_t first = answers.find("hello");
+  const std::size_t second = answers.find("abc");
+  const std::size_t third = answers.find("hello", second);
+  EXPECT_LT(first, second);
+  EXPECT_LT(second, third);
+  EXPECT_NE(third, std::string::npos) << answers;
+}
+
+TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {
+  start();
+  const std::string answer = exchange("HEAD /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("Content-Length: 5"), std::string::npos);
+  EXPECT_EQ(answer.find("hello"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, AnOversizedHeaderIs431) {
+  start();
+  const std::string answer =
+      exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(config_.header_bytes_max + 100, 'a') + "\r\n\r\n");
+  EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 431") << answer;
+  EXPECT_NE(answer.find("application/problem+json"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, AnOversizedBodyIs413WhetherItsLengthIsSaidOrNot) {
+  config_.body_bytes_max = 1000;
+  start();
+  EXPECT_EQ(exchange("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n").substr(0, 12), "HTTP/1.1 413");
+  const std::string chunk(0x500, 'a');
+  EXPECT_EQ(exchange("POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n500\r\n" + chunk + "\r\n0\r\n\r\n")
+                .substr(0, 12),
+            "HTTP/1.1 413");
+  EXPECT_EQ(exchange("POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc").substr(0, 12),
+            "HTTP/1.1 200");
+}
+
+TEST_F(HttpServerTest, ExpectContinueIsAnsweredBeforeTheBody) {
+  start();
+  RawClient client(server_->port());
+  client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_NE(client.read_until("\r\n\r\n").find("100 Continue"), std::string::npos);
+  client.send("abc");
+  EXPECT_NE(client.read_all().find("abc"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, GarbageIs400AndTheServerLivesOn) {
+  start();
+  for (const char* garbage :
+       {"\x16\x03\x01\x02\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /hello HTTP/1.1\r\nContent-Length: x\r\n\r\n"}) {
+    const std::string answer = exchange(garbage);
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 400") << garbage << answer;
+  }
+  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").find("hello"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, UnknownRoutesAre404AndUnknownMethods405) {
+  start();
+  EXPECT_EQ(exchange("GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 404");
+  const std::string refused = exchange("DELETE /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(refused.substr(0, 12), "HTTP/1.1 405");
+  EXPECT_NE(refused.find("Allow: GET, HEAD"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, AHostThatIsNotLoopbackIsRefused) {
+  start();
+  EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 400");
+  for (const char* host : {"localhost:8080", "127.0.0.1", "127.0.0.2:99", "[::1]:8080", "LOCALHOST"})
+    EXPECT_EQ(exchange(std::string("GET /hello HTTP/1.1\r\nHost: ") + host + "\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 200")
+        << host;
+}
+
+TEST_F(HttpServerTest, AHandlerThatNeverAnswersIs504AfterItsTime) {
+  config_.request_timeout_ms = 200;
+  start();
+  const std::string answer = exchange("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 504") << answer;
+}
+
+TEST_F(HttpServerTest, ARequestThatDoesNotArriveInTimeIs408) {
+  config_.request_timeout_ms = 200;
+  start();
+  EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: loc").substr(0, 12), "HTTP/1.1 408");
+}
+
+// A reader that takes nothing holds one chunk; others are served meanwhile; after its time it is cut off.
+TEST_F(HttpServerTest, ASlowReaderCostsOnlyItself) {
+  config_.request_timeout_ms = 2000;
+  start();
+  std::vector<std::unique_ptr<RawClient>> slow;
+  for (int i = 0; i < 20; ++i) {
+    slow.push_back(std::make_unique<RawClient>(server_->port()));
+    slow.back()->socket().set_option(asio::socket_base::receive_buffer_size(4096));
+    slow.back()->send("GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  for (int i = 0; i < 50; ++i)
+    ASSERT_NE(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").find("hello"), std::string::npos);
+  EXPECT_LT(chunks_made_, 20 * kBigChunks / 4) << "chunks are made though nobody takes them";
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (server_->connections() > 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(server_->connections(), 0U) << "slow readers are still there after their time";
+}
+
+TEST_F(HttpServerTest, ALongAnswerStreamsWhole) {
+  start();
+  RawClient client(server_->port());
+  client.send("GET /big HTTP/1.0\r\n\r\n");
+  const std::string answer = client.read_all();
+  const std::size_t body = answer.find("\r\n\r\n") + 4;
+  EXPECT_EQ(answer.size() - body, kBigChunks * kStreamChunkBytes);
+}
+
+TEST_F(HttpServerTest, ConnectionsBeyondTheLimitAre503) {
+  config_.connections_max = 2;
+  start();
+  RawClient first(server_->port());
+  RawClient second(server_->port());
+  first.send("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  second.send("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  first.read_until("hello");
+  second.read_until("hello");
+  RawClient third(server_->port());
+  EXPECT_EQ(third.read_all().substr(0, 12), "HTTP/1.1 503");
+}
+
+TEST_F(HttpServerTest, StopsWithAnswersUnderWay) {
+  config_.request_timeout_ms = 60'000;
+  start();
+  RawClient client(server_->port());
+  client.send("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  server_->stop(milliseconds(50));
+  EXPECT_EQ(client.read_all(), "");
+}
+
+TEST(Problem, HasTheShapeOfRfc9457) {
+  const ServerResponse response = problem(absl::NotFoundError("entry 0:812: the partition has 3 entries"));
+  EXPECT_EQ(response.status, 404U);
+  EXPECT_EQ(response.content_type, "application/problem+json");
+  EXPECT_EQ(response.body, R"({"type":"about:blank","title":"Not Found","status":404,"detail":"entry 0:812: the partition has 3 entries"})"
+                           "\n");
+  EXPECT_TRUE(problem(absl::ResourceExhaustedError("x")).has_header("Retry-After"));
+}
+
+TEST(Problem, MapsEveryCodeOnce) {
+  EXPECT_EQ(http_status_of(absl::StatusCode::kInvalidArgument), 400U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kFailedPrecondition), 409U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kOutOfRange), 416U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kResourceExhausted), 429U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kDataLoss), 500U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kUnavailable), 503U);
+  EXPECT_EQ(http_status_of(absl::StatusCode::kDeadlineExceeded), 504U);
+  EXPECT_EQ(exit_code_of(absl::StatusCode::kNotFound), 3);
+  EXPECT_EQ(exit_code_of(absl::StatusCode::kDataLoss), 5);
+}
+
+}  // namespace
+}  // namespace bukubesar

@@ -1,0 +1,155 @@
+// Parameters, paths and event requests: everything that is parsed before a route runs.
+#include <gtest/gtest.h>
+
+#include "server/event_request.h"
+#include "server/query.h"
+#include "server/router.h"
+#include "server/table.h"
+#include "server/totals_request.h"
+
+namespace bukubesar {
+namespace {
+
+TEST(Query, DecodesOnceAndRefusesBadEscapes) {
+  EXPECT_EQ(percent_decode("a%2Fb%252F"), "a/b%2F");
+  for (const char* bad : {"%", "%2", "%zz", "a%2"}) EXPECT_FALSE(percent_decode(bad)) << bad;
+  EXPECT_FALSE(Query::parse("by=%zz", {"by"}).ok());
+}
+
+TEST(Query, NamesWhatIsKnown) {
+  const auto query = Query::parse("bye=region", {"by", "format"});
+  ASSERT_FALSE(query.ok());
+  const std::string message(query.status().message());
+  EXPECT_NE(message.find("'bye'"), std::string::npos);
+  EXPECT_NE(message.find("by, format"), std::string::npos);
+  EXPECT_FALSE(Query::parse("by=a&by=b", {"by"}).ok());
+}
+
+TEST(Query, LimitsAreChecked) {
+  for (const char* bad : {"limit=0", "limit=1001", "limit=-1", "limit=x", "limit=01", "limit=99999999999999999999"}) {
+    const auto query = Query::parse(bad, {"limit"});
+    ASSERT_TRUE(query.ok());
+    EXPECT_FALSE(query->limit(100, 1000).ok()) << bad;
+  }
+}
+
+TEST(Router, TakesTheRestOfThePathDecodedOnce) {
+  Router router;
+  Route route;
+  route.method = "GET";
+  route.pattern = "/v1/purchases/{id...}";
+  router.add(route);
+  ServerRequest request;
+  request.method = "GET";
+  request.path = "/v1/purchases/tender/12%2F3/v%252D1";
+  ASSERT_NE(router.find(request).route, nullptr);
+  EXPECT_EQ(request.captures[0], "tender/12/3/v%2D1");
+  ServerRequest bad = request;
+  bad.captures.clear();
+  bad.path = "/v1/purchases/%f";
+  const Router::Match match = router.find(bad);
+  EXPECT_EQ(match.route, nullptr);
+  EXPECT_EQ(match.refusal.status, 400U);
+}
+
+TEST(EventRequest, ABatchKeepsEachElementVerbatim) {
+  const auto elements = split_json_array(" [ {\"a\" : \"],\\\"\"} ,\n[1,2], 1.0e2 ] ");
+  ASSERT_TRUE(elements.ok());
+  ASSERT_EQ(elements->size(), 3U);
+  EXPECT_EQ((*elements)[0], "{\"a\" : \"],\\\"\"}");
+  EXPECT_EQ((*elements)[1], "[1,2]");
+  EXPECT_EQ((*elements)[2], "1.0e2");
+  EXPECT_EQ(split_json_array("[]")->size(), 0U);
+  for (const char* bad : {"", "{}", "[", "[1,]", "[1] x", "[\"\xff\"]", "null"}) EXPECT_FALSE(split_json_array(bad).ok()) << bad;
+}
+
+ServerRequest event_request(std::string type, std::string body) {
+  ServerRequest request;
+  request.method = "POST";
+  request.headers.emplace_back("content-type", std::move(type));
+  request.body = std::move(body);
+  return request;
+}
+
+TEST(EventRequest, ASingleBodyIsTheValueWhateverItHolds) {
+  const std::string body = "{\"subject\":\"e-katalog-6\\/A\", not json";
+  const EventRequest parsed = parse_event_request(event_request("Application/CloudEvents+JSON; charset=utf-8", body));
+  ASSERT_EQ(parsed.refused, 0U) << parsed.why;
+  ASSERT_EQ(parsed.records.size(), 1U);
+  EXPECT_EQ(parsed.records[0].value, body);
+  EXPECT_EQ(parsed.records[0].key, "e-katalog-6/A");
+  EXPECT_FALSE(parsed.records[0].reference_topic);
+}
+
+TEST(EventRequest, ReferenceTypesGoToTheReferenceTopic) {
+  for (const char* type : {"id.bukubesar.reference.vendor.v1", "id.bukubesar.source.observed.v1", "id.bukubesar.ledger.redacted.v1"}) {
+    const EventRequest parsed = parse_event_request(
+        event_request("application/cloudevents+json", std::string("{\"type\":\"") + type + "\",\"subject\":\"vendor/x\"}"));
+    EXPECT_TRUE(parsed.records[0].reference_topic) << type;
+  }
+}
+
+TEST(EventRequest, BinaryModeCarriesHeadersOver) {
+  ServerRequest request = event_request("application/json", "{}");
+  request.headers.emplace_back("ce-id", "1");
+  request.headers.emplace_back("ce-subject", "e-katalog-6/B");
+  const EventRequest parsed = parse_event_request(request);
+  ASSERT_EQ(parsed.records.size(), 1U);
+  EXPECT_EQ(parsed.records[0].key, "e-katalog-6/B");
+  const std::vector<std::pair<std::string, std::string>> want{
+      {"content-type", "application/json"}, {"ce_id", "1"}, {"ce_subject", "e-katalog-6/B"}};
+  EXPECT_EQ(parsed.records[0].headers, want);
+}
+
+TEST(EventRequest, HeadersOverrideKeyAndTopicAndAnEmptyBodyIsNull) {
+  ServerRequest request = event_request("application/cloudevents+json", "");
+  request.headers.emplace_back("bukubesar-key", "k");
+  request.headers.emplace_back("bukubesar-topic", "reference");
+  const EventRequest parsed = parse_event_request(request);
+  EXPECT_EQ(parsed.records[0].key, "k");
+  EXPECT_TRUE(parsed.records[0].reference_topic);
+  EXPECT_FALSE(parsed.records[0].value);
+}
+
+TEST(EventRequest, OtherContentTypesAre415AndABatchThatIsNoArray400) {
+  EXPECT_EQ(parse_event_request(event_request("text/plain", "{}")).refused, 415U);
+  EXPECT_EQ(parse_event_request(event_request("", "{}")).refused, 415U);
+  EXPECT_EQ(parse_event_request(event_request("application/cloudevents-batch+json", "{}")).refused, 400U);
+}
+
+TEST(TotalsRequest, DatesIncludeTheirDayAndInstantsExcludeThemselves) {
+  Definition definition;  // +08:00
+  const auto request = parse_totals_request("from=2023-06-15&until=2023-06-15", definition, false);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(*request->query.until_ms - *request->query.from_ms, 86'400'000);
+  EXPECT_EQ(*request->query.from_ms, *parse_instant_ms("2023-06-15T00:00:00+08:00"));
+  const auto instant = parse_totals_request("until=2023-06-15T00:00:00+08:00", definition, false);
+  ASSERT_TRUE(instant.ok()) << instant.status();
+  EXPECT_EQ(*instant->query.until_ms, *request->query.from_ms);
+}
+
+TEST(TotalsRequest, NamesWhatIsWrong) {
+  const Definition definition;
+  for (const char* bad : {"by=nonsense", "by=region,region", "region=", "from=2023-13-01", "until=x", "format=xml", "scale_basis=x",
+                          "as_of=", "from=2023-02-01&until=2023-01-01"})
+    EXPECT_EQ(parse_totals_request(bad, definition, false).status().code(), absl::StatusCode::kInvalidArgument) << bad;
+  EXPECT_FALSE(parse_totals_request("by=region", definition, true).ok()) << "a view has its own dimensions";
+  for (const char* bad : {"min_cut=x", "min_cut=7=1", "min_cut=0=1,0=2"}) EXPECT_FALSE(min_cut_of(bad, definition).ok()) << bad;
+}
+
+TEST(Table, AlignsAndWritesFiguresAsIndonesiansDo) {
+  EXPECT_EQ(for_people(std::string_view("1200000000000.00")), "1.200.000.000.000");
+  EXPECT_EQ(for_people(std::string_view("-1234.05")), "-1.234,05");
+  EXPECT_EQ(for_people(std::string_view("0.00")), "0");
+  Table table;
+  table.column("region").column("value", true);
+  table.row({"63.09", "1"});
+  table.rule();
+  table.row({"total\x1b", "1.000"});
+  EXPECT_EQ(table.text(), "region  value\n-------------\n63.09       1\n-------------\ntotal?  1.000\n");
+  EXPECT_EQ(table.csv(), "region,value\r\n63.09,1\r\ntotal?,1.000\r\n");
+  EXPECT_EQ(csv_field("a\"b,c"), "\"a\"\"b,c\"");
+}
+
+}  // namespace
+}  // namespace bukubesar
