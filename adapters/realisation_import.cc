@@ -85,7 +85,7 @@ class Import {
     InputFile file;
     file.path = path;
     file.institution = options_.institution.empty() ? std::filesystem::path(path).stem().string() : options_.institution;
-    if (!is_code(file.institution))
+    if (!is_code_text(file.institution))
       return invalid_argument("{}: \"{}\" is no institution code: name it with --institution", path, file.institution);
     auto content = read_file(path);
     if (!content.ok()) return with_context(content.status(), path);
@@ -359,7 +359,7 @@ class Import {
 
 absl::StatusOr<ImportReport> import_realisation(const ImportOptions& options, const ReadKnown& read_known, EventSink* sink,
                                                 const Progress& progress) {
-  if (!is_code(options.feed)) return invalid_argument("--feed {}: want 1 to 64 letters, digits, '.', '_' or '-'", options.feed);
+  if (!is_code_text(options.feed)) return invalid_argument("--feed {}: want 1 to 64 letters, digits, '.', '_' or '-'", options.feed);
   if (!options.observed_at.empty() && !parse_instant_ms(options.observed_at))
     return invalid_argument("--observed-at {}: want an instant like 2026-04-01T09:00:00+08:00", options.observed_at);
   if (options.files.empty()) return invalid_argument("no file to import");

@@ -158,7 +158,7 @@ class RowMapper {
       return false;
     const auto system = std::find_if(kSystems.begin(), kSystems.end(), [&](const SystemName& s) { return s.source == source; });
     if (system == kSystems.end()) return refuse(fmt::format("Sumber Transaksi: unknown system \"{}\"", source));
-    if (!is_code(package)) return refuse(fmt::format("Kode Paket: \"{}\" is no code", package));
+    if (!is_code_text(package)) return refuse(fmt::format("Kode Paket: \"{}\" is no code", package));
     mapped_.document.vendor = vendor_code(mapped_.vendor_name, vendor_key_);
     mapped_.subject = fmt::format("{}/{}", system->system, package);
     if (system->vendor_in_id) mapped_.subject += "/" + mapped_.document.vendor;
@@ -199,7 +199,7 @@ class RowMapper {
   // A member that must be a code: where the source's text is none it stays unknown, and the text is kept.
   void take_code(const char* name, const std::string& code, const std::string& literal, const char* pointer, std::string& to) {
     if (code.empty()) return;
-    if (is_code(code)) {
+    if (is_code_text(code)) {
       to = code;
       return;
     }

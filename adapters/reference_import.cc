@@ -31,7 +31,7 @@ absl::StatusOr<Outgoing> reference_event(std::string_view line, std::string_view
   const std::string code = text("code");
   const auto known = std::find_if(kTables.begin(), kTables.end(), [&](const Table& t) { return t.name == table; });
   if (known == kTables.end()) return invalid_argument("table \"{}\": want vendor, institution, commodity or region", table);
-  if (!is_code(code)) return invalid_argument("code \"{}\": want 1 to 64 of A-Z a-z 0-9 . _ -", code);
+  if (!is_code_text(code)) return invalid_argument("code \"{}\": want 1 to 64 of A-Z a-z 0-9 . _ -", code);
   if (!parse_month(text("valid_from"))) return invalid_argument("valid_from \"{}\": want a month like 2023-01", text("valid_from"));
   fact.erase("table");
   fact.erase("code");

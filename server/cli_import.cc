@@ -168,7 +168,7 @@ absl::Status run_realisation(CliContext& context, ImportCommand& command) {
 }
 
 absl::Status run_reference(CliContext& context, const ImportCommand& command) {
-  if (!is_code(command.options.feed)) return invalid_argument("--feed {}: no feed name", command.options.feed);
+  if (!is_code_text(command.options.feed)) return invalid_argument("--feed {}: no feed name", command.options.feed);
   ASSIGN_OR_RETURN(const std::string secret, load_secret(context, command.secret_file));
   EventIds ids(secret);
   std::vector<Outgoing> all;
