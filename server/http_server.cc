@@ -14,6 +14,11 @@
 #include "base/status.h"
 #include "server/problem.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 takes the frame allocation of Asio's coroutines, which pairs its own operators, for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
 namespace bukubesar {
 
 namespace asio = boost::asio;
