@@ -22,8 +22,9 @@ using Json = nlohmann::ordered_json;
 constexpr std::string_view kEnvironmentPrefix = "BUKUBESAR_";
 // Read by the command line (CONFIG, URL) and by the scripts in ops/, tests/ and bench/; no settings.
 constexpr std::string_view kOtherVariables[] = {
-    "BUKUBESAR_CONFIG", "BUKUBESAR_URL",  "BUKUBESAR_BINARY",      "BUKUBESAR_BUILD",         "BUKUBESAR_KAFKA_HOME",
-    "BUKUBESAR_SEED",   "BUKUBESAR_KEEP", "BUKUBESAR_KILL_ROUNDS", "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG",
+    "BUKUBESAR_CONFIG",        "BUKUBESAR_URL",  "BUKUBESAR_BINARY",       "BUKUBESAR_BUILD",
+    "BUKUBESAR_KAFKA_HOME",    "BUKUBESAR_SEED", "BUKUBESAR_KEEP",         "BUKUBESAR_KILL_ROUNDS",
+    "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG", "BUKUBESAR_FUZZ_SECONDS", "BUKUBESAR_TIMEOUT_FACTOR",
 };
 constexpr std::string_view kProperties = "broker.properties";
 
