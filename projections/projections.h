@@ -33,6 +33,7 @@ struct ProjectionsOptions {
   const Definition* definition = nullptr;
   std::string views_text;  // config/views.json's content
   std::size_t hand_offs_max = 64;
+  std::uint64_t segment_rows = 65'536;  // smaller only in tests: it decides where segments end
   Progress progress;
 };
 
@@ -98,7 +99,8 @@ struct ProjectionStatus {
   Cut cut;
   std::uint64_t events = 0, transfers = 0, purchases = 0, segments = 0, findings = 0;
   std::uint64_t queue_depth = 0, hand_offs_dropped = 0, caught_up_from_ledger = 0;
-  std::string failed;  // empty: working
+  std::uint64_t segments_remade = 0;  // damaged or missing ones, deleted at start and made again from the ledger
+  std::string failed;                 // empty: working
 };
 
 class Projections {
@@ -159,7 +161,8 @@ class Projections {
 // Verify: folds the whole ledger again and compares with the segments on disk. Feed it every run in order, then finish().
 class SegmentCheck {
  public:
-  static absl::StatusOr<std::unique_ptr<SegmentCheck>> open(const std::string& directory, const Definition& definition);
+  static absl::StatusOr<std::unique_ptr<SegmentCheck>> open(const std::string& directory, const Definition& definition,
+                                                            std::uint64_t segment_rows = 65'536);
   ~SegmentCheck();
   void visit(PartitionId partition, const StoredRun& run);
   // One text for each difference: "segment 0/000003: row 17 amount want … got …".

@@ -1,0 +1,105 @@
+#include "projections/facts.h"
+
+#include <algorithm>
+
+#include "absl/strings/string_view.h"
+
+namespace bukubesar {
+
+void Facts::apply(Sequence sequence, EventType type, const Fact& fact) {
+  const auto text = [](const std::optional<std::string_view>& from) -> std::optional<std::string> {
+    if (!from) return std::nullopt;
+    return std::string(*from);
+  };
+  Statement statement;
+  statement.sequence = sequence;
+  statement.valid_from = fact.valid_from;
+  statement.name = text(fact.name);
+  statement.scale = fact.scale;
+  statement.vendor_kind = fact.vendor_kind;
+  switch (type) {
+    case EventType::reference_vendor:
+      statement.place = text(fact.domicile);
+      break;
+    case EventType::reference_institution:
+      statement.place = text(fact.region);
+      break;
+    case EventType::reference_commodity:
+      statement.place = text(fact.group);
+      break;
+    case EventType::reference_region:
+      statement.place = text(fact.parent);
+      break;
+    default:
+      return;
+  }
+  for (const WorkUnit& unit : fact.work_units) statement.work_units.emplace_back(unit.code, unit.name);
+  if (statement.scale || statement.vendor_kind || statement.place) classifications_.push_back(sequence.value());
+  ++statements_;
+  tables_[static_cast<std::size_t>(type) - static_cast<std::size_t>(EventType::reference_vendor)][std::string(fact.code)].push_back(
+      std::move(statement));
+}
+
+template <class Has>
+const Facts::Statement* Facts::in_force(const Table& table, std::string_view code, std::uint64_t size, std::optional<Month> month,
+                                        Has has) const {
+  const auto found = table.find(absl::string_view(code.data(), code.size()));
+  if (found == table.end()) return nullptr;
+  const Statement* best = nullptr;
+  for (const Statement& statement : found->second) {  // by entry, so that a later one of the same month wins
+    if (statement.sequence.value() >= size || (month && statement.valid_from > *month) || !has(statement)) continue;
+    if (best == nullptr || statement.valid_from >= best->valid_from) best = &statement;
+  }
+  return best;
+}
+
+std::string_view Facts::name(EventType type, std::string_view code, std::uint64_t size) const {
+  const Statement* s = in_force(table(type), code, size, std::nullopt, [](const Statement& one) { return one.name.has_value(); });
+  return s == nullptr ? std::string_view() : *s->name;
+}
+
+Scale Facts::vendor_scale(std::string_view code, std::uint64_t size, std::optional<Month> month) const {
+  const Table& vendors = table(EventType::reference_vendor);
+  const Statement* s = in_force(vendors, code, size, month, [](const Statement& one) { return one.scale.has_value(); });
+  if (s != nullptr && *s->scale != Scale::unknown) return *s->scale;
+  const Statement* k = in_force(vendors, code, size, month, [](const Statement& one) { return one.vendor_kind.has_value(); });
+  return k != nullptr && *k->vendor_kind == VendorKind::cooperative ? Scale::cooperative : Scale::unknown;
+}
+
+bool Facts::has_vendor_scale(std::string_view code, std::uint64_t size) const {
+  return in_force(table(EventType::reference_vendor), code, size, std::nullopt,
+                  [](const Statement& one) { return one.scale.has_value() || one.vendor_kind.has_value(); }) != nullptr;
+}
+
+std::string_view Facts::place(EventType type, std::string_view code, std::uint64_t size) const {
+  const Statement* s = in_force(table(type), code, size, std::nullopt, [](const Statement& one) { return one.place.has_value(); });
+  return s == nullptr ? std::string_view() : *s->place;
+}
+
+std::string_view Facts::vendor_domicile(std::string_view code, std::uint64_t size) const {
+  return place(EventType::reference_vendor, code, size);
+}
+std::string_view Facts::institution_region(std::string_view code, std::uint64_t size) const {
+  return place(EventType::reference_institution, code, size);
+}
+std::string_view Facts::commodity_group(std::string_view code, std::uint64_t size) const {
+  return place(EventType::reference_commodity, code, size);
+}
+std::string_view Facts::region_parent(std::string_view code, std::uint64_t size) const {
+  return place(EventType::reference_region, code, size);
+}
+
+std::string_view Facts::work_unit_name(std::string_view institution, std::string_view work_unit, std::uint64_t size) const {
+  const auto named = [&](const Statement& one) {
+    return std::find_if(one.work_units.begin(), one.work_units.end(), [&](const auto& unit) { return unit.first == work_unit; });
+  };
+  const Statement* s = in_force(table(EventType::reference_institution), institution, size, std::nullopt,
+                                [&](const Statement& one) { return named(one) != one.work_units.end(); });
+  return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
+}
+
+std::uint64_t Facts::classifications(std::uint64_t size) const {
+  return static_cast<std::uint64_t>(std::lower_bound(classifications_.begin(), classifications_.end(), size) - classifications_.begin());
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,323 @@
+#include "projections/projections.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/synchronization/notification.h"
+#include "base/file.h"
+#include "base/status.h"
+#include "projections/projections_impl.h"
+
+namespace bukubesar {
+
+Projections::Projections(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Projections::~Projections() { stop(); }
+
+absl::StatusOr<std::unique_ptr<Projections>> Projections::open(ProjectionsOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(options));
+  RETURN_IF_ERROR(impl->open());
+  return std::unique_ptr<Projections>(new Projections(std::move(impl)));
+}
+
+void Projections::start() {
+  impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
+  impl_->view_builder = std::jthread([impl = impl_.get()] {
+    if (const absl::Status status = impl->build_views(); !status.ok()) impl->fail(with_context(status, "building views"));
+  });
+}
+
+void Projections::stop() {
+  impl_->stopping = true;
+  impl_->queue.close();
+  if (impl_->worker.joinable()) impl_->worker.join();
+  if (impl_->view_builder.joinable()) impl_->view_builder.join();
+}
+
+void Projections::hand_off(const std::shared_ptr<const Commit>& commit) {
+  std::shared_ptr<const Commit> item = commit;
+  if (impl_->queue.try_push(item)) return;
+  ++impl_->hand_offs_dropped;
+  impl_->behind = true;  // the queue is full, so the worker will look here after it has emptied it
+}
+
+void Projections::Impl::fail(const absl::Status& status) {
+  spdlog::error("projections stopped: {}", message_of(status));
+  absl::MutexLock lock(&published_mutex);
+  failed = message_of(status);
+}
+
+void Projections::Impl::work() {
+  absl::Status status = catch_up(options.ledger->cut());  // what was committed between open() and now
+  while (status.ok() && !stopping) {
+    status = seal_full();
+    if (!status.ok()) break;
+    const auto commit = queue.pop(absl::Seconds(1));
+    if (commit) status = apply_commit(**commit);
+    if (status.ok() && queue.depth() == 0 && behind.exchange(false)) status = catch_up(options.ledger->cut());
+  }
+  if (status.ok() || stopping) return;
+  fail(status);
+  queue.close();
+}
+
+Projections::Impl::Partition* Projections::Impl::find(PartitionId id) {
+  for (Partition& partition : partitions) {
+    if (partition.id == id) return &partition;
+  }
+  return nullptr;
+}
+
+std::uint64_t Projections::Impl::next_of(PartitionId id) const {
+  if (id.is_reference()) return reference_size;
+  for (const Partition& partition : partitions) {
+    if (partition.id == id) return partition.fold->next_sequence();
+  }
+  return 0;
+}
+
+Routing Projections::Impl::routing() const {
+  Routing routing;
+  routing.partitioner = parse_partitioner(options.definition->partitioner).value_or(Partitioner::murmur2);
+  routing.partitions = options.definition->partitions;
+  return routing;
+}
+
+absl::Status Projections::Impl::apply_commit(const Commit& commit) {
+  for (const PartitionBatch& part : commit.parts) {
+    std::uint64_t next = next_of(part.partition);
+    if (part.first.value() > next) {  // a hand-off before this one was dropped
+      RETURN_IF_ERROR(catch_up(part.partition, part.first.value()));
+      next = next_of(part.partition);
+    }
+    const std::uint64_t limit = part.first.value() + part.entries.size();
+    if (next >= limit) continue;  // read from the ledger already
+    RETURN_IF_ERROR(apply_part(part, next - part.first.value()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Projections::Impl::apply_part(const PartitionBatch& part, std::size_t first) {
+  Partition* partition = find(part.partition);
+  if (partition == nullptr && !part.partition.is_reference())
+    return failed_precondition("a commit names partition {}", part.partition.name());
+  for (std::size_t at = first; at < part.entries.size();) {
+    const std::size_t limit = std::min(part.entries.size(), at + kSliceEntries);
+    {
+      absl::MutexLock lock(&mutex);
+      for (; at < limit; ++at) {
+        const Sequence sequence = part.first + at;
+        if (partition == nullptr) {
+          apply_reference(sequence, part.entries[at], part.events[at]);
+          continue;
+        }
+        std::optional<std::string_view> payload;
+        if (part.payloads[at].data() != nullptr) payload = part.payloads[at];
+        partition->fold->apply(sequence, part.entries[at], payload, part.events[at]);
+      }
+    }
+    publish();
+    RETURN_IF_ERROR(seal_full());
+  }
+  return absl::OkStatus();
+}
+
+void Projections::Impl::apply_reference(Sequence sequence, const Entry& entry, const Event* event) {
+  if (entry.verdict == Verdict::duplicate && entry.reason == Reason::different) {
+    reference_findings.emplace_back(FindingRow{sequence.value(), kNoPurchase, 0, FindingKind::duplicate_different,
+                                               static_cast<std::int64_t>(entry.duplicate_of.value()), 0});
+  } else if (event != nullptr && event->fact != nullptr) {
+    absl::MutexLock lock(&facts_mutex);
+    facts.apply(sequence, event->type, *event->fact);
+  }
+  reference_size = sequence.value() + 1;
+}
+
+absl::Status Projections::Impl::catch_up(const Cut& until) {
+  for (const auto& [id, size] : until.sizes()) RETURN_IF_ERROR(catch_up(id, size));
+  return absl::OkStatus();
+}
+
+absl::Status Projections::Impl::catch_up(PartitionId id, std::uint64_t until) {
+  Judge judge(routing());
+  const std::uint64_t first = next_of(id);
+  while (next_of(id) < until && !stopping) {
+    ASSIGN_OR_RETURN(const StoredRun run, options.ledger->read(id, Sequence(next_of(id)), kCatchUpEntries));
+    if (run.entries.empty()) return data_loss("partition {}: the ledger has no entry {} of {}", id.name(), next_of(id), until);
+    RETURN_IF_ERROR(apply_run(id, run, judge));
+    report("reading entries", next_of(id) - first, until - first);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Projections::Impl::apply_run(PartitionId id, const StoredRun& run, Judge& judge) {
+  Arena arena(256 * 1024);
+  std::vector<const Event*> events(run.entries.size());
+  for (std::size_t i = 0; i < run.entries.size(); ++i) {
+    const StoredEntry& stored = run.entries[i];
+    if (stored.entry.verdict != Verdict::accepted) continue;
+    if (!stored.payload) return data_loss("entry {}:{} was accepted, and has no payload", id.name(), stored.sequence.value());
+    const Judgement judgement = judge.judge(stored.entry.rules_version, id, *stored.payload, arena);
+    if (judgement.event == nullptr) {
+      return data_loss("entry {}:{} was accepted, and rules {} now say {}", id.name(), stored.sequence.value(), stored.entry.rules_version,
+                       judgement.detail);
+    }
+    events[i] = judgement.event;
+  }
+  Partition* partition = find(id);
+  for (std::size_t at = 0; at < run.entries.size();) {
+    const std::size_t limit = std::min(run.entries.size(), at + kSliceEntries);
+    {
+      absl::MutexLock lock(&mutex);
+      for (; at < limit; ++at) {
+        const StoredEntry& stored = run.entries[at];
+        if (partition == nullptr) {
+          apply_reference(stored.sequence, stored.entry, events[at]);
+        } else {
+          partition->fold->apply(stored.sequence, stored.entry, stored.payload, events[at]);
+        }
+      }
+    }
+    publish();
+    RETURN_IF_ERROR(seal_full());
+  }
+  caught_up_from_ledger += run.entries.size();
+  return absl::OkStatus();
+}
+
+// A disk that refuses is asked again after a while; meanwhile segments wait in memory, up to kUnsealedMax.
+absl::Status Projections::Impl::seal_full() {
+  for (Partition& partition : partitions) {
+    while (partition.fold->has_full()) {
+      if (std::chrono::steady_clock::now() < next_seal_attempt) return absl::OkStatus();
+      const absl::Status status = seal_oldest(partition);
+      if (status.ok()) continue;
+      if (partition.fold->segments().size() > kUnsealedMax) return status;
+      spdlog::warn("{}; trying again in a second", message_of(status));
+      next_seal_attempt = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+      return absl::OkStatus();
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Projections::Impl::seal_oldest(Partition& partition) {
+  const MemorySegment& segment = *partition.fold->segments().front();
+  const std::string bytes = encode_segment(partition.fold->content_of(segment));
+  const std::string path = fmt::format("{}/{}/{}", options.directory, partition.id.name(), segment_file_name(segment.header.number));
+  RETURN_IF_ERROR(write_file_durably(path, bytes));
+  auto sealed = std::make_shared<FileSegments>(*partition.sealed);
+  sealed->push_back(std::make_shared<FileSegment>(path, bytes, segment.header));
+  absl::MutexLock lock(&mutex);
+  partition.sealed = std::move(sealed);
+  partition.fold->drop_oldest();
+  return absl::OkStatus();
+}
+
+// Makes the worker's position known and calls who waited for it.
+void Projections::Impl::publish() {
+  Cut cut;
+  {
+    absl::ReaderMutexLock lock(&mutex);
+    cut = cut_now();
+  }
+  std::vector<std::function<void()>> ready;
+  {
+    absl::MutexLock lock(&published_mutex);
+    published = cut;
+    const auto reached = std::stable_partition(waiters.begin(), waiters.end(), [&](const Waiter& one) { return !cut.covers(one.cut); });
+    for (auto at = reached; at != waiters.end(); ++at) ready.push_back(std::move(at->callback));
+    waiters.erase(reached, waiters.end());
+  }
+  for (const auto& callback : ready) callback();
+}
+
+std::uint64_t Projections::Impl::add_waiter(const Cut& cut, std::function<void()> callback) {
+  {
+    absl::MutexLock lock(&published_mutex);
+    if (!published.covers(cut)) {
+      if (waiters.size() >= kWaitersMax) return 0;
+      waiters.push_back({next_waiter, cut, std::move(callback)});
+      return next_waiter++;
+    }
+  }
+  callback();
+  return ~std::uint64_t{0};
+}
+
+void Projections::Impl::remove_waiter(std::uint64_t id) {
+  absl::MutexLock lock(&published_mutex);
+  std::erase_if(waiters, [id](const Waiter& one) { return one.id == id; });
+}
+
+Cut Projections::cut() const {
+  absl::MutexLock lock(&impl_->published_mutex);
+  return impl_->published;
+}
+
+absl::Status Projections::wait_for(const Cut& cut, std::chrono::milliseconds timeout) const {
+  const auto done = std::make_shared<absl::Notification>();
+  const std::uint64_t id = impl_->add_waiter(cut, [done] { done->Notify(); });
+  if (id == 0) return resource_exhausted("{} readers wait already", kWaitersMax);
+  if (done->WaitForNotificationWithTimeout(absl::FromChrono(timeout))) return absl::OkStatus();
+  impl_->remove_waiter(id);
+  return deadline_exceeded("cut {} was not read within {} ms; read is {}", cut.text(), timeout.count(), this->cut().text());
+}
+
+bool Projections::when_read(const Cut& cut, std::function<void()> callback) { return impl_->add_waiter(cut, std::move(callback)) != 0; }
+
+ProjectionStatus Projections::status() const {
+  ProjectionStatus to;
+  {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    to.cut = impl_->cut_now();
+    for (const auto& partition : impl_->partitions) {
+      to.events += partition.fold->events();
+      to.transfers += partition.fold->rows();
+      to.purchases += partition.fold->purchases();
+      to.segments += partition.sealed->size();
+      to.findings += partition.fold->findings().size();
+    }
+    to.findings += impl_->reference_findings.size();
+  }
+  to.queue_depth = impl_->queue.depth();
+  to.hand_offs_dropped = impl_->hand_offs_dropped;
+  to.caught_up_from_ledger = impl_->caught_up_from_ledger;
+  to.segments_remade = impl_->segments_remade;
+  absl::MutexLock lock(&impl_->published_mutex);
+  to.failed = impl_->failed;
+  return to;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> Projections::memory_bytes() const {
+  std::map<std::string, std::uint64_t> parts;
+  {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    for (const auto& partition : impl_->partitions) {
+      for (const auto& [part, bytes] : partition.fold->memory_bytes()) parts[part] += bytes;
+    }
+  }
+  std::vector<std::shared_ptr<StandingScan>> scans;
+  {
+    absl::MutexLock lock(&impl_->cache_mutex);
+    scans.assign(impl_->standing.begin(), impl_->standing.end());
+  }
+  for (const auto& standing : scans) {
+    absl::MutexLock lock(&standing->mutex);
+    if (standing->scan != nullptr) parts["standing_views"] += standing->scan->memory_bytes();
+  }
+  return {parts.begin(), parts.end()};
+}
+
+std::uint64_t Projections::disk_bytes() const {
+  absl::ReaderMutexLock lock(&impl_->mutex);
+  std::uint64_t bytes = 0;
+  for (const auto& partition : impl_->partitions) {
+    for (const auto& segment : *partition.sealed) bytes += segment->file_bytes();
+  }
+  return bytes;
+}
+
+}  // namespace bukubesar

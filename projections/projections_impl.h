@@ -1,0 +1,140 @@
+// What Projections is made of. Internal to the module.
+//
+// Threads  one worker writes, under `mutex`, slices of at most kSliceEntries entries; so the worker itself reads without it. Readers
+//          take a snapshot under it and scan without it. Lock order: a standing scan's mutex, then `mutex`, then `facts_mutex`.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "base/bounded_queue.h"
+#include "events/rules.h"
+#include "projections/facts.h"
+#include "projections/partition_fold.h"
+#include "projections/projections.h"
+#include "projections/scan.h"
+#include "projections/snapshot.h"
+#include "projections/views.h"
+
+namespace bukubesar {
+
+inline constexpr std::size_t kSliceEntries = 512;
+inline constexpr std::size_t kCatchUpEntries = 2048;
+inline constexpr std::uint64_t kViewBuildRows = 1U << 20;  // between two reports of a build's progress
+inline constexpr std::size_t kWaitersMax = 1024;
+inline constexpr std::size_t kUnsealedMax = 64;                  // full segments that wait for the disk
+inline constexpr std::size_t kStandingScansMax = 48;             // current answers that are kept and extended
+inline constexpr std::size_t kStandingScanBytesMax = 64U << 20;  // a larger one is not kept
+inline constexpr std::size_t kResultsMax = 256;                  // answers as of a cut that are kept
+inline constexpr std::size_t kResultRowsMax = 20'000;            // a longer one is not kept
+
+// A question asked about the present: its sums, and the rows that they cover, so that the next answer only adds what came since.
+struct StandingScan {
+  absl::Mutex mutex;
+  TotalsQuery query;
+  std::string key;
+  std::atomic<bool> pinned{false};  // a view's
+  std::atomic<double> built{0};     // how much of it has been built from history; 1: it is live
+  std::unique_ptr<TotalsScan> scan ABSL_GUARDED_BY(mutex);
+  std::uint64_t classifications ABSL_GUARDED_BY(mutex) = 0;
+  std::vector<std::uint64_t> rows ABSL_GUARDED_BY(mutex);  // by partition
+  std::shared_ptr<const TotalsAnswer> answer ABSL_GUARDED_BY(mutex);
+};
+
+struct Projections::Impl {
+  explicit Impl(ProjectionsOptions given);
+
+  struct Partition {
+    PartitionId id;
+    std::unique_ptr<PartitionFold> fold;
+    std::shared_ptr<const FileSegments> sealed = std::make_shared<FileSegments>();
+  };
+
+  // Opening (projections_open.cc).
+  absl::Status open();
+  absl::Status load_segments(Partition& partition);
+  absl::Status load_one(Partition& partition, const std::string& path, FileSegments& sealed);
+  void report(std::string_view what, std::uint64_t done, std::uint64_t total) const;
+
+  // The worker (projections.cc).
+  void work();
+  absl::Status apply_commit(const Commit& commit);
+  absl::Status apply_part(const PartitionBatch& part, std::size_t first);
+  absl::Status catch_up(const Cut& until);
+  absl::Status catch_up(PartitionId id, std::uint64_t until);
+  absl::Status apply_run(PartitionId id, const StoredRun& run, Judge& judge);
+  void apply_reference(Sequence sequence, const Entry& entry, const Event* event);
+  absl::Status seal_full();
+  absl::Status seal_oldest(Partition& partition);
+  void publish();
+  [[nodiscard]] std::uint64_t next_of(PartitionId id) const;
+  Partition* find(PartitionId id);
+  [[nodiscard]] Routing routing() const;
+  void fail(const absl::Status& status);
+
+  // Reads (projections_read.cc, projections_purchases.cc).
+  [[nodiscard]] Snapshot snapshot() const;
+  [[nodiscard]] Cut cut_now() const ABSL_SHARED_LOCKS_REQUIRED(mutex);
+  [[nodiscard]] FactsView facts_view(const Cut& cut) const;
+  absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
+  absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
+  absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);
+  std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);
+  void forget(const std::shared_ptr<StandingScan>& standing);
+  absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;
+  void refresh_listing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(listing_mutex);
+  [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
+  std::uint64_t add_waiter(const Cut& cut, std::function<void()> callback);  // 0: too many wait; the callback may have run already
+  void remove_waiter(std::uint64_t id);
+  absl::Status build_views();
+
+  ProjectionsOptions options;
+  FoldSettings settings;
+
+  mutable absl::Mutex mutex;
+  std::vector<Partition> partitions;  // numbered ones, ascending; written under mutex
+  std::uint64_t reference_size = 0;   // written under mutex
+  mutable absl::Mutex facts_mutex;
+  Facts facts;                                  // written under facts_mutex
+  StableVector<FindingRow> reference_findings;  // written under mutex
+
+  BoundedQueue<std::shared_ptr<const Commit>> queue;
+  std::atomic<bool> behind{false};
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> hand_offs_dropped{0}, caught_up_from_ledger{0}, segments_remade{0};
+  std::jthread worker;
+  std::jthread view_builder;
+  std::chrono::steady_clock::time_point next_seal_attempt{};
+
+  mutable absl::Mutex published_mutex;
+  Cut published ABSL_GUARDED_BY(published_mutex);
+  std::string failed ABSL_GUARDED_BY(published_mutex);
+  struct Waiter {
+    std::uint64_t id;
+    Cut cut;
+    std::function<void()> callback;
+  };
+  std::vector<Waiter> waiters ABSL_GUARDED_BY(published_mutex);
+  std::uint64_t next_waiter ABSL_GUARDED_BY(published_mutex) = 1;
+
+  std::vector<ViewDefinition> view_definitions;
+  absl::Mutex cache_mutex;
+  std::list<std::shared_ptr<StandingScan>> standing ABSL_GUARDED_BY(cache_mutex);  // last used first
+  std::list<std::pair<std::string, std::shared_ptr<const TotalsAnswer>>> results ABSL_GUARDED_BY(cache_mutex);
+
+  // Purchases of all partitions by id, for listing: (partition index, number). Made when it is first asked for.
+  absl::Mutex listing_mutex;
+  std::vector<std::uint64_t> listing ABSL_GUARDED_BY(listing_mutex);
+  std::vector<std::uint64_t> listing_recent ABSL_GUARDED_BY(listing_mutex);
+  std::vector<std::uint32_t> listed ABSL_GUARDED_BY(listing_mutex);  // by partition
+};
+
+}  // namespace bukubesar

@@ -1,0 +1,384 @@
+// Reads of purchases and findings.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/status.h"
+#include "projections/projections_impl.h"
+#include "projections/scan_dimensions.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kListingSlice = 4096;  // purchases looked at under one lock
+constexpr std::size_t kPageMax = 10'000;
+
+std::string text_of(const Dictionaries& dictionaries, DictionaryId id, std::uint32_t code) {
+  return std::string(dictionaries[id].text(code));
+}
+
+std::uint64_t listing_key(std::size_t partition, std::uint32_t number) { return std::uint64_t{partition} << 32 | number; }
+
+}  // namespace
+
+// What is known of a purchase under the lock; the rest is read without it.
+struct FoundPurchase {
+  std::size_t partition = 0;
+  std::uint32_t number = 0;
+  PurchaseState state;
+  std::vector<FindingRow> findings;  // by sequence
+};
+
+namespace {
+
+std::vector<FindingRow> findings_of(const PartitionFold& fold, const PurchaseState& state, std::uint64_t size) {
+  std::vector<FindingRow> to;
+  for (std::uint32_t at = state.last_finding; at != 0; at = fold.findings()[at - 1].previous) {
+    if (fold.findings()[at - 1].sequence < size) to.push_back(fold.findings()[at - 1]);
+  }
+  std::reverse(to.begin(), to.end());
+  return to;
+}
+
+TransferRow row_of(const Transfer& t, const Dictionaries& dictionaries) {
+  TransferRow row;
+  row.sequence = Sequence(t.sequence);
+  row.row = t.row;
+  row.from_account = name_of(t.from);
+  row.to_account = name_of(t.to);
+  row.amount = t.amount;
+  row.packages = t.packages;
+  row.component = name_of(t.cell.component);
+  row.origin = name_of(t.cell.origin);
+  row.catalogue_kind = name_of(t.cell.catalogue_kind);
+  row.commodity = text_of(dictionaries, DictionaryId::commodity, t.cell.commodity);
+  return row;
+}
+
+// The purchase's rows below the cut, oldest first, along the links from each to the one before it.
+absl::StatusOr<std::vector<std::pair<std::uint64_t, Transfer>>> rows_of(const PartitionSnapshot& partition, std::uint64_t last_row,
+                                                                        std::uint64_t size) {
+  std::vector<std::pair<std::uint64_t, Transfer>> rows;
+  SegmentColumns scratch;
+  for (std::uint64_t number = last_row; number != 0;) {
+    ASSIGN_OR_RETURN(Transfer transfer, read_row(partition, number - 1, scratch));
+    const std::uint64_t previous = transfer.previous;
+    if (previous >= number && previous != 0)
+      return data_loss("partition {}: row {} links beyond the first row", partition.id.name(), number - 1);
+    if (transfer.sequence < size) rows.emplace_back(number - 1, transfer);
+    number = previous == 0 ? 0 : number - previous;
+  }
+  std::reverse(rows.begin(), rows.end());
+  return rows;
+}
+
+void fill_state(const PurchaseState& state, const Dictionaries& dictionaries, PurchaseAnswer& to) {
+  const Dimensions& d = state.dimensions;
+  to.stage = name_of(state.stage);
+  to.feed = text_of(dictionaries, DictionaryId::feed, d.feed);
+  to.institution = text_of(dictionaries, DictionaryId::institution, d.institution);
+  to.work_unit = text_of(dictionaries, DictionaryId::work_unit, d.work_unit);
+  to.vendor = text_of(dictionaries, DictionaryId::vendor, d.vendor);
+  to.distributor = text_of(dictionaries, DictionaryId::vendor, d.distributor);
+  to.region = text_of(dictionaries, DictionaryId::region, d.region);
+  to.system = text_of(dictionaries, DictionaryId::system, d.system);
+  to.method = text_of(dictionaries, DictionaryId::method, d.method);
+  to.stated_scale = name_of(d.scale);
+  to.fiscal_year = d.fiscal_year;
+  if (d.order_date != kNoOrderDate) to.order_date = Date{d.order_date};
+  if (state.revision != 0) to.revision = state.revision - 1;
+  const std::string funding = text_of(dictionaries, DictionaryId::funding, d.funding);
+  for (std::size_t at = 0; at < funding.size();) {
+    const std::size_t end = std::min(funding.find(';', at), funding.size());
+    to.funding.push_back(funding.substr(at, end - at));
+    at = end + 1;
+  }
+  to.value = state.value();
+  to.paid = state.paid;
+  for (const Cell& cell : state.cells) {
+    to.cells.push_back({std::string(name_of(cell.key.component)), std::string(name_of(cell.key.origin)),
+                        std::string(name_of(cell.key.catalogue_kind)), text_of(dictionaries, DictionaryId::commodity, cell.key.commodity),
+                        cell.amount});
+  }
+}
+
+void fill_facts(const Facts& facts, std::uint64_t size, PurchaseAnswer& to) {
+  to.institution_name = facts.name(EventType::reference_institution, to.institution, size);
+  to.vendor_name = facts.name(EventType::reference_vendor, to.vendor, size);
+  const std::string_view region = facts.institution_region(to.institution, size);
+  if (!region.empty()) to.region = region;
+  if (to.region.empty()) to.region = kUnknownValue;
+  Scale scale = Scale::unknown;
+  if (to.order_date) scale = facts.vendor_scale(to.vendor, size, month_of(*to.order_date));
+  to.scale = scale == Scale::unknown ? to.stated_scale : std::string(name_of(scale));
+}
+
+}  // namespace
+
+absl::StatusOr<PurchaseAnswer> Projections::purchase(std::string_view id, const std::optional<Cut>& at) const {
+  const Snapshot now = impl_->snapshot();
+  const Cut cut = at.value_or(now.cut);
+  if (!now.cut.covers(cut)) return out_of_range("cut {}: read is {}", cut.text(), now.cut.text());
+  for (std::size_t i = 0; i < now.partitions.size(); ++i) {
+    const PartitionSnapshot& partition = now.partitions[i];
+    const std::uint64_t size = cut.size(partition.id);
+    FoundPurchase found;
+    {
+      absl::ReaderMutexLock lock(&impl_->mutex);
+      const PartitionFold& fold = *impl_->partitions[i].fold;
+      const auto number = fold.dictionaries()[DictionaryId::purchase].find(id);
+      if (!number) continue;
+      found = {i, *number, fold.states()[*number], {}};
+      found.findings = findings_of(fold, found.state, size);
+    }
+    // The state may have moved on since the snapshot: rows are read through a newer one.
+    const Snapshot newer = impl_->snapshot();
+    ASSIGN_OR_RETURN(const auto rows, rows_of(newer.partitions[i], found.state.last_row, size));
+    if (rows.empty() && found.findings.empty()) continue;
+    PurchaseAnswer answer;
+    answer.cut = cut;
+    answer.id = std::string(id);
+    answer.partition = partition.id;
+    PurchaseState state;
+    for (const auto& [row, transfer] : rows) {
+      restore(state, transfer, row);
+      if (answer.history.empty() || answer.history.back().sequence.value() != transfer.sequence) {
+        PurchaseHistoryEvent event;
+        event.partition = partition.id;
+        event.sequence = Sequence(transfer.sequence);
+        event.type = name_of(transfer.kind);
+        if ((transfer.flags & kFlagTimeAbsent) == 0) event.event_time_ms = transfer.event_time_ms;
+        answer.history.push_back(std::move(event));
+      }
+      answer.history.back().transfers.push_back(row_of(transfer, *partition.dictionaries));
+    }
+    RETURN_IF_ERROR(impl_->add_unapplied(partition.id, found.findings, answer));
+    fill_state(state, *partition.dictionaries, answer);
+    {
+      absl::ReaderMutexLock lock(&impl_->facts_mutex);
+      fill_facts(impl_->facts, cut.size(PartitionId::reference()), answer);
+    }
+    for (const FindingRow& finding : found.findings) {
+      answer.findings.push_back({partition.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), answer.id,
+                                 detail_of(finding, *partition.dictionaries)});
+    }
+    return answer;
+  }
+  return not_found("purchase '{}': no entry up to cut {} names it", id, cut.text());
+}
+
+// Events that were accepted and changed nothing have no transfers; their findings name them.
+absl::Status Projections::Impl::add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const {
+  Judge judge(routing());
+  for (const FindingRow& finding : rows) {
+    const bool unapplied =
+        finding.kind == FindingKind::stale || finding.kind == FindingKind::other_feed || finding.kind == FindingKind::overflow;
+    if (!unapplied) continue;
+    ASSIGN_OR_RETURN(const StoredRun run, options.ledger->read(id, Sequence(finding.sequence), 1));
+    PurchaseHistoryEvent event;
+    event.partition = id;
+    event.sequence = Sequence(finding.sequence);
+    if (!run.entries.empty() && run.entries[0].payload) {
+      Arena arena;
+      const Judgement judgement = judge.judge(run.entries[0].entry.rules_version, id, *run.entries[0].payload, arena);
+      if (judgement.event != nullptr) {
+        event.type = name_of(judgement.event->type);
+        event.event_time_ms = judgement.event->time_ms;
+      }
+    }
+    answer.history.push_back(std::move(event));
+  }
+  std::sort(answer.history.begin(), answer.history.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  return absl::OkStatus();
+}
+
+// New purchases go into a small sorted run, which is merged into the large one when it has grown to a tenth of it.
+void Projections::Impl::refresh_listing() {
+  listed.resize(partitions.size());
+  std::vector<std::uint32_t> sizes;
+  {
+    absl::ReaderMutexLock lock(&mutex);
+    for (const Partition& partition : partitions) sizes.push_back(static_cast<std::uint32_t>(partition.fold->states().size()));
+  }
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    for (; listed[i] < sizes[i]; ++listed[i]) listing_recent.push_back(listing_key(i, listed[i]));
+  }
+  const auto less = [this](std::uint64_t a, std::uint64_t b) { return listed_id(a) < listed_id(b); };
+  std::sort(listing_recent.begin(), listing_recent.end(), less);
+  if (listing_recent.size() * 10 < listing.size()) return;
+  const auto middle = static_cast<std::ptrdiff_t>(listing.size());
+  listing.insert(listing.end(), listing_recent.begin(), listing_recent.end());
+  std::inplace_merge(listing.begin(), listing.begin() + middle, listing.end(), less);
+  listing_recent.clear();
+}
+
+// The texts of published numbers may be read without the lock.
+std::string_view Projections::Impl::listed_id(std::uint64_t key) const {
+  return partitions[key >> 32].fold->dictionaries()[DictionaryId::purchase].text(static_cast<std::uint32_t>(key));
+}
+
+namespace {
+
+// The filter in one partition's codes; nothing where a code is not known there, so that nothing matches.
+struct CodedFilter {
+  std::optional<std::uint32_t> feed, institution, system;
+  bool impossible = false;
+};
+
+CodedFilter code(const Projections::PurchaseFilter& filter, const Dictionaries& dictionaries) {
+  CodedFilter to;
+  const auto find = [&](DictionaryId id, const std::string& text, std::optional<std::uint32_t>& member) {
+    if (text.empty()) return;
+    member = dictionaries[id].find(text);
+    to.impossible |= !member;
+  };
+  find(DictionaryId::feed, filter.feed, to.feed);
+  find(DictionaryId::institution, filter.institution, to.institution);
+  find(DictionaryId::system, filter.system, to.system);
+  return to;
+}
+
+bool matches(const CodedFilter& filter, std::optional<std::int32_t> fiscal_year, const PurchaseState& state) {
+  const Dimensions& d = state.dimensions;
+  return state.exists && !filter.impossible && d.feed == filter.feed.value_or(d.feed) &&
+         d.institution == filter.institution.value_or(d.institution) && d.system == filter.system.value_or(d.system) &&
+         d.fiscal_year == fiscal_year.value_or(d.fiscal_year);
+}
+
+Projections::PurchaseSummary summary_of(std::string_view id, PartitionId partition, const PurchaseState& state,
+                                        const Dictionaries& dictionaries) {
+  Projections::PurchaseSummary to;
+  to.id = id;
+  to.feed = text_of(dictionaries, DictionaryId::feed, state.dimensions.feed);
+  to.stage = name_of(state.stage);
+  to.institution = text_of(dictionaries, DictionaryId::institution, state.dimensions.institution);
+  to.vendor = text_of(dictionaries, DictionaryId::vendor, state.dimensions.vendor);
+  to.fiscal_year = state.dimensions.fiscal_year;
+  to.value = state.value();
+  if (state.revision != 0) to.revision = state.revision - 1;
+  to.partition = partition;
+  to.last_sequence = Sequence(state.last_sequence);
+  to.document_sequence = state.has_document() ? Sequence(state.document_sequence) : kNoSequence;
+  return to;
+}
+
+}  // namespace
+
+absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseFilter& filter, std::string_view cursor,
+                                                                 std::size_t limit) const {
+  if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
+  absl::MutexLock listing_lock(&impl_->listing_mutex);
+  impl_->refresh_listing();
+  const auto after = [&](const std::vector<std::uint64_t>& keys) {
+    return std::upper_bound(keys.begin(), keys.end(), cursor,
+                            [&](std::string_view id, std::uint64_t key) { return id < impl_->listed_id(key); });
+  };
+  auto main = after(impl_->listing);
+  auto recent = after(impl_->listing_recent);
+  PurchasePage page;
+  bool more = true;
+  while (more && page.purchases.size() < limit) {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    page.cut = impl_->cut_now();
+    std::vector<CodedFilter> filters;
+    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.fold->dictionaries()));
+    for (std::size_t looked = 0; looked < kListingSlice && page.purchases.size() < limit; ++looked) {
+      const bool main_left = main != impl_->listing.end();
+      const bool recent_left = recent != impl_->listing_recent.end();
+      if (!main_left && !recent_left) {
+        more = false;
+        break;
+      }
+      const bool take_main = main_left && (!recent_left || impl_->listed_id(*main) < impl_->listed_id(*recent));
+      const std::uint64_t key = take_main ? *main++ : *recent++;
+      const std::size_t partition = key >> 32;
+      const PartitionFold& fold = *impl_->partitions[partition].fold;
+      const PurchaseState& state = fold.states()[static_cast<std::uint32_t>(key)];
+      if (!matches(filters[partition], filter.fiscal_year, state)) continue;
+      page.purchases.push_back(summary_of(impl_->listed_id(key), impl_->partitions[partition].id, state, fold.dictionaries()));
+    }
+  }
+  const bool at_end = main == impl_->listing.end() && recent == impl_->listing_recent.end();
+  if (!at_end && !page.purchases.empty()) page.next_cursor = page.purchases.back().id;
+  return page;
+}
+
+namespace {
+
+struct FindingCursor {
+  PartitionId partition;
+  std::uint64_t index = 0;
+};
+
+absl::StatusOr<FindingCursor> parse_cursor(std::string_view text) {
+  FindingCursor to;
+  if (text.empty()) return to;
+  const std::size_t colon = text.find(':');
+  const auto partition = PartitionId::parse(text.substr(0, colon));
+  if (colon == std::string_view::npos || !partition) return invalid_argument("cursor: '{}' is not one that was given", text);
+  const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), to.index);
+  if (error != std::errc() || end != text.data() + text.size()) return invalid_argument("cursor: '{}' is not one that was given", text);
+  to.partition = *partition;
+  return to;
+}
+
+}  // namespace
+
+absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::string_view purchase, std::string_view cursor,
+                                                   std::size_t limit, const std::optional<Cut>& at) const {
+  if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
+  const auto wanted = parse_finding_kind(kind);
+  if (!kind.empty() && !wanted) return invalid_argument("kind: '{}' is no kind of finding", kind);
+  ASSIGN_OR_RETURN(const FindingCursor from, parse_cursor(cursor));
+  struct Source {
+    PartitionId id;
+    const StableVector<FindingRow>* findings;
+    const Dictionaries* dictionaries;
+    std::size_t count;
+    std::optional<std::uint32_t> purchase;
+  };
+  std::vector<Source> sources;
+  FindingsPage page;
+  static const Dictionaries no_texts;
+  {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    page.cut = impl_->cut_now();
+    for (const auto& partition : impl_->partitions) {
+      const PartitionFold& fold = *partition.fold;
+      sources.push_back({partition.id, &fold.findings(), &fold.dictionaries(), fold.findings().size(),
+                         fold.dictionaries()[DictionaryId::purchase].find(purchase)});
+    }
+    sources.push_back({PartitionId::reference(), &impl_->reference_findings, &no_texts, impl_->reference_findings.size(), std::nullopt});
+  }
+  if (at && !page.cut.covers(*at)) return out_of_range("cut {}: read is {}", at->text(), page.cut.text());
+  if (at) page.cut = *at;
+  std::array<std::uint64_t, kFindingKindCount> counts{};
+  for (const Source& source : sources) {
+    const std::uint64_t size = page.cut.size(source.id);
+    if (!purchase.empty() && !source.purchase) continue;
+    for (std::size_t i = 0; i < source.count; ++i) {
+      const FindingRow& finding = (*source.findings)[i];
+      if (finding.sequence >= size) break;
+      if ((wanted && finding.kind != *wanted) || (!purchase.empty() && finding.purchase != *source.purchase)) continue;
+      ++counts[static_cast<std::size_t>(finding.kind)];
+      if (source.id < from.partition || (source.id == from.partition && i < from.index)) continue;
+      if (page.findings.size() == limit) {
+        if (!page.next_cursor) page.next_cursor = fmt::format("{}:{}", source.id.name(), i);
+        continue;
+      }
+      std::string id;
+      if (finding.purchase != kNoPurchase) id = text_of(*source.dictionaries, DictionaryId::purchase, finding.purchase);
+      page.findings.push_back({source.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), std::move(id),
+                               detail_of(finding, *source.dictionaries)});
+    }
+  }
+  for (const FindingKindInfo& info : all_finding_kinds()) {
+    const std::uint64_t count = counts[static_cast<std::size_t>(info.kind)];
+    if (count != 0) page.counts.emplace_back(info.name, count);
+  }
+  return page;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,192 @@
+// Reads of totals and views.
+#include <algorithm>
+
+#include "base/status.h"
+#include "projections/projections_impl.h"
+
+namespace bukubesar {
+
+Cut Projections::Impl::cut_now() const {
+  Cut cut;
+  for (const Partition& partition : partitions) cut.set(partition.id, partition.fold->next_sequence());
+  cut.set(PartitionId::reference(), reference_size);
+  return cut;
+}
+
+Snapshot Projections::Impl::snapshot() const {
+  absl::ReaderMutexLock lock(&mutex);
+  Snapshot to;
+  to.cut = cut_now();
+  for (const Partition& partition : partitions) {
+    PartitionSnapshot one;
+    one.id = partition.id;
+    one.size = partition.fold->next_sequence();
+    one.rows = partition.fold->rows();
+    one.dictionaries = &partition.fold->dictionaries();
+    one.sealed = partition.sealed;
+    for (const auto& segment : partition.fold->segments()) {
+      one.memory.push_back({segment->header.first_row, segment->rows, {segment->chunks.begin(), segment->chunks.end()}});
+    }
+    to.partitions.push_back(std::move(one));
+  }
+  return to;
+}
+
+FactsView Projections::Impl::facts_view(const Cut& cut) const {
+  return {&facts, &facts_mutex, cut.size(PartitionId::reference()), settings.zone_minutes};
+}
+
+// As of an earlier cut: a scan of a prefix, kept by question and cut.
+absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot) {
+  const std::string key = query_key(query) + "@" + cut.text();
+  {
+    absl::MutexLock lock(&cache_mutex);
+    const auto found = std::find_if(results.begin(), results.end(), [&](const auto& one) { return one.first == key; });
+    if (found != results.end()) {
+      results.splice(results.begin(), results, found);
+      return *found->second;
+    }
+  }
+  TotalsScan scan(query, facts_view(cut), snapshot.partitions.size());
+  for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
+    const PartitionSnapshot& partition = snapshot.partitions[i];
+    ASSIGN_OR_RETURN(const std::uint64_t limit, rows_below(partition, cut.size(partition.id)));
+    RETURN_IF_ERROR(scan.add(i, partition, 0, limit));
+  }
+  auto answer = std::make_shared<TotalsAnswer>(scan.finish(cut));
+  if (answer->rows.size() <= kResultRowsMax) {
+    absl::MutexLock lock(&cache_mutex);
+    results.emplace_front(key, answer);
+    if (results.size() > kResultsMax) results.pop_back();
+  }
+  return *answer;
+}
+
+std::shared_ptr<StandingScan> Projections::Impl::standing_scan(const TotalsQuery& query, bool pin) {
+  TotalsQuery now = query;
+  now.cut.reset();
+  const std::string key = query_key(now);
+  absl::MutexLock lock(&cache_mutex);
+  auto found = std::find_if(standing.begin(), standing.end(), [&](const auto& one) { return one->key == key; });
+  if (found != standing.end()) {
+    standing.splice(standing.begin(), standing, found);
+    if (pin) standing.front()->pinned = true;
+    return standing.front();
+  }
+  auto made = std::make_shared<StandingScan>();
+  made->query = std::move(now);
+  made->key = key;
+  made->pinned = pin;
+  standing.push_front(made);
+  std::size_t kept = 0;
+  for (auto at = standing.begin(); at != standing.end();) {
+    const bool drop = !(*at)->pinned && ++kept > kStandingScansMax;
+    at = drop ? standing.erase(at) : std::next(at);
+  }
+  return made;
+}
+
+void Projections::Impl::forget(const std::shared_ptr<StandingScan>& one) {
+  absl::MutexLock lock(&cache_mutex);
+  standing.remove(one);
+}
+
+// Brings a standing question up to date: only the rows that came since are scanned, unless a fact has moved amounts between groups.
+absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(StandingScan& one) {
+  absl::MutexLock lock(&one.mutex);
+  const Snapshot now = snapshot();
+  if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
+  std::uint64_t classifications = 0;
+  {
+    absl::ReaderMutexLock facts_lock(&facts_mutex);
+    classifications = facts.classifications(now.cut.size(PartitionId::reference()));
+  }
+  if (one.scan == nullptr || classifications != one.classifications) {
+    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(now.cut), now.partitions.size());
+    one.rows.assign(now.partitions.size(), 0);
+    one.classifications = classifications;
+  }
+  std::uint64_t done = 0, total = 0;
+  for (const PartitionSnapshot& partition : now.partitions) total += partition.rows;
+  for (std::size_t i = 0; i < now.partitions.size(); ++i) {
+    const PartitionSnapshot& partition = now.partitions[i];
+    done += one.rows[i];
+    while (one.rows[i] < partition.rows) {
+      const std::uint64_t limit = std::min(partition.rows, one.rows[i] + kViewBuildRows);
+      const absl::Status status = one.scan->add(i, partition, one.rows[i], limit);
+      if (!status.ok()) {
+        one.scan = nullptr;  // half of it may have been added
+        one.answer = nullptr;
+        return status;
+      }
+      done += limit - one.rows[i];
+      one.rows[i] = limit;
+      if (one.answer == nullptr) one.built = static_cast<double>(done) / static_cast<double>(total + 1);
+    }
+  }
+  one.answer = std::make_shared<TotalsAnswer>(one.scan->finish(now.cut));
+  one.built = 1.0;
+  return one.answer;
+}
+
+absl::StatusOr<TotalsAnswer> Projections::Impl::totals_now(const TotalsQuery& query, bool pin) {
+  const std::shared_ptr<StandingScan> one = standing_scan(query, pin);
+  ASSIGN_OR_RETURN(const std::shared_ptr<const TotalsAnswer> answer, extend(*one));
+  bool large = false;
+  {
+    absl::MutexLock lock(&one->mutex);
+    large = one->scan != nullptr && one->scan->memory_bytes() > kStandingScanBytesMax;
+  }
+  if (large && !one->pinned) forget(one);
+  return *answer;
+}
+
+absl::StatusOr<TotalsAnswer> Projections::totals(const TotalsQuery& query) const {
+  RETURN_IF_ERROR(check_query(query));
+  if (!query.cut) return impl_->totals_now(query, false);
+  const Snapshot snapshot = impl_->snapshot();
+  if (!snapshot.cut.covers(*query.cut)) return out_of_range("cut {}: read is {}", query.cut->text(), snapshot.cut.text());
+  return impl_->totals_at(query, *query.cut, snapshot);
+}
+
+absl::StatusOr<TotalsAnswer> Projections::view(std::string_view name, const TotalsQuery& overrides) const {
+  for (const ViewDefinition& view : impl_->view_definitions) {
+    if (view.name != name) continue;
+    ASSIGN_OR_RETURN(const TotalsQuery query, narrow(view, overrides));
+    return totals(query);
+  }
+  std::vector<std::string> names;
+  for (const ViewDefinition& view : impl_->view_definitions) names.push_back(view.name);
+  return not_found("no view '{}'; there are {}", name, fmt::join(names, ", "));
+}
+
+std::vector<ViewInfo> Projections::views() const {
+  std::vector<ViewInfo> to;
+  for (const ViewDefinition& view : impl_->view_definitions) {
+    ViewInfo info;
+    info.name = view.name;
+    info.title = view.title;
+    for (const Dimension dimension : view.query.by) info.by.emplace_back(name_of(dimension));
+    info.measures = view.measures;
+    std::shared_ptr<StandingScan> one;
+    {
+      absl::MutexLock lock(&impl_->cache_mutex);
+      const std::string key = query_key(view.query);
+      for (const auto& standing : impl_->standing) {
+        if (standing->key == key) one = standing;
+      }
+    }
+    info.build_progress = one == nullptr ? 0.0 : one->built.load();
+    if (info.build_progress >= 1.0) {
+      absl::MutexLock lock(&one->mutex);
+      if (one->answer != nullptr) {
+        info.cut = one->answer->cut;
+        info.rows = one->answer->rows.size();
+      }
+    }
+    to.push_back(std::move(info));
+  }
+  return to;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,133 @@
+// TotalsScan: the one grouped sum over transfers. It can be extended: rows that came later are added to what was summed before.
+//
+// Every dimension that is grouped or filtered by has a resolver: codes → the answer's values, worked out once for each code and kept.
+// Group numbers come from a dense table where the dimensions' product is small, from a hash otherwise.
+//
+// Invariants  I5, I6: sums are exact (__int128); totals and distinct counts do not depend on how the rows are grouped.
+// Threads     one at a time. Facts are read under the lock that the maker gives.
+// Limits      by: kGroupDimensionsMax dimensions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "projections/facts.h"
+#include "projections/snapshot.h"
+#include "projections/totals.h"
+
+namespace bukubesar {
+
+inline constexpr std::size_t kGroupDimensionsMax = 8;
+inline constexpr std::size_t kGroupsMax = 2'000'000;
+
+// InvalidArgument: too many dimensions, one twice, or a filter value that the dimension can not have.
+[[nodiscard]] absl::Status check_query(const TotalsQuery& query);
+// The same text for the same question, whatever the cut: what results are kept by.
+[[nodiscard]] std::string query_key(const TotalsQuery& query);
+
+struct FactsView {
+  const Facts* facts = nullptr;
+  absl::Mutex* mutex = nullptr;
+  std::uint64_t size = 0;  // of the reference partition, in the cut
+  int zone_minutes = 0;
+};
+
+class DimensionValues;  // scan_dimensions.h
+class Resolver;
+
+class TotalsScan {
+ public:
+  TotalsScan(TotalsQuery query, FactsView facts, std::size_t partitions);
+  ~TotalsScan();
+  // Adds the rows [first, limit) of a partition. ResourceExhausted: more groups than kGroupsMax.
+  [[nodiscard]] absl::Status add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit);
+  [[nodiscard]] TotalsAnswer finish(const Cut& cut) const;
+  [[nodiscard]] std::size_t groups() const { return sums_.size(); }
+  [[nodiscard]] std::uint64_t rows_scanned() const { return rows_scanned_; }
+  [[nodiscard]] std::size_t memory_bytes() const;
+
+ private:
+  struct Sums {
+    MoneySum committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
+    std::int64_t packages = 0;
+  };
+  struct Weights {
+    std::int8_t committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
+    bool any = false;
+  };
+  using GroupKey = std::array<std::uint32_t, kGroupDimensionsMax>;
+  struct PurchaseKey {
+    std::uint64_t group_vendor = 0, purchase = 0;
+    friend bool operator==(const PurchaseKey&, const PurchaseKey&) = default;
+    template <class H>
+    friend H AbslHashValue(H h, const PurchaseKey& key) {
+      return H::combine(std::move(h), key.group_vendor, key.purchase);
+    }
+  };
+  struct Used {
+    Dimension dimension;
+    bool grouped = false;
+    bool filtered = false;
+    std::unique_ptr<DimensionValues> values;
+    std::vector<std::unique_ptr<Resolver>> resolvers;  // by partition
+    std::vector<std::uint32_t> ids;                    // of the block
+  };
+
+  void make_weights();
+  void collect_columns();
+  absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
+  void filter_times(const RowBlock& block);
+  absl::Status group_block(std::size_t rows);
+  std::uint32_t group_of(const GroupKey& key);
+  void rebuild_dense();
+  void sum_block(const RowBlock& block, Column account, int sign);
+  void count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
+  std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
+  [[nodiscard]] const Weights& weights_of(Account from, Account to) const {
+    return pair_weights_[static_cast<std::size_t>(from) << 4 | static_cast<std::size_t>(to)];
+  }
+  struct Counts;
+  void count_distinct(Counts& counts) const;
+  void count_distinct_by_purchase(Counts& counts) const;
+  [[nodiscard]] bool is_unknown(std::size_t group, std::size_t by_index) const;
+  [[nodiscard]] Measures measures_of(const Sums& sums) const;
+
+  const TotalsQuery query_;
+  const FactsView facts_;
+  const std::size_t partitions_;
+  bool by_stage_ = false;     // rows are taken apart into postings, since each side has its own stage
+  bool by_cell_ = false;      // a cell dimension is grouped or filtered by
+  bool cell_filter_ = false;  // one is filtered by
+  bool by_purchase_ = false;  // packages are counted purchase by purchase
+  std::vector<Used> used_;    // grouped ones first, in the order of `by`
+  std::vector<Column> columns_;
+  std::array<Weights, 256> pair_weights_{};
+  std::array<Weights, 16> account_weights_{};
+
+  std::vector<std::uint8_t> mask_;
+  std::vector<std::uint32_t> groups_of_rows_;
+  std::vector<GroupKey> keys_;  // by group
+  std::vector<Sums> sums_;      // by group
+  std::vector<std::uint32_t> dense_;
+  std::array<std::uint32_t, kGroupDimensionsMax> dense_limits_{};
+  absl::flat_hash_map<GroupKey, std::uint32_t> index_;
+  absl::flat_hash_map<std::uint64_t, std::int64_t> vendor_counts_;        // (group, vendor) → packages
+  absl::flat_hash_map<PurchaseKey, std::int64_t> purchase_counts_;        // (group, vendor, purchase) → packages or cells
+  absl::flat_hash_map<PurchaseKey, std::int64_t> total_purchase_counts_;  // (vendor, purchase), whatever the group
+  absl::flat_hash_map<std::string, std::uint32_t> vendors_;               // where there are several partitions
+  std::vector<std::vector<std::uint32_t>> vendor_ids_;                    // by partition, code
+  std::vector<const Dictionaries*> dictionaries_;
+  SegmentColumns scratch_;
+  std::uint64_t rows_scanned_ = 0;
+};
+
+}  // namespace bukubesar

@@ -1,0 +1,86 @@
+#include "projections/snapshot.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace snapshot_internal {
+
+ColumnPointers advance(const ColumnPointers& from, std::size_t rows) {
+  ColumnPointers to;
+  for (std::size_t c = 0; c < kColumnCount; ++c) to.at[c] = from.at[c] == nullptr ? nullptr : from.at[c] + rows * kColumns[c].width;
+  return to;
+}
+
+ColumnPointers pointers_of(const RowChunk& chunk) {
+  ColumnPointers to;
+  for (std::size_t c = 0; c < kColumnCount; ++c) to.at[c] = chunk.column(static_cast<Column>(c));
+  return to;
+}
+
+std::size_t segment_of(const FileSegments& segments, std::uint64_t row) {
+  const auto after = std::upper_bound(segments.begin(), segments.end(), row,
+                                      [](std::uint64_t wanted, const auto& segment) { return wanted < segment->header().first_row; });
+  return after == segments.begin() ? 0 : static_cast<std::size_t>(after - segments.begin()) - 1;
+}
+
+}  // namespace snapshot_internal
+
+absl::Status SegmentColumns::open(const FileSegment& segment, const std::vector<Column>& columns) {
+  if (open_ != &segment) {
+    pointers_ = ColumnPointers{};
+    open_ = &segment;
+  }
+  for (const Column c : columns) {
+    const auto index = static_cast<std::size_t>(c);
+    if (pointers_.at[index] != nullptr) continue;
+    std::vector<std::byte>& to = columns_[index];
+    to.resize(std::size_t{segment.header().rows} * info_of(c).width);
+    if (absl::Status status = segment.read_column(c, to.data()); !status.ok()) {
+      open_ = nullptr;
+      return status;
+    }
+    pointers_.at[index] = to.data();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::uint64_t> rows_below(const PartitionSnapshot& partition, std::uint64_t size) {
+  if (size >= partition.size) return partition.rows;
+  const FileSegments& sealed = *partition.sealed;
+  const auto at = std::partition_point(sealed.begin(), sealed.end(), [&](const auto& one) { return one->header().next_sequence <= size; });
+  if (at != sealed.end()) {
+    ASSIGN_OR_RETURN(const std::uint64_t rows, (*at)->rows_below(size));
+    return (*at)->header().first_row + rows;
+  }
+  std::uint64_t below = sealed.empty() ? 0 : sealed.back()->header().first_row + sealed.back()->header().rows;
+  for (const MemoryPart& part : partition.memory) {
+    for (std::uint64_t first = 0; first < part.rows; first += kChunkRows) {
+      const std::uint64_t rows = std::min<std::uint64_t>(kChunkRows, part.rows - first);
+      const auto* sequences = part.chunks[first / kChunkRows]->values<std::uint64_t>(Column::sequence);
+      const auto within = static_cast<std::uint64_t>(std::lower_bound(sequences, sequences + rows, size) - sequences);
+      below = part.first_row + first + within;
+      if (within < rows) return below;
+    }
+  }
+  return below;
+}
+
+absl::StatusOr<Transfer> read_row(const PartitionSnapshot& partition, std::uint64_t row, SegmentColumns& scratch) {
+  static const std::vector<Column> all = [] {
+    std::vector<Column> columns;
+    for (std::size_t c = 0; c < kColumnCount; ++c) columns.push_back(static_cast<Column>(c));
+    return columns;
+  }();
+  if (row >= partition.rows) return out_of_range("row {} of partition {}: there are {}", row, partition.id.name(), partition.rows);
+  Transfer transfer;
+  RETURN_IF_ERROR(for_each_block(partition, row, row + 1, all, scratch, [&](const RowBlock& block) {
+    transfer = gather(block.columns, 0);
+    return absl::OkStatus();
+  }));
+  return transfer;
+}
+
+}  // namespace bukubesar

@@ -1,0 +1,109 @@
+// Snapshot: what a read sees. Taken under the owner's lock in a moment, scanned without it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/cut.h"
+#include "base/ids.h"
+#include "projections/columns.h"
+#include "projections/dictionaries.h"
+#include "projections/segment.h"
+
+namespace bukubesar {
+
+using FileSegments = std::vector<std::shared_ptr<const FileSegment>>;
+
+struct MemoryPart {
+  std::uint64_t first_row = 0, rows = 0;
+  std::vector<std::shared_ptr<const RowChunk>> chunks;
+};
+
+struct PartitionSnapshot {
+  PartitionId id;
+  std::uint64_t size = 0;  // entries read
+  std::uint64_t rows = 0;
+  const Dictionaries* dictionaries = nullptr;
+  std::shared_ptr<const FileSegments> sealed;
+  std::vector<MemoryPart> memory;
+};
+
+struct Snapshot {
+  Cut cut;
+  std::vector<PartitionSnapshot> partitions;  // numbered ones, ascending
+};
+
+// Rows whose sequence is below `size`.
+[[nodiscard]] absl::StatusOr<std::uint64_t> rows_below(const PartitionSnapshot& partition, std::uint64_t size);
+
+// One run of at most kChunkRows rows.
+struct RowBlock {
+  ColumnPointers columns;
+  std::size_t rows = 0;
+  std::uint64_t first_row = 0;
+};
+
+// Columns of a sealed segment, decoded as they are asked for and kept until another segment is opened.
+// Threads  one.
+class SegmentColumns {
+ public:
+  // Makes `columns` of `segment` available.
+  [[nodiscard]] absl::Status open(const FileSegment& segment, const std::vector<Column>& columns);
+  [[nodiscard]] const ColumnPointers& pointers() const { return pointers_; }
+
+ private:
+  const FileSegment* open_ = nullptr;
+  std::array<std::vector<std::byte>, kColumnCount> columns_;
+  ColumnPointers pointers_;
+};
+
+// Calls visit(const RowBlock&) → absl::Status for the rows [first, limit), with `columns` filled.
+template <class Visit>
+absl::Status for_each_block(const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit,
+                            const std::vector<Column>& columns, SegmentColumns& scratch, Visit visit);
+
+// The same for one row. OutOfRange beyond the rows.
+[[nodiscard]] absl::StatusOr<Transfer> read_row(const PartitionSnapshot& partition, std::uint64_t row, SegmentColumns& scratch);
+
+// ---- implementation of the template
+
+namespace snapshot_internal {
+ColumnPointers advance(const ColumnPointers& from, std::size_t rows);
+ColumnPointers pointers_of(const RowChunk& chunk);
+// Index of the sealed segment that holds `row`.
+std::size_t segment_of(const FileSegments& segments, std::uint64_t row);
+}  // namespace snapshot_internal
+
+template <class Visit>
+absl::Status for_each_block(const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit,
+                            const std::vector<Column>& columns, SegmentColumns& scratch, Visit visit) {
+  std::uint64_t row = first;
+  const FileSegments& sealed = *partition.sealed;
+  for (std::size_t i = snapshot_internal::segment_of(sealed, row); i < sealed.size() && row < limit; ++i) {
+    const FileSegment& segment = *sealed[i];
+    const std::uint64_t begin = segment.header().first_row;
+    const std::uint64_t end = std::min(limit, begin + segment.header().rows);
+    if (row >= end) continue;
+    if (absl::Status status = scratch.open(segment, columns); !status.ok()) return status;
+    while (row < end) {
+      RowBlock block{snapshot_internal::advance(scratch.pointers(), row - begin), std::min<std::size_t>(kChunkRows, end - row), row};
+      if (absl::Status status = visit(block); !status.ok()) return status;
+      row += block.rows;
+    }
+  }
+  for (const MemoryPart& part : partition.memory) {
+    const std::uint64_t end = std::min(limit, part.first_row + part.rows);
+    while (row < end) {
+      const std::uint64_t within = row - part.first_row;
+      const std::size_t at = within % kChunkRows;
+      RowBlock block{snapshot_internal::advance(snapshot_internal::pointers_of(*part.chunks[within / kChunkRows]), at),
+                     std::min<std::size_t>(kChunkRows - at, end - row), row};
+      if (absl::Status status = visit(block); !status.ok()) return status;
+      row += block.rows;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bukubesar
