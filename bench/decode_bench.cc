@@ -27,12 +27,12 @@ std::string payload_of(std::string_view value) {
 
 void judge(benchmark::State& state, const std::string& payload, JsonPath path) {
   Judge judge(Routing{Partitioner::murmur2, 1}, path);
-  auto arena = std::make_unique<Arena>(256 << 10);
+  auto arena = std::make_unique<Arena>(64 << 10);
   for (auto _ : state) {
     const Judgement judgement = judge.judge(1, PartitionId(0), payload, *arena);
 
     benchmark::DoNotOptimize(judgement.event);
-    if (arena->total_bytes() > (256 << 10)) arena = std::make_unique<Arena>(256 << 10);
+    if (arena->total_bytes() > (64 << 10)) arena = std::make_unique<Arena>(64 << 10);
   }
   state.SetItemsProcessed(state.iterations());
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(payload.size()));

@@ -167,7 +167,7 @@ bool Fields::hex(const JsonValue* member, std::size_t digits_min, std::size_t di
   if (!string(member)) return false;
   const std::string_view value = member->text();
   bool all = value.size() >= digits_min && value.size() <= digits_max;
-  for (const char c : value) all = all && is_hex_digit(c);
+  for (const char c : value) all &= is_hex_digit(c);
   if (!all) {
     return fail(Reason::invalid_value, member,
                 digits_min == digits_max ? fmt::format("{} hex digits are wanted", digits_max)

@@ -27,20 +27,13 @@ inline constexpr std::size_t kJsonDepthMax = 32;
 enum class JsonKind : std::uint8_t { object, array, string, number, boolean_true, boolean_false, null };
 [[nodiscard]] std::string_view name_of(JsonKind kind);
 
-// What two texts of one size differ in, in one word: all of a text of up to 8 bytes, the first 8 of a longer one.
+// The first 8 bytes of a text, the rest of a shorter one zero: what two texts of one size usually differ in, in one word.
 [[nodiscard]] inline std::uint64_t json_word(std::string_view text) {
   std::uint64_t word = 0;
-  const std::size_t size = text.size();
-  if (size >= 8) {
+  if (text.size() >= 8) {
     std::memcpy(&word, text.data(), 8);
-  } else if (size >= 4) {
-    std::uint32_t head = 0;
-    std::uint32_t tail = 0;
-    std::memcpy(&head, text.data(), 4);
-    std::memcpy(&tail, text.data() + size - 4, 4);
-    word = head | std::uint64_t{tail} << 32;
   } else {
-    for (std::size_t i = 0; i < size; ++i) word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
+    for (std::size_t i = 0; i < text.size(); ++i) word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
   }
   return word;
 }
@@ -86,6 +79,9 @@ class JsonTree {
     if (size_ == capacity_) reserve(size_ + 1);
     return values_[size_++];
   }
+  // For a writer that has reserved: the values as they are stored, and how many of them it has set.
+  [[nodiscard]] JsonValue* data() { return values_.get(); }
+  void set_size(std::size_t size) { size_ = size; }
 
  private:
   std::unique_ptr<JsonValue[]> values_;
