@@ -3,7 +3,7 @@
 //   payload  = nullable(key) u32(count) count × (u32(length) name nullable(value)) nullable(value)
 //   nullable = u32 length, or 0xFFFFFFFF for null, then the bytes
 //
-// Integers are big-endian. docs/FORMAT.md has a worked example.
+// Integers are big-endian. docs/EVENTS.md has a worked example.
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,7 @@
 namespace bukubesar {
 namespace {
 
-// The worked example of docs/FORMAT.md.
+// The worked example of docs/EVENTS.md.
 TEST(Payload, IsTheBytesThatTheFormatPageShows) {
   const std::vector<Header> headers = {{"ct", "x"}, {"n", std::nullopt}};
   EXPECT_EQ(hex(encode_payload("k1", headers, "{}")),
