@@ -23,12 +23,14 @@ const MemberTable kCorrectionMembers("reason", "authority", "approver", "correct
 const MemberTable kCorrects("source", "id");
 const MemberTable kSourceStatusMembers("package", "shipment");
 
-bool check_source_status(Fields& fields, const JsonValue* status) {
+bool check_source_status(Fields& fields, const JsonValue* status, bool& stated) {
   if (status == nullptr) return true;
   if (!fields.object(status)) return false;
   const auto [package, shipment] = fields.members(*status, kSourceStatusMembers);
-  std::string_view text;  // kept in the payload: an answer quotes it from there
-  return fields.text(package, kShortTextSizeMax, text) && fields.text(shipment, kShortTextSizeMax, text);
+  std::string_view package_text, shipment_text;  // kept in the payload: an answer quotes them from there
+  if (!fields.text(package, kShortTextSizeMax, package_text) || !fields.text(shipment, kShortTextSizeMax, shipment_text)) return false;
+  stated = !package_text.empty() || !shipment_text.empty();
+  return true;
 }
 
 bool decode_funding(Fields& fields, const JsonValue* funding, Arena& arena, DecoderScratch& scratch, Document& to) {
@@ -124,7 +126,7 @@ bool decode_document(Fields& fields, const JsonValue& document, Arena& arena, De
     return false;
   made->fiscal_year = static_cast<std::int32_t>(*number);
   if (!fields.date(order_date, made->order_date) || !fields.require(stage, document, "stage") ||
-      !fields.choice(stage, parse_stage, made->stage) || !check_source_status(fields, source_status) ||
+      !fields.choice(stage, parse_stage, made->stage) || !check_source_status(fields, source_status, made->source_status_stated) ||
       !fields.code(method, made->method) || !fields.require(institution, document, "institution") ||
       !fields.code(institution, made->institution) || !fields.code(work_unit, made->work_unit) || !fields.code(vendor, made->vendor) ||
       !fields.code(distributor, made->distributor) || !fields.object(stated)) {
@@ -147,6 +149,7 @@ bool decode_document(Fields& fields, const JsonValue& document, Arena& arena, De
 bool decode_purchase(Fields& fields, const JsonValue& data, Arena& arena, DecoderScratch& scratch, Event& event) {
   const auto members = fields.members(data, kData);
   std::string_view text;
+  bool stated = false;
   if (!fields.require(members[kSalt], data, "salt") || !fields.hex(members[kSalt], 1, 64, text) ||
       !fields.text(members[kObservation], kIdSizeMax, text)) {
     return false;
@@ -163,14 +166,14 @@ bool decode_purchase(Fields& fields, const JsonValue& data, Arena& arena, Decode
       return fields.require(members[kCorrection], data, "correction") && decode_correction(fields, *members[kCorrection], arena, event);
     case EventType::advanced:
       return fields.require(members[kStage], data, "stage") && fields.choice(members[kStage], parse_stage, event.stage) &&
-             check_source_status(fields, members[kSourceStatus]);
+             check_source_status(fields, members[kSourceStatus], stated);
     case EventType::paid:
     case EventType::refunded:
       return fields.require(members[kAmount], data, "amount") && fields.money(members[kAmount], event.amount) &&
              fields.text(members[kReference], kShortTextSizeMax, event.reference) && fields.date(members[kDate], event.date);
     case EventType::cancelled:
     case EventType::withdrawn:
-      return fields.text(members[kReason], kTextSizeMax, text) && check_source_status(fields, members[kSourceStatus]);
+      return fields.text(members[kReason], kTextSizeMax, text) && check_source_status(fields, members[kSourceStatus], stated);
     default:
       return fields.fail(Reason::unknown_type, std::string(name_of(event.type)));
   }

@@ -98,6 +98,7 @@ struct Document {
   std::int32_t fiscal_year = 0;
   std::optional<Date> order_date;
   Stage stage = Stage::unknown;
+  bool source_status_stated = false;  // the source names a status, whether or not it could be mapped to a stage
   std::string_view method, institution, work_unit, vendor, distributor;
   std::string_view stated_region;
   Scale stated_scale = Scale::unknown;
