@@ -80,6 +80,7 @@ bool Encoder::encode(const Event& event, const Document& document, FoldDocument&
   d.fiscal_year = document.fiscal_year;
   d.scale = document.stated_scale;
   to.stage = document.stage;
+  to.stage_unmapped = document.stage == Stage::unknown && document.source_status_stated;
   to.vendor_of_id = event.purchase.vendor.empty() ? 0 : dictionaries_[DictionaryId::vendor].intern(event.purchase.vendor);
   to.total = document.total.sen;
   check_lines(document, to);

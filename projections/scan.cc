@@ -77,7 +77,8 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
     : query_(std::move(query)), facts_(facts), partitions_(partitions), vendor_ids_(partitions), dictionaries_(partitions) {
   const auto use = [&](Dimension dimension, bool grouped) {
     const auto filter = query_.where.find(dimension);
-    Used used{dimension};
+    Used used;
+    used.dimension = dimension;
     used.grouped = grouped;
     used.filtered = filter != query_.where.end();
     used.values =

@@ -74,7 +74,7 @@ class TotalsScan {
     }
   };
   struct Used {
-    Dimension dimension;
+    Dimension dimension{};
     bool grouped = false;
     bool filtered = false;
     std::unique_ptr<DimensionValues> values;
