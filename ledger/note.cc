@@ -244,6 +244,8 @@ absl::Status verify_note(std::string_view note, std::string_view verifier_key) {
   ASSIGN_OR_RETURN(const VerifierKey key, parse_verifier_key(verifier_key));
   ASSIGN_OR_RETURN(const NoteParts parts, split_note(note));
   bool name_seen = false;
+  bool holds = false;
+  // Every line is looked at, also behind the signature that was asked for: a note is well-formed as a whole.
   for (std::string_view rest = parts.signatures; !rest.empty();) {
     const std::string_view line = *take_line(rest);
     const std::size_t space = line.find(' ', kSignaturePrefix.size());
@@ -256,8 +258,9 @@ absl::Status verify_note(std::string_view note, std::string_view verifier_key) {
     if (signature->substr(0, 4) != key.id) continue;
     if (signature->size() != 4 + kSignatureBytes || !signature_holds(key.public_key, parts.text, signature->substr(4)))
       return invalid_argument("note: the signature by {} does not hold for this text", key.name);
-    return absl::OkStatus();
+    holds = true;
   }
+  if (holds) return absl::OkStatus();
   if (name_seen) return invalid_argument("note: signed by another key of the name {}, not by {}", key.name, verifier_key);
   return invalid_argument("note: not signed by {}", key.name);
 }

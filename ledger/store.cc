@@ -60,7 +60,9 @@ class InfoLog : public rocksdb::Logger {
     if (file_ != nullptr) file_->Logv(level, format, copy);
     va_end(copy);
     const bool crc = std::string_view(format).find("Fast CRC32 supported") != std::string_view::npos;
-    if (!crc && level < rocksdb::InfoLogLevel::WARN_LEVEL) return;
+    // RocksDB warns of this while it writes a file of its own: it says nothing about stored ones.
+    const bool noise = std::string_view(format).find("opened without unique ID") != std::string_view::npos;
+    if ((!crc && level < rocksdb::InfoLogLevel::WARN_LEVEL) || noise) return;
     char line[512];
     std::vsnprintf(line, sizeof line, format, arguments);
     if (crc || level == rocksdb::InfoLogLevel::HEADER_LEVEL) {
