@@ -265,12 +265,15 @@ std::uint16_t Definition::rules_version(PartitionId partition, Epoch epoch, Offs
 
 absl::StatusOr<Definition> parse_definition(std::string_view text, std::string_view file_name) {
   DefinitionParser parser(file_name);
+  std::string whole(text);
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
     parser.line(text.substr(0, end));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
-  return parser.result();
+  auto definition = parser.result();
+  if (definition.ok()) definition->text = std::move(whole);
+  return definition;
 }
 
 std::string to_line(const SourceStatement& statement) {

@@ -67,6 +67,7 @@ struct Definition {
   std::vector<SourceStatement> sources;
   std::vector<FeedStatement> feeds;
   std::vector<std::string> authorities;
+  std::string text;  // the file, verbatim: what was there once stays, byte for byte
 
   // The numbered partitions, then the reference partition.
   [[nodiscard]] std::vector<PartitionId> all_partitions() const;

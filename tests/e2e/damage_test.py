@@ -1,7 +1,7 @@
 """One byte of the data directory flipped: `verify` names the place, or the ledger refuses to open; never a silently different answer.
 
 Every file is tried at several places (seeded, BUKUBESAR_SEED). Left out is what holds no part of the record: RocksDB's own log,
-its IDENTITY and its lock.
+its IDENTITY, its OPTIONS (what it was opened with, never read back) and the locks.
 """
 
 import os
@@ -13,7 +13,7 @@ import harness
 
 SEED = int(os.environ.get("BUKUBESAR_SEED", "20230615"))
 PLACES_PER_FILE = int(os.environ.get("BUKUBESAR_DAMAGE_PLACES", "3"))
-NO_PART_OF_THE_RECORD = ("LOG", "LOG.old", "IDENTITY", "LOCK", "lock")
+NO_PART_OF_THE_RECORD = ("LOG", "OPTIONS", "IDENTITY", "LOCK", "lock")
 
 
 def recorded_files(data: pathlib.Path) -> list:
