@@ -35,8 +35,8 @@ std::optional<T> number(std::string_view text) {
 }  // namespace
 
 std::string format_heads(std::string_view ledger, const RecordedHeads& heads) {
-  std::string text = fmt::format("bukubesar heads 1 {}\n", ledger);
-  for (const auto& [partition, head] : heads)
+  std::string text = fmt::format("bukubesar heads 1 {}\ncut_notes {}\n", ledger, heads.cut_notes);
+  for (const auto& [partition, head] : heads.partitions)
     text +=
         fmt::format("{} {} {} {} {}\n", partition.name(), head.size, hex(as_view(head.root)), head.epoch.value(), head.next_offset.value());
   return text + fmt::format("{}{}\n", kSumPrefix, hex(as_view(sha256(text))));
@@ -52,7 +52,12 @@ absl::StatusOr<RecordedHeads> parse_heads(std::string_view text, std::string_vie
   const std::string header = fmt::format("bukubesar heads 1 {}\n", ledger);
   if (rest.substr(0, header.size()) != header)
     return data_loss("heads file {}: begins with '{}', it is not of ledger {}", file_name, rest.substr(0, rest.find('\n')), ledger);
-  for (rest.remove_prefix(header.size()); !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
+  rest.remove_prefix(header.size());
+  const auto count_words = words_of(rest.substr(0, rest.find('\n')));
+  const auto cut_notes = count_words.size() == 2 && count_words[0] == "cut_notes" ? number<std::uint64_t>(count_words[1]) : std::nullopt;
+  if (!cut_notes) return data_loss("heads file {}: the second line is not: cut_notes <number>", file_name);
+  heads.cut_notes = *cut_notes;
+  for (rest.remove_prefix(rest.find('\n') + 1); !rest.empty(); rest.remove_prefix(rest.find('\n') + 1)) {
     const auto words = words_of(rest.substr(0, rest.find('\n')));
     if (words.size() != 5) return data_loss("heads file {}: a line has {} words, not 5", file_name, words.size());
     const auto partition = PartitionId::parse(words[0]);
@@ -64,7 +69,8 @@ absl::StatusOr<RecordedHeads> parse_heads(std::string_view text, std::string_vie
       return data_loss("heads file {}: partition '{}': a field is no head's", file_name, words[0]);
     RecordedHead head{*size, {}, Epoch(*epoch), Offset(*next_offset)};
     std::memcpy(head.root.data(), root->data(), root->size());
-    if (!heads.emplace(*partition, head).second) return data_loss("heads file {}: partition {} stands twice", file_name, partition->name());
+    if (!heads.partitions.emplace(*partition, head).second)
+      return data_loss("heads file {}: partition {} stands twice", file_name, partition->name());
   }
   return heads;
 }

@@ -1,4 +1,5 @@
-// Heads file: size and root of every partition, written outside RocksDB, so that a store that came back shorter is noticed (I9).
+// Heads file: size and root of every partition and the number of cut notes, written outside RocksDB, so that a store that came back shorter
+// is noticed (I9).
 //
 // Source  docs/FORMAT.md, "Heads file".
 // Crash   replaced whole: the old content or the new one.
@@ -24,7 +25,11 @@ struct RecordedHead {
   Offset next_offset{0};
   friend bool operator==(const RecordedHead&, const RecordedHead&) = default;
 };
-using RecordedHeads = std::map<PartitionId, RecordedHead>;
+struct RecordedHeads {
+  std::uint64_t cut_notes = 0;  // how many were stored: signatures leave no trace in sizes and roots
+  std::map<PartitionId, RecordedHead> partitions;
+  friend bool operator==(const RecordedHeads&, const RecordedHeads&) = default;
+};
 
 [[nodiscard]] std::string format_heads(std::string_view ledger, const RecordedHeads& heads);
 [[nodiscard]] absl::StatusOr<RecordedHeads> parse_heads(std::string_view text, std::string_view ledger, std::string_view file_name);

@@ -52,14 +52,14 @@ struct Ledger::Impl {
   mutable absl::Mutex heads_mutex;
   std::map<PartitionId, PartitionHead> heads ABSL_GUARDED_BY(heads_mutex);  // published: what readers see
 
-  absl::Mutex file_mutex;  // the heads file
+  mutable absl::Mutex file_mutex;  // the heads file
   RecordedHeads recorded ABSL_GUARDED_BY(file_mutex);
   std::chrono::steady_clock::time_point recorded_at ABSL_GUARDED_BY(file_mutex);
   // Heads that the file knows and the store does not (I9). Commit thread only, once open.
-  RecordedHeads to_reach;
+  std::map<PartitionId, RecordedHead> to_reach;
   std::atomic<bool> shorter = false;
 
-  absl::Mutex checkpoints_mutex;
+  mutable absl::Mutex checkpoints_mutex;
   std::uint64_t next_cut_note ABSL_GUARDED_BY(checkpoints_mutex) = 0;
 
   mutable ChunkCache<EntryChunk> entry_cache{kEntryCacheBytesMax};
@@ -75,6 +75,7 @@ struct Ledger::Impl {
   absl::Status open(const Definition& definition);
   absl::Status open_store();
   absl::Status check_identity();
+  absl::Status check_definition_text(std::string_view text);
   absl::Status load_heads();
   absl::Status load_partition(LedgerPartition& partition, const PartitionHead& head);
   absl::Status rebuild_ids(LedgerPartition& partition, const PartitionHead& head);

@@ -1,5 +1,7 @@
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/bytes.h"
@@ -17,6 +19,15 @@ constexpr std::string_view kFormat = "1";
 constexpr std::string_view kNameKey = "ledger";
 constexpr std::string_view kPartitionsKey = "partitions";
 constexpr std::string_view kPartitionerKey = "partitioner";
+constexpr std::string_view kDefinitionKey = "definition";
+
+// How much of the definition's file a ledger was opened with, and its hash: lines are only ever added to it.
+std::string definition_mark(std::string_view text) {
+  std::string mark;
+  append_be(mark, std::uint64_t{text.size()});
+  mark.append(as_view(sha256(text)));
+  return mark;
+}
 
 bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
@@ -45,6 +56,7 @@ absl::Status Ledger::Impl::open(const Definition& definition) {
   }
   RETURN_IF_ERROR(open_store());
   RETURN_IF_ERROR(check_identity());
+  RETURN_IF_ERROR(check_definition_text(definition.text));
   RETURN_IF_ERROR(load_heads());
   ASSIGN_OR_RETURN(const auto last_note, store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
   if (last_note && last_note->key.front() == 'n') {
@@ -68,12 +80,12 @@ absl::Status Ledger::Impl::open_store() {
   absl::MutexLock lock(&file_mutex);
   if (!has_heads) {
     RETURN_IF_ERROR(make_directories(std::filesystem::path(heads_path()).parent_path().string()));
-    for (const auto& [id, partition] : partitions) recorded[id] = {0, empty_root(), Epoch(0), partition->first_offset};
+    for (const auto& [id, partition] : partitions) recorded.partitions[id] = {0, empty_root(), Epoch(0), partition->first_offset};
     RETURN_IF_ERROR(write_file_durably(heads_path(), format_heads(name, recorded)));
   } else {
     ASSIGN_OR_RETURN(const std::string text, read_file(heads_path()));
     ASSIGN_OR_RETURN(recorded, parse_heads(text, name, heads_path()));
-    for (const auto& [id, head] : recorded)
+    for (const auto& [id, head] : recorded.partitions)
       if (find(id) == nullptr)
         return failed_precondition("{} has partition {}, the definition of ledger {} does not", heads_path(), id.name(), name);
   }
@@ -107,6 +119,22 @@ absl::Status Ledger::Impl::check_identity() {
       return failed_precondition("{} holds a ledger whose {} is '{}', the definition says '{}'", options.directory, key, *stored, value);
   }
   return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::check_definition_text(std::string_view text) {
+  const std::string mark = definition_mark(text);
+  ASSIGN_OR_RETURN(const auto stored, store->get(Family::heads, kDefinitionKey));
+  if (stored) {
+    if (stored->size() != mark.size()) return data_loss("{}: the row '{}' is damaged", options.directory, kDefinitionKey);
+    const auto known = load_be<std::uint64_t>(stored->data());
+    if (known > text.size() || definition_mark(text.substr(0, known)) != *stored)
+      return data_loss("the definition's first {} bytes are not those that ledger {} was opened with: lines are added to it, never changed",
+                       known, name);
+  }
+  if (options.read_only || stored == mark) return absl::OkStatus();
+  StoreBatch batch;
+  batch.put(Family::heads, kDefinitionKey, mark);
+  return store->write(batch);
 }
 
 absl::Status Ledger::Impl::load_heads() {
@@ -197,7 +225,7 @@ absl::Status Ledger::Impl::rebuild_ids(LedgerPartition& partition, const Partiti
 
 absl::Status Ledger::Impl::compare_with_recorded() {
   absl::MutexLock lock(&file_mutex);
-  for (const auto& [id, expected] : recorded) {
+  for (const auto& [id, expected] : recorded.partitions) {
     ASSIGN_OR_RETURN(const PartitionHead head, published(id));
     if (expected.size > head.size) {
       to_reach[id] = expected;
@@ -210,6 +238,11 @@ absl::Status Ledger::Impl::compare_with_recorded() {
                        expected.size, hex(as_view(root)), heads_path(), hex(as_view(expected.root)));
   }
   shorter = !to_reach.empty();
+  // Lost notes come back from nowhere, but no answer is wrong without them: it is said, here and by verify, until as many stand again.
+  absl::MutexLock notes_lock(&checkpoints_mutex);
+  if (recorded.cut_notes > next_cut_note)
+    spdlog::error("ledger {}: {} cut notes are stored, {} were: the newest checkpoints are lost, the log's tail is damaged",
+                  options.directory, next_cut_note, recorded.cut_notes);
   return absl::OkStatus();
 }
 
@@ -221,7 +254,12 @@ absl::Status Ledger::record_heads(bool now) {
   RecordedHeads next = impl_->recorded;
   for (const auto& [id, head] : heads()) {
     // What the file knows beyond the store stays written until the store has it again.
-    if (const auto known = next.find(id); known == next.end() || head.size >= known->second.size) next[id] = recorded_head(head);
+    const auto known = next.partitions.find(id);
+    if (known == next.partitions.end() || head.size >= known->second.size) next.partitions[id] = recorded_head(head);
+  }
+  {
+    absl::MutexLock notes_lock(&impl_->checkpoints_mutex);
+    next.cut_notes = std::max(next.cut_notes, impl_->next_cut_note);
   }
   impl_->recorded_at = time;
   if (next == impl_->recorded) return absl::OkStatus();

@@ -69,7 +69,8 @@ struct StoredCutNote {
 };
 [[nodiscard]] std::optional<StoredCutNote> parse_cut_note_value(std::string_view value);
 
-// heads: 'h' partition u32 → the head; "format" → "1"; "ledger" → the name, "partitions" → decimal, "partitioner" → its name.
+// heads: 'h' partition u32 → the head; "format" → "1"; "ledger" → the name, "partitions" → decimal, "partitioner" → its name,
+// "definition" → length u64 of the definition's file when the ledger was last opened, SHA-256 of those bytes.
 [[nodiscard]] std::string head_key(PartitionId partition);
 [[nodiscard]] std::string head_value(const PartitionHead& head);
 [[nodiscard]] std::optional<PartitionHead> parse_head(std::string_view value);

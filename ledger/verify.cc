@@ -60,6 +60,7 @@ class LedgerVerifier {
   const Progress& progress_;
   VerifyReport report_;
   RootClaims claims_;
+  std::uint64_t recorded_cut_notes_ = 0;
   std::map<std::pair<PartitionId, std::uint64_t>, std::uint64_t> first_cut_notes_;  // what the index rows say
 };
 
@@ -455,16 +456,22 @@ void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
     }
   }
   if (!rows->status().ok()) find("checkpoints", rows->status());
+  if (recorded_cut_notes_ > next_note)
+    find("heads file",
+         fmt::format("I9: it knows {} cut notes, {} are stored: signed checkpoints are lost", recorded_cut_notes_, next_note));
   for (const auto& [listed, number] : first_cut_notes_)
     if (number >= next_note) find(fmt::format("cut note {}", number), "named by the index, but not stored");
 }
 
+// What the ledger knew from the file when it was opened or wrote it last: a server beside us may have gone on since.
 void LedgerVerifier::read_heads_file() {
   const auto text = read_file(impl_.heads_path());
   if (!text.ok()) return find("heads file", text.status());
-  const auto recorded = parse_heads(*text, impl_.name, impl_.heads_path());
-  if (!recorded.ok()) return find("heads file", recorded.status());
-  for (const auto& [id, head] : *recorded) claim(id, head.size, head.root, fmt::format("heads file, partition {}", id.name()));
+  if (const auto parsed = parse_heads(*text, impl_.name, impl_.heads_path()); !parsed.ok()) find("heads file", parsed.status());
+  absl::MutexLock lock(&impl_.file_mutex);
+  recorded_cut_notes_ = impl_.recorded.cut_notes;
+  for (const auto& [id, head] : impl_.recorded.partitions)
+    claim(id, head.size, head.root, fmt::format("heads file, partition {}", id.name()));
 }
 
 // I9: nothing that was signed or recorded lies beyond the end.
@@ -495,7 +502,7 @@ void LedgerVerifier::check_meta_rows() {
   const auto rows = impl_.store->cursor(Family::heads, "", /*bulk=*/true);
   for (; rows->valid(); rows->next()) {
     const std::string_view key = rows->key();
-    if (key == "format" || key == "ledger" || key == "partitions" || key == "partitioner") continue;
+    if (key == "format" || key == "ledger" || key == "partitions" || key == "partitioner" || key == "definition") continue;
     const auto partition =
         key.size() == 5 && key.front() == 'h' ? std::optional(PartitionId(load_be<std::uint32_t>(key.data() + 1))) : std::nullopt;
     if (!partition || impl_.find(*partition) == nullptr) find("heads", fmt::format("a row of no partition: {}", hex(key)));
@@ -515,8 +522,8 @@ VerifyReport LedgerVerifier::run(const std::string& key_file) {
       find("signing key", loaded.status());
   }
   // Claims first: a ledger that grows while we read is then never behind them.
-  read_checkpoints(keys ? &*keys : nullptr);
   read_heads_file();
+  read_checkpoints(keys ? &*keys : nullptr);
   const auto heads = ledger_.heads();
   report_.cut = Cut();
   for (const auto& [id, head] : heads) report_.cut.set(id, head.size);
