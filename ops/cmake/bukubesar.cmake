@@ -8,12 +8,13 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # Neither the checkout's place nor the build directory's name counts, so that every build of the same text meets the same cache.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
 
 # What every target of ours shares.
 function(bukubesar_target target)
-  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(${target} PRIVATE ${BUKUBESAR_WARNINGS})
   target_compile_definitions(${target} PUBLIC SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED)
 endfunction()
