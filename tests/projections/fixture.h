@@ -99,6 +99,7 @@ class Node {
       commit->parts.push_back(std::move(part.batch));
       part = Part();
     }
+    if (commit->parts.empty()) return commit;
     const auto cost = ledger_->commit(*commit);
     EXPECT_TRUE(cost.ok()) << cost.status();
     return commit;
