@@ -72,12 +72,51 @@ std::string head_of(const ServerResponse& response, bool keep_alive, bool chunke
   return head;
 }
 
+using Parser = http::request_parser<http::string_body>;
+
+// A share of a common count, given back when the request is over, however that comes about.
+class Held {
+ public:
+  explicit Held(std::atomic<std::size_t>& counter) : counter_(counter) {}
+  ~Held() { counter_.fetch_sub(amount_); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  // The count with it.
+  std::size_t add(std::size_t amount) {
+    amount_ += amount;
+    return counter_.fetch_add(amount) + amount;
+  }
+
+ private:
+  std::atomic<std::size_t>& counter_;
+  std::size_t amount_ = 0;
+};
+
+struct Reading {
+  bool gone = false;  // nobody to answer
+  std::optional<ServerResponse> refusal;
+  std::chrono::steady_clock::time_point start;
+};
+
+ServerRequestPtr take_request(Parser::value_type& message) {
+  auto request = std::make_shared<ServerRequest>();
+  request->method = std::string(message.method_string().data(), message.method_string().size());
+  if (request->method == "HEAD") request->method = "GET";
+  const std::string target(message.target().data(), message.target().size());
+  request->path = target.substr(0, target.find('?'));
+  if (request->path.size() < target.size()) request->query = target.substr(request->path.size() + 1);
+  for (const auto& field : message)
+    request->headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                                  std::string(field.value().data(), field.value().size()));
+  request->body = std::move(message.body());
+  return request;
+}
+
 // What a failed read of a request deserves; nothing: the client went away.
 std::optional<ServerResponse> answer_to(const boost::system::error_code& error, const HttpConfig& config) {
   if (error == http::error::end_of_stream || error == asio::error::connection_reset || error == asio::error::operation_aborted ||
-      error == asio::error::broken_pipe || error == http::error::partial_message)
-    return std::nullopt;
-  if (error == beast::error::timeout) return problem(408, "the request did not arrive within its time");
+      error == asio::error::broken_pipe || error == http::error::partial_message || error == beast::error::timeout)
+    return std::nullopt;  // a stream whose time has run out is closed already
   if (error == http::error::body_limit)
     return problem(413, fmt::format("the body is larger than {} bytes (http.body_bytes_max)", config.body_bytes_max));
   if (error == http::error::header_limit || error == http::error::buffer_overflow)
@@ -98,6 +137,7 @@ struct HttpServer::Impl {
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> session(beast::tcp_stream stream);
+  asio::awaitable<Reading> read_request(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser, Held& body_bytes);
   asio::awaitable<bool> serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer);
   asio::awaitable<ServerResponse> run_handler(ServerRequestPtr request, const Route* route);
   asio::awaitable<bool> write(beast::tcp_stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0);
@@ -110,14 +150,15 @@ struct HttpServer::Impl {
   const HttpConfig config;
   const Router& router;
   const HttpServerHooks hooks;
+  // Before `io`: connections that it still holds when it ends give their shares back.
+  std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
+  std::atomic<bool> stopping{false};
   asio::io_context io;
   asio::thread_pool pool;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
   std::optional<tcp::acceptor> acceptor;
   std::uint16_t port = 0;
   std::vector<std::thread> threads;
-  std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
-  std::atomic<bool> stopping{false};
   bool stopped = false;
 };
 
@@ -152,7 +193,8 @@ asio::awaitable<void> HttpServer::Impl::accept_loop() {
 }
 
 asio::awaitable<void> HttpServer::Impl::session(beast::tcp_stream stream) {
-  if (connections.fetch_add(1) >= config.connections_max) {
+  Held connection(connections);
+  if (connection.add(1) > config.connections_max) {
     ServerResponse full = problem(503, fmt::format("{} connections are open (http.connections_max)", config.connections_max));
     co_await write(stream, full, false, false, false);
   } else {
@@ -162,80 +204,71 @@ asio::awaitable<void> HttpServer::Impl::session(beast::tcp_stream stream) {
   }
   boost::system::error_code ignored;
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
-  connections.fetch_sub(1);
+}
+
+// Reads header and body, and finds what the request is refused for before it is routed.
+asio::awaitable<Reading> HttpServer::Impl::read_request(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
+                                                        Held& body_bytes) {
+  Reading reading;
+  boost::system::error_code error;
+  stream.expires_after(timeout());
+  co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  reading.start = std::chrono::steady_clock::now();
+  if (error) {
+    reading.refusal = answer_to(error, config);
+    reading.gone = !reading.refusal;
+    co_return reading;
+  }
+  const auto host = parser.get()[http::field::host];
+  if (!is_loopback_host({host.data(), host.size()})) {
+    reading.refusal = problem(400, "Host: only loopback names are answered until access control exists");
+    co_return reading;
+  }
+  const std::size_t expected = parser.content_length() ? *parser.content_length() : parser.chunked() ? config.body_bytes_max : 0;
+  if (body_bytes.add(expected) > kBodiesBytesMax) {
+    reading.refusal = problem(429, fmt::format("request bodies of more than {} bytes are under way", kBodiesBytesMax));
+    co_return reading;
+  }
+  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) co_await write_all(stream, "HTTP/1.1 100 Continue\r\n\r\n");
+  if (parser.is_done()) co_return reading;
+  stream.expires_after(timeout());
+  co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    reading.refusal = answer_to(error, config);
+    reading.gone = !reading.refusal;
+  }
+  co_return reading;
 }
 
 // True: the connection is kept for the next request.
 asio::awaitable<bool> HttpServer::Impl::serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer) {
-  http::request_parser<http::string_body> parser;
+  Parser parser;
   parser.header_limit(config.header_bytes_max);
   parser.body_limit(config.body_bytes_max);
-  boost::system::error_code error;
-  stream.expires_after(timeout());
-  co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-  const auto start = std::chrono::steady_clock::now();
-  std::size_t reserved = 0;
-  active.fetch_add(1);
-  std::optional<ServerResponse> refusal;
-  if (error) {
-    // A kept connection on which nothing more came just ends.
-    if (error != beast::error::timeout || buffer.size() != 0) refusal = answer_to(error, config);
-    if (!refusal) {
-      active.fetch_sub(1);
-      co_return false;
-    }
-  } else if (!is_loopback_host(std::string_view(parser.get()[http::field::host].data(), parser.get()[http::field::host].size()))) {
-    refusal = problem(400, "Host: only loopback names are answered until access control exists");
-  } else {
-    reserved = parser.content_length() ? *parser.content_length() : parser.chunked() ? config.body_bytes_max : 0;
-    if (bodies_bytes.fetch_add(reserved) + reserved > kBodiesBytesMax)
-      refusal = problem(429, fmt::format("request bodies of more than {} bytes are under way", kBodiesBytesMax));
-    else if (beast::iequals(parser.get()[http::field::expect], "100-continue"))
-      co_await write_all(stream, "HTTP/1.1 100 Continue\r\n\r\n");
-  }
-  if (!refusal && !parser.is_done()) {
-    stream.expires_after(timeout());
-    co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-    if (error) refusal = answer_to(error, config);
-    if (error && !refusal) {
-      bodies_bytes.fetch_sub(reserved);
-      active.fetch_sub(1);
-      co_return false;
-    }
-  }
-  auto& message = parser.get();
-  auto request = std::make_shared<ServerRequest>();
-  request->method = std::string(message.method_string().data(), message.method_string().size());
-  const std::string target(message.target().data(), message.target().size());
-  request->path = target.substr(0, target.find('?'));
-  if (request->path.size() < target.size()) request->query = target.substr(request->path.size() + 1);
-  const bool head_only = request->method == "HEAD";
-  const std::string method = request->method;
-  if (head_only) request->method = "GET";
+  Held body_bytes(bodies_bytes);
+  Reading reading = co_await read_request(stream, buffer, parser, body_bytes);
+  if (reading.gone) co_return false;
+  Held answering(active);
+  answering.add(1);
+  const std::string method(parser.get().method_string().data(), parser.get().method_string().size());
+  const ServerRequestPtr request = take_request(parser.get());
+  const bool refused = reading.refusal.has_value();
   const Route* route = nullptr;
   ServerResponse response;
-  if (refusal) {
-    response = std::move(*refusal);
+  if (refused) {
+    response = std::move(*reading.refusal);
   } else {
-    for (const auto& field : message)
-      request->headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
-                                    std::string(field.value().data(), field.value().size()));
-    request->body = std::move(message.body());
     Router::Match match = router.find(*request);
     route = match.route;
-    if (route == nullptr)
-      response = std::move(match.refusal);
-    else
-      response = co_await run_handler(request, route);
+    response = std::move(match.refusal);
+    if (route != nullptr) response = co_await run_handler(request, route);
   }
   if (hooks.decorate) hooks.decorate(*request, response);
-  const bool keep_alive = !refusal && message.keep_alive() && !stopping && response.status != 504;
-  const bool written = co_await write(stream, response, keep_alive, head_only, message.version() == 10 && !refusal);
-  if (refusal) co_await linger(stream);
-  bodies_bytes.fetch_sub(reserved);
-  active.fetch_sub(1);
+  const bool keep_alive = !refused && parser.get().keep_alive() && !stopping && response.status != 504;
+  const bool written = co_await write(stream, response, keep_alive, method == "HEAD", parser.get().version() == 10 && !refused);
+  if (refused) co_await linger(stream);
   if (hooks.observe)
-    hooks.observe(route == nullptr ? "none" : route->pattern, method, response.status, std::chrono::steady_clock::now() - start);
+    hooks.observe(route == nullptr ? "none" : route->pattern, method, response.status, std::chrono::steady_clock::now() - reading.start);
   co_return keep_alive&& written;
 }
 

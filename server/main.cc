@@ -41,7 +41,8 @@ void add_global_options(CLI::App& app, CliContext& context) {
   const std::map<std::string, OutputFormat> formats{
       {"table", OutputFormat::table}, {"json", OutputFormat::json}, {"csv", OutputFormat::csv}};
   app.add_option("--format", context.format, "table (for people), json or csv")
-      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case))
+      ->transform(CLI::Transformer(formats, CLI::ignore_case))
+      ->check(CLI::IsMember({OutputFormat::table, OutputFormat::json, OutputFormat::csv}))
       ->type_name("FORMAT");
   app.set_version_flag("--version", "bukubesar " + std::string(kVersion));
 }

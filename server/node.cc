@@ -106,9 +106,6 @@ absl::Status Node::start() {
     return opened;
   }
   ready_ = true;
-  if (config_.broker.kind == BrokerKind::embedded)
-    spdlog::warn("the embedded broker at {} has no access control: whoever writes there directly is outside every promise",
-                 bootstrap_servers_);
   return absl::OkStatus();
 }
 

@@ -59,8 +59,6 @@ std::string_view http_reason_phrase(unsigned status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
     case 409:
       return "Conflict";
     case 410:
@@ -71,8 +69,6 @@ std::string_view http_reason_phrase(unsigned status) {
       return "Unsupported Media Type";
     case 416:
       return "Range Not Satisfiable";
-    case 417:
-      return "Expectation Failed";
     case 429:
       return "Too Many Requests";
     case 431:

@@ -72,7 +72,7 @@ ServerRequest event_request(std::string type, std::string body) {
 }
 
 TEST(EventRequest, ASingleBodyIsTheValueWhateverItHolds) {
-  const std::string body = "{\"subject\":\"e-katalog-6\\/A\", not json";
+  const std::string body = "{\"subject\":\"e-katalog-6\\/A\", not json}";
   const EventRequest parsed = parse_event_request(event_request("Application/CloudEvents+JSON; charset=utf-8", body));
   ASSERT_EQ(parsed.refused, 0U) << parsed.why;
   ASSERT_EQ(parsed.records.size(), 1U);
