@@ -1,6 +1,7 @@
 #include "consumers/kafka_source.h"
 
 #include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
 #include <librdkafka/rdkafka.h>
 #include <spdlog/spdlog.h>
 
@@ -13,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
-#include "events/payload.h"
+#include "consumers/kafka_record.h"
 
 namespace bukubesar {
 
@@ -30,6 +31,8 @@ constexpr milliseconds kBackoffFirst{100};
 constexpr milliseconds kBackoffMax{5000};
 constexpr milliseconds kRefetchInterval{1000};  // at most one fresh consumer a second, because of jumps
 constexpr milliseconds kStatusInterval{100};
+constexpr std::string_view kRecreated =
+    ". The topic was recreated or truncated: a source statement in the definition has to say where to go on";
 constexpr int kAnchorLooks = 2;  // a topic seen too short is looked at again by a fresh consumer before intake stops
 
 KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
@@ -48,21 +51,6 @@ KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
           {"fetch.error.backoff.ms", "100"},
           // Real Kafka wakes a waiting fetch; the in-process broker sleeps it out.
           {"fetch.wait.max.ms", options.embedded ? "5" : "100"}};
-}
-
-TimestampType timestamp_type(rd_kafka_timestamp_type_t type) {
-  switch (type) {
-    case RD_KAFKA_TIMESTAMP_CREATE_TIME:
-      return TimestampType::create_time;
-    case RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME:
-      return TimestampType::log_append_time;
-    default:
-      return TimestampType::none;
-  }
-}
-
-std::string_view name_of(TimestampType type) {
-  return type == TimestampType::create_time ? "CreateTime" : type == TimestampType::log_append_time ? "LogAppendTime" : "no timestamp";
 }
 
 struct MessageDeleter {
@@ -94,8 +82,18 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       published.push_back(status);
     }
     taken.resize(kPullRecordsMax);
+    for (const Partition& partition : partitions) newest.push_back(partition.tracker.anchor());
+    noted = newest;
+    if (!options.embedded) watcher = std::thread([this] { watch_anchors(); });
   }
-  ~Impl() override { disconnect(); }
+  ~Impl() override {
+    {
+      const absl::MutexLock lock(&mutex);
+      ending = true;
+    }
+    if (watcher.joinable()) watcher.join();
+    disconnect();
+  }
 
   // ---- the consumer's life ----
 
@@ -318,39 +316,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       case Action::take:
         break;
     }
-    to.batch.records.push_back(record_of(message, *to.batch.arena));
+    to.batch.records.push_back(kafka_record(message, *to.batch.arena, headers));
     return std::max<std::uint64_t>(to.batch.records.back().payload.size(), 1);
-  }
-
-  Record record_of(rd_kafka_message_t& message, Arena& arena) {
-    Record record;
-    record.offset = Offset(message.offset);
-    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    const std::int64_t stamp = rd_kafka_message_timestamp(&message, &type);
-    record.timestamp_type = stamp < 0 ? TimestampType::none : timestamp_type(type);
-    record.timestamp_ms = record.timestamp_type == TimestampType::none ? 0 : stamp;
-    headers.clear();
-    rd_kafka_headers_t* list = nullptr;
-    if (rd_kafka_message_headers(&message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const char* name = nullptr;
-      const void* value = nullptr;
-      std::size_t size = 0;
-      for (std::size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-        headers.push_back({name, bytes_of(value, size)});
-      }
-    }
-    const auto key = bytes_of(message.key, message.key_len);
-    const auto value = bytes_of(message.payload, message.len);
-    const std::size_t size = payload_size(key, headers, value);
-    char* to = arena.raw(size);
-    encode_payload(key, headers, value, to);
-    record.payload = {to, size};
-    return record;
-  }
-
-  static std::optional<std::string_view> bytes_of(const void* data, std::size_t size) {
-    if (data == nullptr) return std::nullopt;
-    return std::string_view(static_cast<const char*>(data), size);
   }
 
   void remember_anchors(const std::vector<PulledPartition>& into) {
@@ -360,29 +327,19 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       if (records.empty() || (tracker.anchor() && tracker.anchor()->offset >= records.back().offset)) continue;
       const Record& last = records.back();
       tracker.remember({last.offset, last.timestamp_ms, last.timestamp_type, sha256(last.payload)});
+      note(i);
     }
   }
 
   // ---- the anchor ----
 
   void check_anchor(Partition& partition, rd_kafka_message_t& message) {
-    Arena scratch(4096);
-    const Record found = record_of(message, scratch);
-    const Hash256 hash = sha256(found.payload);
-    const Anchor& want = *partition.tracker.anchor();
-    if (hash == want.payload_hash && found.timestamp_ms == want.timestamp_ms && found.timestamp_type == want.timestamp_type) {
-      partition.tracker.anchor_matched();
-      partition.short_looks = 0;
-      ++partition.anchors_checked;
-      return;
+    if (const auto difference = difference_from(*partition.tracker.anchor(), message)) {
+      return stop_because(partition.position.partition, *difference + std::string(kRecreated));
     }
-    stop_because(
-        partition.position.partition,
-        fmt::format("the record at offset {} of {} [{}] is not the one stored: stored {} at {} ms ({}), Kafka has {} at {} ms ({}). The "
-                    "topic was recreated or truncated: a source statement in the definition has to say where to go on",
-                    want.offset.value(), partition.position.topic, partition.position.kafka_partition, hex(as_view(want.payload_hash)),
-                    want.timestamp_ms, name_of(want.timestamp_type), hex(as_view(hash)), found.timestamp_ms,
-                    name_of(found.timestamp_type)));
+    partition.tracker.anchor_matched();
+    partition.short_looks = 0;
+    ++partition.anchors_checked;
   }
 
   // The anchor's offset gave no record. Retention may have removed just that one; anything else stops the intake.
@@ -424,6 +381,48 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     stop_because(position.partition, fmt::format("{}.{} A source statement in the definition has to say where to go on", why, stored));
   }
 
+  // On a thread of its own: looks at the anchors that were noted first since its last look. What comes after it took them is noted
+  // anew, from the anchors that stood then, so no moment goes by unwatched.
+  void watch_anchors() {
+    for (;;) {
+      std::vector<WatchedAnchor> older;
+      {
+        const absl::MutexLock lock(&mutex);
+        if (mutex.AwaitWithTimeout(absl::Condition(&ending), absl::FromChrono(options.topology_check_interval))) return;
+        for (std::size_t i = 0; i < partitions.size(); ++i) {
+          if (noted[i]) older.push_back({published[i].partition, published[i].topic, options.positions[i].kafka_partition, *noted[i]});
+        }
+        noted = newest;
+      }
+      auto finding = older.empty() ? std::nullopt : look_back(options.address, older);
+      if (!finding) continue;
+      const absl::MutexLock lock(&mutex);
+      anchor_finding = std::move(finding);
+      return;
+    }
+  }
+
+  // A partition's anchor has moved.
+  void note(std::size_t index) {
+    const absl::MutexLock lock(&mutex);
+    newest[index] = partitions[index].tracker.anchor();
+    if (!noted[index]) noted[index] = newest[index];
+  }
+
+  // What the watcher has found stops the intake.
+  bool anchors_stand() {
+    std::optional<AnchorFinding> finding;
+    {
+      const absl::MutexLock lock(&mutex);
+      if (!anchor_finding) return true;
+      finding = anchor_finding;
+    }
+    // The consumer saw no error and read on: what it read is stored, and people have to know from where on it is in doubt.
+    stop_because(finding->partition,
+                 fmt::format("{}{}. Entries stored after that offset since then may come from the new topic", finding->why, kRecreated));
+    return false;
+  }
+
   // A fresh consumer at once, without waiting.
   void begin_again() {
     disconnect();
@@ -458,7 +457,10 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       last_refetch = now;
       return begin_again();
     }
-    if (now - last_status >= kStatusInterval) publish_statuses();
+    if (now - last_status >= kStatusInterval) {
+      publish_statuses();
+      if (!anchors_stand()) return;
+    }
     if (options.embedded || now - last_topology_check < options.topology_check_interval) return;
     last_topology_check = now;
     // Says what is wrong, and drops the consumer, where it does not.
@@ -480,7 +482,6 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       waiting_why.clear();
     }
     const absl::MutexLock lock(&mutex);
-    stopped_flag = is_stopped;
     for (std::size_t i = 0; i < partitions.size(); ++i) fill(partitions[i], published[i]);
   }
 
@@ -556,7 +557,10 @@ struct KafkaSource::Impl final : KafkaCallbacks {
 
   mutable absl::Mutex mutex;
   std::vector<SourceStatus> published ABSL_GUARDED_BY(mutex);
-  bool stopped_flag ABSL_GUARDED_BY(mutex) = false;
+  std::vector<std::optional<Anchor>> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);  // beside the partitions
+  std::optional<AnchorFinding> anchor_finding ABSL_GUARDED_BY(mutex);
+  bool ending ABSL_GUARDED_BY(mutex) = false;
+  std::thread watcher;
 };
 
 KafkaSource::KafkaSource(KafkaSourceOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -3,6 +3,10 @@
 // One consumer for all partitions of a node, on one queue. A live consumer is never paused, resumed or sought (librdkafka 2.0 can
 // skip records then): whatever goes wrong, it is dropped and a new one starts at the anchors.
 //
+// A topic that is deleted and made again so fast that the live consumer meets no error is noticed only by looking back: a second,
+// short-lived consumer compares older anchors every topology_check_interval. What was read in between is stored; the reason given
+// for the stop says from which offset on entries are in doubt. librdkafka 2.0 has no topic ids, so it can't be known sooner.
+//
 // Invariants  I3: what pull() hands out is consecutive, but for the gaps it names; each gap ends at the offset of a record beside it.
 // Threads     pull(), advise() and stop_because() from one thread (the intake's); statuses() from any.
 // Limits      a pull: kPullRecordsMax records. Prefetched: kPrefetchBytes over all partitions.
