@@ -1,5 +1,6 @@
 """README.md's commands work as they stand there: each `sh` block that follows a `<!-- tested -->` mark is run against a real server."""
 
+import json
 import os
 import pathlib
 import re
@@ -36,7 +37,7 @@ class Readme(unittest.TestCase):
         self.assertGreaterEqual(len(blocks), 2)
         with harness.workspace("readme") as work, harness.Server(work / "data") as server:
             server.start()
-            server.run("--url", server.url, "demo", "--rate", "0", "--purchases", "2000")
+            server.run("--url", server.url, "demo", "--rate", "0")
             path = f"{pathlib.Path(harness.BINARY).parent}:{os.environ['PATH']}"
             # What the README's reader has by running from the project's root with defaults, this server has by environment.
             environment = {**os.environ, "PATH": path, "BUKUBESAR_URL": server.url, "BUKUBESAR_DATA_DIR": str(server.data)}
@@ -47,6 +48,10 @@ class Readme(unittest.TestCase):
                                       check=False)
                 self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
                 self.assertNotEqual(done.stdout.strip(), "", command)
+                if "until=2023-06-15" in line:
+                    answer = json.loads(done.stdout)
+                    self.assertEqual(answer["total"]["broad"], "1200000000000.00")
+                    self.assertEqual([row["broad"] for row in answer["rows"] if row["district"] == "63.09"], ["23000000000.00"])
             self.assertEqual(server.stop(), 0)
 
     def test_blocks_are_found(self):

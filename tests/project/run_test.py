@@ -22,7 +22,7 @@ class Run:
 
     def __init__(self, data: pathlib.Path, port: int, *arguments: str):
         self.port, self.out_path = port, data.parent / f"{data.name}.out"
-        with open(self.out_path, "ab") as out:
+        with open(self.out_path, "wb") as out:
             self.process = subprocess.Popen([ROOT / "ops/run", "--port", str(port), "--data", str(data), *arguments], stdout=out,
                                             stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "BUKUBESAR_BINARY": harness.BINARY})
 
