@@ -48,7 +48,8 @@ constexpr std::array<Spoiling, 27> kSpoilings{{
     {Reason::unknown_system, R"("subject":"e-katalog-5/)", R"("subject":"e-katalog-9/)"},
     {Reason::invalid_subject, R"("subject":"e-katalog-5/)", R"("subject":"e-katalog-5/x/y/)"},
     {Reason::key_mismatch, R"("subject":"e-katalog-5/)", R"("subject":"e-katalog-5/lain-)"},
-    {Reason::too_long, R"("funding":["APBD"])", R"("funding":["APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD"])"},
+    {Reason::too_long, R"("funding":["APBD"])",
+     R"("funding":["APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD"])"},
 }};
 
 enum : std::size_t { kNullValue = kSpoilings.size(), kTooDeep, kPurchaseOnReference, kReferenceOnPurchase, kKinds };

@@ -18,10 +18,10 @@ namespace {
 using Json = nlohmann::json;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kWindowEventsMax = 4'000;      // handed to the sink at once
+constexpr std::size_t kWindowEventsMax = 2'000;      // handed to the sink at once
 constexpr std::uint64_t kWindowBytesMax = 8U << 20;  // and no more bytes than that
 constexpr auto kTick = std::chrono::milliseconds(100);
-// Events near the newest known time whose order may have been changed: two windows on either side.
+// send() returns when all is stored, so only one window is ever in doubt; another one for a run that was itself continuing.
 constexpr std::size_t kUncertainMax = 2 * kWindowEventsMax;
 
 absl::StatusOr<Json> get_json(HttpClient& client, const std::string& target) {
@@ -112,7 +112,7 @@ class DemoRun {
     if (reader_ != nullptr) RETURN_IF_ERROR(pass_known());
     started_ = SteadyClock::now();
     DemoItem item;
-    while (progress_.sent < options_.events_max) {
+    while (progress_.sent + window_.size() < options_.events_max) {
       if (!stream_.next(item)) {
         report_.year_over = true;
         break;
@@ -123,6 +123,8 @@ class DemoRun {
     RETURN_IF_ERROR(send_window());
     RETURN_IF_ERROR(sink_.flush());
     show_now();
+    const double seconds = std::chrono::duration<double>(SteadyClock::now() - started_).count();
+    progress_.rate = seconds > 0 ? static_cast<double>(progress_.sent) / seconds : 0;  // of the whole run
     report_.last = progress_;
     report_.published = sink_.counts();
     report_.open_purchases_max = stream_.open_purchases_max();
@@ -143,6 +145,7 @@ class DemoRun {
       if (uncertain.size() > kUncertainMax) uncertain.pop_front();
       ++progress_.passed;
     }
+    progress_.simulated_ms = demo_instant_ms(newest);
     std::map<std::pair<bool, std::uint64_t>, std::size_t> known;
     for (const DemoItem& near : uncertain) RETURN_IF_ERROR(take_uncertain(near, position, known));
     return more ? take(item) : absl::OkStatus();

@@ -108,19 +108,23 @@ std::string EventIds::salt(std::string_view id) { return hex(as_view(hmac(id)).s
 void append_json_string(std::string& to, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   to += '"';
-  for (const char c : text) {
+  std::size_t plain_from = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+    if (byte >= 0x20 && c != '"' && c != '\\') continue;
+    to.append(text, plain_from, at - plain_from);
+    plain_from = at + 1;
+    if (byte >= 0x20) {
       to += '\\';
       to += c;
-    } else if (byte < 0x20) {
+    } else {
       to += "\\u00";
       to += kHex[byte >> 4];
       to += kHex[byte & 15];
-    } else {
-      to += c;
     }
   }
+  to.append(text, plain_from);
   to += '"';
 }
 

@@ -305,7 +305,7 @@ class FakeLedger : public EventSink {
   }
   std::vector<std::string> types(std::size_t from = 0) const {
     std::vector<std::string> out;
-    for (std::size_t i = from; i < events.size(); ++i) out.push_back(events[i]["type"].get<std::string>().substr(14));
+    for (std::size_t i = from; i < events.size(); ++i) out.push_back(events[i]["type"].get<std::string>().substr(13));
     return out;
   }
 
@@ -322,7 +322,7 @@ class FakeLedger : public EventSink {
     Purchase& purchase = purchases[event["subject"]];
     purchase.last = event;
     const Json& data = event["data"];
-    const std::string type = event["type"].get<std::string>().substr(23);
+    const std::string type = event["type"].get<std::string>().substr(22);
     if (data.contains("document")) {
       purchase.document = data["document"];
       purchase.stage = data["document"]["stage"];
