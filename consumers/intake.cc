@@ -6,8 +6,10 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <map>
 #include <thread>
+#include <tuple>
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
@@ -344,11 +346,13 @@ struct Intake::Impl {
     commit_thread.join();
     publisher->stop();
     // The consumer's threads end here; sources() keeps what it last said.
-    last_statuses = source->statuses();
+    std::shared_ptr<KafkaSource> ended;
     {
       const absl::MutexLock lock(&mutex);
-      source.reset();
+      last_statuses = source->statuses();
+      ended = std::move(source);
     }
+    ended.reset();
     if (!failed.load()) {
       if (const absl::Status status = ledger.record_heads(true); !status.ok()) spdlog::error("{}", message_of(status));
     }
@@ -356,7 +360,12 @@ struct Intake::Impl {
   }
 
   [[nodiscard]] bool streaming() const {
-    for (const SourceStatus& status : source->statuses()) {
+    std::shared_ptr<KafkaSource> of;  // the intake thread may be changing epochs
+    {
+      const absl::MutexLock lock(&mutex);
+      of = source;
+    }
+    for (const SourceStatus& status : of->statuses()) {
       if (status.state != SourceState::streaming) return false;
     }
     return true;
@@ -367,12 +376,14 @@ struct Intake::Impl {
   std::vector<SourceStatus> statuses() const {
     std::shared_ptr<KafkaSource> of;
     std::string why;
+    std::vector<SourceStatus> all;
     {
       const absl::MutexLock lock(&mutex);
       of = source;
       why = failure;
+      all = last_statuses;
     }
-    std::vector<SourceStatus> all = of != nullptr ? of->statuses() : last_statuses;
+    if (of != nullptr) all = of->statuses();
     if (all.empty()) {
       for (const PartitionId partition : definition().all_partitions()) {
         SourceStatus status;
@@ -415,13 +426,13 @@ struct Intake::Impl {
   std::atomic<bool> stopping = false, failed = false;
   steady_clock::time_point last_advice{};
   std::map<PartitionId, std::uint64_t> advised_sizes;
-  std::vector<SourceStatus> last_statuses;
 
   mutable absl::Mutex mutex;
   std::shared_ptr<KafkaSource> source;                 // written under the mutex, by start() and the intake thread
   std::deque<Job> uncommitted ABSL_GUARDED_BY(mutex);  // oldest first; those that have returned stand before the last in_flight
   std::size_t in_flight ABSL_GUARDED_BY(mutex) = 0;
   std::string failure ABSL_GUARDED_BY(mutex);
+  std::vector<SourceStatus> last_statuses ABSL_GUARDED_BY(mutex);  // after stop()
   IntakeStats stats ABSL_GUARDED_BY(mutex);
   std::map<std::tuple<PartitionId, Verdict, Reason>, std::uint64_t> reasons ABSL_GUARDED_BY(mutex);
 };
