@@ -143,10 +143,21 @@ void print_entries(const CliContext& context, const Json& json) {
   print_notes(json);
 }
 
+// Objects and lists by path, "event.document.amounts.total"; what is unknown inside them is left out.
+void add_members(Table& table, const std::string& path, const Json& value) {
+  if (value.is_object() && path != "cut") {
+    for (const auto& [name, member] : value.items()) add_members(table, path.empty() ? name : path + "." + name, member);
+  } else if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) add_members(table, path + "." + std::to_string(i), value[i]);
+  } else if (!value.is_null() || path.find('.') == std::string::npos) {
+    table.row({path, path == "cut" ? cut_text(value) : cell_of(value)});
+  }
+}
+
 void print_members(const CliContext& context, const Json& json) {
   Table table;
   table.column("member").column("value");
-  for (const auto& [name, value] : json.items()) table.row({name, cell_of(value)});
+  add_members(table, "", json);
   print(context.format == OutputFormat::csv ? table.csv() : table.text());
 }
 

@@ -6,6 +6,8 @@ namespace bukubesar {
 
 namespace {
 
+constexpr std::size_t kRuleWidthMax = 160;
+
 // Characters, as far as a terminal cares: UTF-8 continuation bytes take no place.
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(
@@ -55,11 +57,13 @@ std::string Table::text() const {
   };
   std::size_t total = 0;
   for (std::size_t width : widths) total += width + 2;
+  // One long cell must not draw a line over many rows of the terminal.
+  const std::string rule(std::min<std::size_t>(total < 2 ? 0 : total - 2, kRuleWidthMax), '-');
   add_line([&](std::size_t i) { return columns_[i].title; });
-  out += std::string(total < 2 ? 0 : total - 2, '-') + "\n";
+  out += rule + "\n";
   for (const auto& cells : rows_) {
     if (cells.empty())
-      out += std::string(total < 2 ? 0 : total - 2, '-') + "\n";
+      out += rule + "\n";
     else
       add_line([&](std::size_t i) { return cells[i]; });
   }
