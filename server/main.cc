@@ -50,6 +50,7 @@ void add_global_options(CLI::App& app, CliContext& context) {
 int run(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("bukubesar"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+  spdlog::set_level(spdlog::level::warn);  // serve sets what the configuration says
   CliContext context;
   CLI::App app("Bukubesar: an append-only, tamper-evident ledger of public purchases, with totals that anyone can check.", "bukubesar");
   app.footer(kFooter);
