@@ -61,7 +61,7 @@ Cut Ledger::cut() const {
 
 absl::Status Ledger::store_checkpoints(const std::vector<std::pair<PartitionId, std::string>>& notes, const Cut& cut,
                                        std::string_view cut_note) {
-  if (impl_->options.read_only) return failed_precondition("ledger {} is open for reading only", impl_->options.directory);
+  RETURN_IF_ERROR(impl_->store->writable());
   StoreBatch rows;
   for (const auto& [partition, note] : notes) {
     ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(partition));

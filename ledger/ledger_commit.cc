@@ -1,7 +1,9 @@
 #include <chrono>
+#include <functional>
 #include <set>
 
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rows.h"
@@ -211,6 +213,7 @@ class IdClaims {
       for (const Sequence candidate : partition.ids.candidates(entry.fingerprint)) {
         Entry earlier;
         if (candidate >= batch.first) {
+          BB_CHECK(candidate - batch.first < i, "ids beyond the head are of this batch");
           earlier = batch.entries[candidate - batch.first];
         } else {
           ASSIGN_OR_RETURN(earlier, entry_at(candidate));
@@ -261,7 +264,8 @@ absl::Status check_shape(const Commit& commit) {
 
 absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   const auto started = std::chrono::steady_clock::now();
-  if (impl_->options.read_only) return failed_precondition("ledger {} is open for reading only", impl_->options.directory);
+  // After a write whose outcome is unknown the id tables hold its ids: nothing more is judged by them.
+  RETURN_IF_ERROR(impl_->store->writable());
   RETURN_IF_ERROR(check_shape(commit));
   CommitCost cost;
   StoreBatch rows;
@@ -294,6 +298,7 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   for (std::size_t i = 0; i < builders.size(); ++i) {
     const PartitionId id = commit.parts[i].partition;
     impl_->find(id)->frontier = builders[i]->frontier();
+    impl_->find(id)->published_size = builders[i]->head().size;
     const auto to_reach = impl_->to_reach.find(id);
     if (to_reach != impl_->to_reach.end() && builders[i]->head().size >= to_reach->second.size) impl_->to_reach.erase(to_reach);
   }

@@ -36,6 +36,7 @@ struct LedgerPartition {
   PartitionId id;
   Offset first_offset{0};  // of epoch 0, by the definition
   Frontier frontier;       // commit thread only
+  std::atomic<std::uint64_t> published_size = 0;
   mutable absl::Mutex ids_mutex;
   IdTable ids ABSL_GUARDED_BY(ids_mutex);  // may hold sequences of a commit that is not published yet
 };

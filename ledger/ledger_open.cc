@@ -149,6 +149,7 @@ absl::Status Ledger::Impl::load_heads() {
       head = *stored;
     }
     RETURN_IF_ERROR(load_partition(*partition, head));
+    partition->published_size = head.size;
     absl::MutexLock lock(&heads_mutex);
     heads[id] = head;
   }

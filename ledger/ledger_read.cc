@@ -101,15 +101,16 @@ absl::StatusOr<std::string> Ledger::read_payload(PartitionId partition, Sequence
 }
 
 absl::StatusOr<std::optional<Sequence>> Ledger::find_accepted(PartitionId partition, const Fingerprint& fingerprint) const {
-  ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(partition));
-  const LedgerPartition& part = *impl_->find(partition);
+  // Asked once for each record: the head, under its lock, is not needed.
+  const LedgerPartition* part = impl_->find(partition);
+  if (part == nullptr) return invalid_argument("ledger {} has no partition {}", impl_->name, partition.name());
   IdTable::Candidates candidates;
   {
-    absl::ReaderMutexLock lock(&part.ids_mutex);
-    candidates = part.ids.candidates(fingerprint);
+    absl::ReaderMutexLock lock(&part->ids_mutex);
+    candidates = part->ids.candidates(fingerprint);
   }
   for (const Sequence candidate : candidates) {
-    if (candidate.value() >= head.size) continue;  // of a commit that is under way
+    if (candidate.value() >= part->published_size) continue;  // of a commit that is under way
     ASSIGN_OR_RETURN(const Entry entry, impl_->entry(partition, candidate));
     if (entry.verdict == Verdict::accepted && entry.fingerprint == fingerprint) return std::optional(candidate);
   }

@@ -9,6 +9,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -35,7 +36,7 @@ constexpr std::size_t kEntryMemtableBytes = 16U << 20;
 constexpr std::size_t kSmallMemtableBytes = 4U << 20;
 constexpr std::uint64_t kWalBytesMax = 256U << 20;
 constexpr std::size_t kInfoLogBytesMax = 4U << 20;
-constexpr std::size_t kInfoLogFilesMax = 4;
+constexpr std::size_t kInfoLogFilesMax = 3;  // beside the current one
 constexpr std::size_t kScanReadaheadBytes = 2U << 20;
 constexpr int kCatchUpRounds = 3;
 
@@ -48,35 +49,45 @@ absl::Status to_status(const rocksdb::Status& status, std::string_view doing) {
   return unavailable("{}: {}", doing, status.ToString());
 }
 
-// RocksDB's log: kept in its own files, and what matters passed on to ours.
+// RocksDB's log: kept in files of its own, limited in size, and what matters passed on to ours. Not by RocksDB's own writer: as packaged
+// in Debian that one aborts the process once a line could not be written, so a full disk would end more than the writing.
 class InfoLog : public rocksdb::Logger {
  public:
-  explicit InfoLog(std::shared_ptr<rocksdb::Logger> file) : file_(std::move(file)) {}
+  // file: null for none.
+  explicit InfoLog(std::shared_ptr<spdlog::logger> file) : file_(std::move(file)) {}
   using rocksdb::Logger::Logv;
   void Logv(const char* format, va_list arguments) override { Logv(rocksdb::InfoLogLevel::INFO_LEVEL, format, arguments); }
   void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-    va_list copy;
-    va_copy(copy, arguments);
-    if (file_ != nullptr) file_->Logv(level, format, copy);
-    va_end(copy);
-    const bool crc = std::string_view(format).find("Fast CRC32 supported") != std::string_view::npos;
+    const std::string_view form = format;
+    const bool crc = form.find("Fast CRC32 supported") != std::string_view::npos;
     // RocksDB warns of this while it writes a file of its own: it says nothing about stored ones.
-    const bool noise = std::string_view(format).find("opened without unique ID") != std::string_view::npos;
-    if ((!crc && level < rocksdb::InfoLogLevel::WARN_LEVEL) || noise) return;
-    char line[512];
+    const bool noise = form.find("opened without unique ID") != std::string_view::npos;
+    const bool matters = crc || (level >= rocksdb::InfoLogLevel::WARN_LEVEL && level < rocksdb::InfoLogLevel::HEADER_LEVEL && !noise);
+    if (file_ == nullptr && !matters) return;
+    char line[1024];
     std::vsnprintf(line, sizeof line, format, arguments);
-    if (crc || level == rocksdb::InfoLogLevel::HEADER_LEVEL) {
-      if (crc) spdlog::info("RocksDB: {}", line);
-    } else if (level >= rocksdb::InfoLogLevel::ERROR_LEVEL) {
-      spdlog::error("RocksDB: {}", line);
-    } else {
-      spdlog::warn("RocksDB: {}", line);
-    }
+    if (file_ != nullptr) file_->info("{}", line);
+    if (!matters) return;
+    spdlog::log(crc                                           ? spdlog::level::info
+                : level >= rocksdb::InfoLogLevel::ERROR_LEVEL ? spdlog::level::err
+                                                              : spdlog::level::warn,
+                "RocksDB: {}", line);
   }
 
  private:
-  std::shared_ptr<rocksdb::Logger> file_;
+  std::shared_ptr<spdlog::logger> file_;
 };
+
+// Null, with a warning, where the file cannot be made: nothing depends on it.
+std::shared_ptr<spdlog::logger> open_info_log(const std::string& directory) {
+  try {
+    auto sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(directory + "/rocksdb.log", kInfoLogBytesMax, kInfoLogFilesMax);
+    return std::make_shared<spdlog::logger>("rocksdb", std::move(sink));
+  } catch (const spdlog::spdlog_ex& error) {
+    spdlog::warn("RocksDB's log: {}", error.what());
+    return nullptr;
+  }
+}
 
 rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
@@ -90,8 +101,6 @@ rocksdb::DBOptions database_options() {
   options.max_open_files = -1;
   options.max_background_jobs = 2;
   options.max_total_wal_size = kWalBytesMax;
-  options.max_log_file_size = kInfoLogBytesMax;
-  options.keep_log_file_num = kInfoLogFilesMax;
   options.bytes_per_sync = 1U << 20;
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
@@ -122,11 +131,11 @@ void lower_background_priority() {
     rocksdb::Env* env = rocksdb::Env::Default();
     env->SetBackgroundThreads(1, rocksdb::Env::Priority::HIGH);
     env->SetBackgroundThreads(1, rocksdb::Env::Priority::LOW);
-    // Flushes free the memory that commits wait for: low, not idle.
-    const bool flush = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::HIGH, rocksdb::CpuPriority::kLow).ok();
-    const bool compaction = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW, rocksdb::CpuPriority::kIdle).ok();
+    // Compaction can wait. Flushes free the memory that commits wait for: at a low priority they came too late on a busy machine,
+    // and writes stopped.
+    const bool lowered = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW, rocksdb::CpuPriority::kIdle).ok();
     env->LowerThreadPoolIOPriority(rocksdb::Env::Priority::LOW);
-    if (!flush || !compaction) spdlog::warn("RocksDB's background threads keep their priority");
+    if (!lowered) spdlog::warn("RocksDB's background threads keep their priority");
     return true;
   }();
   (void)done;
@@ -227,12 +236,8 @@ struct Store::Impl {
 absl::Status Store::Impl::open_writer(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
   RETURN_IF_ERROR(make_directories(options.directory));
   RETURN_IF_ERROR(make_directories(options.log_directory));
-  rocksdb::Options with_log{shared, rocksdb::ColumnFamilyOptions()};
-  with_log.db_log_dir = options.log_directory;
-  std::shared_ptr<rocksdb::Logger> file;
-  if (const auto made = rocksdb::CreateLoggerFromOptions(options.directory, with_log, &file); !made.ok())
-    spdlog::warn("RocksDB's log in {}: {}", options.log_directory, made.ToString());
-  with_log.info_log = std::make_shared<InfoLog>(file);
+  rocksdb::DBOptions with_log = shared;
+  with_log.info_log = std::make_shared<InfoLog>(open_info_log(options.log_directory));
   rocksdb::DB* opened = nullptr;
   const rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families, &handles, &opened);
   db.reset(opened);
@@ -290,12 +295,14 @@ absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
-absl::Status Store::write(StoreBatch& batch) {
+absl::Status Store::writable() const {
   if (impl_->options.read_only) return failed_precondition("the ledger store {} is open for reading only", impl_->options.directory);
-  {
-    absl::MutexLock lock(&impl_->mutex);
-    RETURN_IF_ERROR(impl_->refused);
-  }
+  absl::MutexLock lock(&impl_->mutex);
+  return impl_->refused;
+}
+
+absl::Status Store::write(StoreBatch& batch) {
+  RETURN_IF_ERROR(writable());
   rocksdb::WriteBatch rows(batch.bytes() + 16 * batch.impl_->rows.size() + 64);
   rocksdb::Status status;
   for (const auto& row : batch.impl_->rows) {

@@ -75,6 +75,8 @@ class Store {
   static bool exists(const std::string& directory);
   ~Store();
 
+  // Whether write() would be tried: FailedPrecondition where open for reading only, Unavailable after a failed write.
+  [[nodiscard]] absl::Status writable() const;
   // Written and synced. After a failure every further write is refused: its outcome is unknown.
   [[nodiscard]] absl::Status write(StoreBatch& batch);
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> get(Family family, std::string_view key) const;
