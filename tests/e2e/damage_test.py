@@ -18,7 +18,8 @@ NO_PART_OF_THE_RECORD = ("LOG", "OPTIONS", "IDENTITY", "LOCK", "lock")
 
 def recorded_files(data: pathlib.Path) -> list:
     return [path for path in sorted(data.rglob("*")) if path.is_file() and path.stat().st_size > 0
-            and not path.name.startswith(NO_PART_OF_THE_RECORD) and path.name != "signing.key"]
+            and not path.name.startswith(NO_PART_OF_THE_RECORD) and path.name != "signing.key"
+            and path.parent.name != "ledger.log"]  # RocksDB's notes for people
 
 
 def main():
