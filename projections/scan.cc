@@ -94,7 +94,9 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
   for (const auto& [dimension, accepted] : query_.where) {
     if (std::find(query_.by.begin(), query_.by.end(), dimension) == query_.by.end()) use(dimension, false);
   }
-  by_purchase_ = by_cell_ || query_.from_ms || query_.until_ms;
+  const bool timed = query_.from_ms || query_.until_ms;
+  by_purchase_ = by_cell_ || timed;
+  total_by_purchase_ = cell_filter_ || timed;
   mask_.resize(kChunkRows);
   groups_of_rows_.resize(kChunkRows);
   make_weights();
@@ -287,13 +289,18 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
     const int weight = sign < 0 ? -w.committed : w.committed;
     if (weight == 0) continue;
     const std::uint32_t vendor = vendor_of(partition_index, vendors[i]);
+    if (!total_by_purchase_ && packages[i] != 0) {
+      if (vendor >= total_vendor_counts_.size())
+        total_vendor_counts_.resize(std::max<std::size_t>(vendor + 1, total_vendor_counts_.size() * 2));
+      total_vendor_counts_[vendor] += weight * packages[i];
+    }
     if (!by_purchase_) {
       vendor_counts_[key_of(groups_of_rows_[i], vendor)] += weight * packages[i];
       continue;
     }
     const std::uint64_t purchase = std::uint64_t{partition_index} << 32 | purchases[i];
     if (cells[i] != 0) purchase_counts_[{key_of(groups_of_rows_[i], vendor), purchase}] += weight * cells[i];
-    if (totals[i] != 0) total_purchase_counts_[{vendor, purchase}] += weight * totals[i];
+    if (total_by_purchase_ && totals[i] != 0) total_purchase_counts_[{vendor, purchase}] += weight * totals[i];
   }
 }
 
@@ -323,28 +330,33 @@ struct TotalsScan::Counts {
   std::vector<Pair> unknown;
 };
 
+// Without bounds in time and cell filters, packages simply add up.
+void TotalsScan::count_whole(Counts& counts) const {
+  std::int64_t packages = 0;
+  for (const Sums& sums : sums_) packages += sums.packages;
+  counts.total.packages = static_cast<std::uint64_t>(packages);
+  for (std::size_t vendor = 1; vendor < total_vendor_counts_.size(); ++vendor)
+    counts.total.vendors += total_vendor_counts_[vendor] > 0 ? 1 : 0;
+}
+
 void TotalsScan::count_distinct(Counts& counts) const {
-  absl::flat_hash_set<std::uint32_t> vendors;
   std::vector<absl::flat_hash_set<std::uint32_t>> unknown_vendors(query_.by.size());
   for (const auto& [key, count] : vendor_counts_) {
     const std::uint32_t vendor = vendor_of_key(key);
     if (count <= 0 || vendor == 0) continue;
     ++counts.groups[group_of_key(key)].vendors;
-    vendors.insert(vendor);
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
       if (is_unknown(group_of_key(key), d)) unknown_vendors[d].insert(vendor);
     }
   }
-  std::int64_t total = 0;
   std::vector<std::int64_t> unknown(query_.by.size());
   for (std::size_t group = 0; group < sums_.size(); ++group) {
     counts.groups[group].packages = static_cast<std::uint64_t>(sums_[group].packages);
-    total += sums_[group].packages;
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
       if (is_unknown(group, d)) unknown[d] += sums_[group].packages;
     }
   }
-  counts.total = {static_cast<std::uint64_t>(total), vendors.size()};
+  count_whole(counts);
   for (std::size_t d = 0; d < query_.by.size(); ++d)
     counts.unknown[d] = {static_cast<std::uint64_t>(unknown[d]), unknown_vendors[d].size()};
 }
@@ -381,8 +393,12 @@ void TotalsScan::count_distinct_by_purchase(Counts& counts) const {
   }
   for (const auto& [key, count] : group_purchases) counts.groups[key.first].packages += count > 0 ? 1 : 0;
   for (const std::uint64_t key : group_vendors) ++counts.groups[group_of_key(key)].vendors;
-  const auto total = count_positive<PurchaseKey>(total_purchase_counts_, [](const PurchaseKey&) { return true; });
-  counts.total = {total.first, total.second};
+  if (total_by_purchase_) {
+    const auto total = count_positive<PurchaseKey>(total_purchase_counts_, [](const PurchaseKey&) { return true; });
+    counts.total = {total.first, total.second};
+  } else {
+    count_whole(counts);
+  }
   for (std::size_t d = 0; d < query_.by.size(); ++d) {
     const auto part = count_positive<PurchaseKey>(purchase_counts_,
                                                   [&](const PurchaseKey& key) { return is_unknown(group_of_key(key.group_vendor), d); });

@@ -96,6 +96,7 @@ class TotalsScan {
     return pair_weights_[static_cast<std::size_t>(from) << 4 | static_cast<std::size_t>(to)];
   }
   struct Counts;
+  void count_whole(Counts& counts) const;
   void count_distinct(Counts& counts) const;
   void count_distinct_by_purchase(Counts& counts) const;
   [[nodiscard]] bool is_unknown(std::size_t group, std::size_t by_index) const;
@@ -104,11 +105,12 @@ class TotalsScan {
   const TotalsQuery query_;
   const FactsView facts_;
   const std::size_t partitions_;
-  bool by_stage_ = false;     // rows are taken apart into postings, since each side has its own stage
-  bool by_cell_ = false;      // a cell dimension is grouped or filtered by
-  bool cell_filter_ = false;  // one is filtered by
-  bool by_purchase_ = false;  // packages are counted purchase by purchase
-  std::vector<Used> used_;    // grouped ones first, in the order of `by`
+  bool by_stage_ = false;           // rows are taken apart into postings, since each side has its own stage
+  bool by_cell_ = false;            // a cell dimension is grouped or filtered by
+  bool cell_filter_ = false;        // one is filtered by
+  bool by_purchase_ = false;        // packages are counted purchase by purchase
+  bool total_by_purchase_ = false;  // those of the whole too
+  std::vector<Used> used_;          // grouped ones first, in the order of `by`
   std::vector<Column> columns_;
   std::array<Weights, 256> pair_weights_{};
   std::array<Weights, 16> account_weights_{};
@@ -123,6 +125,7 @@ class TotalsScan {
   absl::flat_hash_map<std::uint64_t, std::int64_t> vendor_counts_;        // (group, vendor) → packages
   absl::flat_hash_map<PurchaseKey, std::int64_t> purchase_counts_;        // (group, vendor, purchase) → packages or cells
   absl::flat_hash_map<PurchaseKey, std::int64_t> total_purchase_counts_;  // (vendor, purchase), whatever the group
+  std::vector<std::int64_t> total_vendor_counts_;                         // by vendor, whatever the group → packages
   absl::flat_hash_map<std::string, std::uint32_t> vendors_;               // where there are several partitions
   std::vector<std::vector<std::uint32_t>> vendor_ids_;                    // by partition, code
   std::vector<const Dictionaries*> dictionaries_;

@@ -24,7 +24,8 @@ constexpr std::uint8_t kTextWidth = 0xFF;
 constexpr std::uint8_t kFirstText = 40;
 constexpr std::uint8_t kFirstFinding = 60;
 constexpr std::uint8_t kFirstFeed = 70;
-constexpr std::uint32_t kRawBytesMax = 1U << 30;
+constexpr std::uint32_t kRawBytesMax = 256U << 20;
+constexpr std::uint32_t kCountMax = 1U << 22;  // of values that take no bytes; a segment of one event of 4 MiB stays far below
 constexpr int kCompression = 1;
 
 struct Section {
@@ -216,7 +217,7 @@ bool parse_table(ByteReader& reader, std::uint32_t count, std::size_t data_at, s
     s.stored = reader.be<std::uint32_t>();
     s.at = at;
     at += s.stored;
-    if (!reader.ok() || at > data_limit || s.raw > kRawBytesMax) return false;
+    if (!reader.ok() || at > data_limit || s.raw > kRawBytesMax || s.count > std::max(kCountMax, s.raw)) return false;
     if (s.width != kTextWidth && (s.width > 8 || std::uint64_t{s.width} * s.count != s.raw)) return false;
     to.push_back(s);
   }
@@ -277,7 +278,7 @@ class SegmentReader {
   }
   absl::StatusOr<std::vector<std::uint64_t>> integers(std::uint8_t id) {
     ASSIGN_OR_RETURN(const Section* s, load(id));
-    if (s->width == kTextWidth || s->count > kRawBytesMax / 8) return damaged(fmt::format("section {} has no numbers", id));
+    if (s->width == kTextWidth) return damaged(fmt::format("section {} has no numbers", id));
     std::vector<std::uint64_t> values(s->count);
     spread<std::uint64_t>(raw_, s->base, s->width, s->count, reinterpret_cast<std::byte*>(values.data()));
     return values;
