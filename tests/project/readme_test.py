@@ -38,11 +38,10 @@ class Readme(unittest.TestCase):
         with harness.workspace("readme") as work, harness.Server(work / "data") as server:
             server.start()
             server.run("--url", server.url, "demo", "--rate", "0")
-            path = f"{pathlib.Path(harness.BINARY).parent}:{os.environ['PATH']}"
             # What the README's reader has by running from the project's root with defaults, this server has by environment.
-            environment = {**os.environ, "PATH": path, "BUKUBESAR_URL": server.url, "BUKUBESAR_DATA_DIR": str(server.data)}
+            environment = {**os.environ, "BUKUBESAR_URL": server.url, "BUKUBESAR_DATA_DIR": str(server.data)}
             for command in [each for block in blocks for each in commands(block)]:
-                line = command.replace(README_URL, server.url).replace("build/release/bukubesar", "bukubesar")
+                line = command.replace(README_URL, server.url).replace("build/release/bukubesar", harness.BINARY)
                 line = line.replace("curl -s ", "curl -fsS ")
                 done = subprocess.run(["bash", "-o", "pipefail", "-ec", line], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
                                       check=False)

@@ -63,9 +63,15 @@ class Run:
 
 class OpsRun(unittest.TestCase):
     def test_a_first_and_a_second_run(self):
+        self.first_and_second_run()
+
+    def test_the_same_on_real_kafka(self):
+        self.first_and_second_run("--kafka")
+
+    def first_and_second_run(self, *arguments: str):
         with harness.workspace("run") as work:
             data, port = work / "var", harness.free_port()
-            with Run(data, port) as run:
+            with Run(data, port, *arguments) as run:
                 run.wait_listed()
                 harness.wait_until("purchases", lambda: run.get("/v1/totals?by=district&region=63")["total"]["packages"] > 0, 120)
                 lines = re.findall(r"^ +(curl .*)$", run.out(), re.MULTILINE)
@@ -80,7 +86,7 @@ class OpsRun(unittest.TestCase):
             with socket.socket() as free:
                 free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 free.bind(("127.0.0.1", port))  # nothing of it is left
-            with Run(data, port) as run:
+            with Run(data, port, *arguments) as run:
                 run.wait_listed()
                 again = run.get("/v1/cut")["cut"]
                 for partition, size in cut.items():
