@@ -34,7 +34,8 @@ constexpr std::size_t kBlockCacheBytes = 32U << 20;
 constexpr std::size_t kPayloadMemtableBytes = 32U << 20;
 constexpr std::size_t kEntryMemtableBytes = 16U << 20;
 constexpr std::size_t kSmallMemtableBytes = 4U << 20;
-constexpr std::uint64_t kWalBytesMax = 256U << 20;
+// Families that grow slowly hold the log back; beyond this they are flushed. Bounds disk and the replay of a start.
+constexpr std::uint64_t kWalBytesMax = 64U << 20;
 constexpr std::size_t kInfoLogBytesMax = 4U << 20;
 constexpr std::size_t kInfoLogFilesMax = 3;  // beside the current one
 constexpr std::size_t kScanReadaheadBytes = 2U << 20;
