@@ -11,6 +11,8 @@
 #include <optional>
 #include <thread>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "server/problem.h"
 
@@ -145,11 +147,20 @@ struct HttpServer::Impl {
   asio::awaitable<void> linger(beast::tcp_stream& stream);
   void start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond, const std::shared_ptr<Pending>& pending);
   bool run_on_pool(std::function<void()> work);
+  void close_connections();
   milliseconds timeout() const { return milliseconds(config.request_timeout_ms); }
+
+  // Sockets of the open connections: stop() closes them, since what is suspended in `io` ends only with it.
+  struct Open {
+    absl::Mutex mutex;
+    absl::flat_hash_set<beast::tcp_stream*> streams ABSL_GUARDED_BY(mutex);
+  };
+  class Opened;
 
   const HttpConfig config;
   const Router& router;
   const HttpServerHooks hooks;
+  Open open;
   // Before `io`: connections that it still holds when it ends give their shares back.
   std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
   std::atomic<bool> stopping{false};
@@ -161,6 +172,37 @@ struct HttpServer::Impl {
   std::vector<std::thread> threads;
   bool stopped = false;
 };
+
+// A connection is in Impl::open for as long as its coroutine lives.
+class HttpServer::Impl::Opened {
+ public:
+  Opened(Open& open, beast::tcp_stream& stream) : open_(open), stream_(&stream) {
+    absl::MutexLock lock(&open_.mutex);
+    open_.streams.insert(stream_);
+  }
+  ~Opened() {
+    absl::MutexLock lock(&open_.mutex);
+    open_.streams.erase(stream_);
+  }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+
+ private:
+  Open& open_;
+  beast::tcp_stream* stream_;
+};
+
+// After the threads have ended. What was accepted and has not been looked at yet ends when its handler runs.
+void HttpServer::Impl::close_connections() {
+  boost::system::error_code ignored;
+  if (acceptor) acceptor->close(ignored);
+  {
+    absl::MutexLock lock(&open.mutex);
+    for (beast::tcp_stream* stream : open.streams) stream->socket().close(ignored);
+  }
+  io.restart();
+  io.poll();
+}
 
 bool HttpServer::Impl::run_on_pool(std::function<void()> work_item) {
   if (pool_depth.fetch_add(1) >= kPoolQueueMax) {
@@ -193,6 +235,7 @@ asio::awaitable<void> HttpServer::Impl::accept_loop() {
 }
 
 asio::awaitable<void> HttpServer::Impl::session(beast::tcp_stream stream) {
+  const Opened opened(open, stream);
   Held connection(connections);
   if (connection.add(1) > config.connections_max) {
     ServerResponse full = problem(503, fmt::format("{} connections are open (http.connections_max)", config.connections_max));
@@ -420,6 +463,7 @@ void HttpServer::stop(milliseconds grace) {
   impl_->io.stop();
   for (std::thread& thread : impl_->threads) thread.join();
   impl_->threads.clear();
+  impl_->close_connections();
 }
 
 bool HttpServer::run_on_pool(std::function<void()> work) { return impl_->run_on_pool(std::move(work)); }
