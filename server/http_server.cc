@@ -33,7 +33,7 @@ namespace {
 
 // One handler's answer on its way to the connection's coroutine.
 struct Pending {
-  explicit Pending(asio::any_io_executor executor) : timer(std::move(executor)) {}
+  explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
   asio::steady_timer timer;
   std::atomic<bool> answered{false};
   std::optional<ServerResponse> response;  // touched on the connection's strand only
