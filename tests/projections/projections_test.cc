@@ -8,6 +8,7 @@
 #include <fstream>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "base/file.h"
 #include "base/status.h"
@@ -404,6 +405,41 @@ TEST(Projections, BoundsHowManyWait) {
   while (live->when_read(beyond, [] {})) ++waiting;
   EXPECT_EQ(waiting, 1024U);
   EXPECT_TRUE(absl::IsResourceExhausted(live->wait_for(beyond, std::chrono::milliseconds(1))));
+}
+
+// Readers see whole prefixes: an ungrouped and a grouped answer of one cut agree while the worker goes on.
+TEST(I7HonestReads, ReadersAreRightWhileTheWorkerWrites) {
+  Node node;
+  auto live = open_projections(node.options(40));
+  live->start();
+  std::atomic<bool> done{false};
+  std::atomic<int> answers{0};
+  const auto read = [&] {
+    while (!done || answers < 3) {
+      const auto grouped = live->view("regions", {});
+      ASSERT_TRUE(grouped.ok()) << grouped.status();
+      TotalsQuery then;
+      then.cut = grouped->cut;
+      const auto whole = live->totals(then);
+      ASSERT_TRUE(whole.ok()) << whole.status();
+      ASSERT_EQ(text(grouped->total), text(whole->total));
+      const auto page = live->purchases({}, "", 50);
+      ASSERT_TRUE(page.ok());
+      for (const auto& summary : page->purchases) ASSERT_TRUE(live->purchase(summary.id, std::nullopt).ok());
+      ASSERT_TRUE(live->findings("", "", "", 100, std::nullopt).ok());
+      ASSERT_EQ(live->views().size(), 3U);
+      ASSERT_FALSE(live->memory_bytes().empty());
+      ASSERT_EQ(live->status().failed, "");
+      ++answers;
+    }
+  };
+  std::vector<std::jthread> readers;
+  for (int i = 0; i < 3; ++i) readers.emplace_back(read);
+  fill(node, 25, 60, 7, [&](const auto& commit) { live->hand_off(commit); });
+  EXPECT_TRUE(live->wait_for(node.ledger().cut(), kPatience).ok());
+  done = true;
+  readers.clear();
+  EXPECT_EQ(live->status().failed, "");
 }
 
 // ---- Purchases and findings.
