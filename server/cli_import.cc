@@ -211,6 +211,11 @@ void add_shared_options(CLI::App& app, const std::shared_ptr<ImportCommand>& com
 void add_import_command(CLI::App& app, CliContext& context) {
   CLI::App* import = app.add_subcommand("import", "Turn source rows or facts into events and publish them");
   import->require_subcommand(1);
+  import->footer(
+      "Examples:\n"
+      "  bukubesar import realisasi --complete L8.json\n"
+      "  bukubesar import reference config/reference/regions.jsonl\n"
+      "  bukubesar import realisasi --help");
 
   const auto rows = std::make_shared<ImportCommand>();
   CLI::App* realisation = import->add_subcommand("realisasi", "Snapshots of the portal's realisation page (JSON arrays of rows)");

@@ -1,5 +1,6 @@
 // POST /v1/events: published to Kafka, answered after the ledger's commit (I8).
 #include "base/status.h"
+#include "consumers/kafka_embedded.h"
 #include "server/entry_json.h"
 #include "server/event_request.h"
 #include "server/problem.h"
@@ -10,6 +11,8 @@ namespace bukubesar {
 namespace {
 
 constexpr std::size_t kDetailsMax = 100;  // rejected events of one answer that get a detail
+
+constexpr std::size_t kTopicRecordBytesMax = 5U << 20;  // max.message.bytes of the topic contract
 
 using Receipts = std::vector<absl::StatusOr<Receipt>>;
 
@@ -71,11 +74,24 @@ std::string why_stopped(Node& node) {
   return {};
 }
 
+// Empty where the broker takes every record; else which one it would refuse, so that nothing of the request is published.
+std::string why_too_large(const Node& node, const std::vector<OutgoingRecord>& records) {
+  const std::size_t bytes_max = node.config().broker.kind == BrokerKind::embedded ? kEmbeddedRecordBytesMax : kTopicRecordBytesMax;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    std::size_t bytes = (records[i].key ? records[i].key->size() : 0) + (records[i].value ? records[i].value->size() : 0);
+    for (const auto& [name, value] : records[i].headers) bytes += name.size() + value.size();
+    if (bytes > bytes_max)
+      return fmt::format("event {} of the request has {} bytes, the broker takes at most {}; nothing was published", i, bytes, bytes_max);
+  }
+  return {};
+}
+
 void handle_events(Node& node, const ServerRequestPtr& request, const Respond& respond) {
   if (!node.ready()) return respond(problem(503, "starting: " + node.starting_text()));
   if (const auto query = Query::parse(request->query, {}); !query.ok()) return respond(problem(query.status()));
   EventRequest parsed = parse_event_request(*request);
   if (parsed.refused != 0) return respond(problem(parsed.refused, parsed.why));
+  if (const std::string why = why_too_large(node, parsed.records); !why.empty()) return respond(problem(413, why));
   if (const std::string why = why_stopped(node); !why.empty()) return respond(problem(503, why));
   if (parsed.records.empty()) return respond(receipts_answer(node, {}, false));
   const absl::Status published = node.intake().publish(std::move(parsed.records), [&node, respond](Receipts receipts) {

@@ -407,6 +407,81 @@ TEST_F(NodeTest, StopsWhileRequestsComeIn) {
   EXPECT_GE(node_->ledger().head(PartitionId(0)).counts.accepted, static_cast<std::uint64_t>(stored));
 }
 
+TEST_F(NodeTest, BeforeItIsReadyItSaysWhatItDoes) {
+  Node node(config_, nullptr);
+  for (const auto& [path, want] : std::vector<std::pair<std::string, unsigned>>{{"/healthz", 200},
+                                                                                {"/readyz", 503},
+                                                                                {"/v1/totals", 503},
+                                                                                {"/v1/status", 503},
+                                                                                {"/v1/entries/0", 503},
+                                                                                {"/log/0/checkpoint", 503},
+                                                                                {"/metrics", 200},
+                                                                                {"/", 200}}) {
+    const auto request = std::make_shared<ServerRequest>();
+    request->method = "GET";
+    request->path = path;
+    const Router::Match match = node.router().find(*request);
+    ASSERT_NE(match.route, nullptr) << path;
+    std::optional<ServerResponse> response;
+    // `/metrics` asks the server for its connections, which it can tell before it listens.
+    match.route->handle(request, [&response](ServerResponse answer) { response = std::move(answer); });
+    ASSERT_TRUE(response) << path;
+    EXPECT_EQ(response->status, want) << path << ": " << response->body;
+    EXPECT_TRUE(want != 503 || response->body.find("starting") != std::string::npos) << response->body;
+  }
+}
+
+TEST_F(NodeTest, AStoppedIntakeIs503WithTheWhyAndReadsGoOn) {
+  start();
+  post_events({{.number = 1}});
+  node_->intake().stop();
+  const HttpResponse refused = post(event_text({.number = 2}), "application/cloudevents+json");
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_FALSE(Json::parse(refused.body)["detail"].get<std::string>().empty());
+  EXPECT_TRUE(refused.header("Retry-After"));
+  EXPECT_EQ(get_json("/v1/totals?min_cut=" + percent_encode(last_cut_))["total"]["packages"], 1);
+}
+
+TEST_F(NodeTest, AnEventThatTheBrokerWouldRefuseIs413AndNothingOfItsBatchIsPublished) {
+  start();
+  std::string large = event_text({.number = 2});
+  large.insert(1, "\"padding\":\"" + std::string(2U << 20, 'x') + "\",");
+  const HttpResponse refused = post("[" + event_text({.number = 1}) + "," + large + "]");
+  EXPECT_EQ(refused.status, 413) << refused.body;
+  EXPECT_EQ(Json::parse(post_events({{.number = 3}}).dump())[0]["sequence"], 0) << "something was published";
+}
+
+TEST_F(NodeTest, WithoutALedgerClockAsOfATimeIsRefusedAndACutIsAnswered) {
+  Definition definition;
+  definition.name = "kalsel";
+  definition.clock = LedgerClock::none;
+  RulesStatement rules;
+  rules.from_ledger_time_ms = 0;
+  definition.rules.push_back(rules);
+  const auto made = DefinitionFile::create(definition_path(config_), definition);
+  ASSERT_TRUE(made.ok()) << made.status();
+  start();
+  post_events({{.number = 1}});
+  for (const char* time : {"2023-06-30", "2023-06-30T00:00:00Z"}) {
+    const Json refused = get_json(std::string("/v1/totals?as_of=") + time, 409);
+    EXPECT_NE(refused["detail"].get<std::string>().find("CreateTime"), std::string::npos) << refused;
+  }
+  EXPECT_EQ(get_json("/v1/totals?as_of=" + percent_encode(last_cut_))["total"]["packages"], 1);
+}
+
+// As of a checkpoint: the first cut note that lists it.
+TEST_F(NodeTest, AsOfACheckpointIsWhatWasSigned) {
+  start();
+  post_events({{.number = 1}});
+  wait_until("a checkpoint", [&] { return get("/v1/totals?as_of=checkpoint:0/1").status == 200; });
+  post_events({{.number = 2}});
+  const Json signed_totals = get_json("/v1/totals?as_of=checkpoint:0/1");
+  EXPECT_EQ(signed_totals["total"]["packages"], 1);
+  EXPECT_EQ(signed_totals["cut"]["0"], 1);
+  EXPECT_EQ(get_json("/v1/totals?as_of=checkpoint:0/77", 404)["status"], 404);
+  EXPECT_EQ(get_json("/v1/totals?as_of=checkpoint:0", 400)["status"], 400);
+}
+
 TEST_F(NodeTest, MetricsNameTheirUnits) {
   start();
   post_events({{.number = 1}});

@@ -1,0 +1,158 @@
+// The command line as people and scripts meet it: exit codes, formats, help.
+#include "server/cli.h"
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/status.h"
+#include "server/json.h"
+#include "server/node.h"
+
+namespace bukubesar {
+namespace {
+
+using AddCommand = void (*)(CLI::App&, CliContext&);
+const std::vector<std::pair<std::string, AddCommand>>& commands() {
+  static const std::vector<std::pair<std::string, AddCommand>> all{
+      {"serve", add_serve_command},     {"import", add_import_command},     {"demo", add_demo_command},     {"totals", add_totals_command},
+      {"entries", add_entries_command}, {"purchase", add_purchase_command}, {"status", add_status_command}, {"verify", add_verify_command},
+      {"doctor", add_doctor_command},   {"key", add_key_command},           {"config", add_config_command}};
+  return all;
+}
+
+struct Outcome {
+  int exit_code = 0;
+  std::string out, err;
+};
+
+class CliTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    spdlog::set_level(spdlog::level::off);  // outside main() it would write to standard output
+    directory_ = fmt::format("{}/bukubesar_cli_{}_{}", testing::TempDir(), ::getpid(),
+                             testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
+  }
+  void TearDown() override {
+    std::filesystem::remove_all(directory_);
+    spdlog::set_level(spdlog::level::info);
+  }
+
+  Outcome run(std::vector<std::string> arguments, OutputFormat format = OutputFormat::table) {
+    CliContext context;
+    context.flags = {{"data_dir", directory_}, {"http.port", "0"}};
+    context.format = format;
+    context.url = url_;
+    CLI::App app("test", "bukubesar");
+    app.require_subcommand(1);
+    for (const auto& [name, add] : commands()) add(app, context);
+    std::reverse(arguments.begin(), arguments.end());
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    Outcome outcome;
+    try {
+      app.parse(arguments);
+      outcome.exit_code = context.exit_code;
+    } catch (const CLI::ParseError& error) {
+      outcome.exit_code = app.exit(error) == 0 ? 0 : 2;
+    }
+    std::fflush(stdout);
+    outcome.out = testing::internal::GetCapturedStdout();
+    outcome.err = testing::internal::GetCapturedStderr();
+    return outcome;
+  }
+
+  std::string directory_;
+  std::string url_ = "http://127.0.0.1:1";  // nobody listens there
+};
+
+TEST_F(CliTest, EveryCommandHasHelpWithExamples) {
+  for (const auto& [name, add] : commands()) {
+    const Outcome help = run({name, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << name;
+    EXPECT_NE(help.out.find("xample"), std::string::npos) << name << "\n" << help.out;
+    EXPECT_NE(help.out.find("bukubesar"), std::string::npos) << name;
+  }
+}
+
+TEST_F(CliTest, ExitCodesSayWhatWentWrong) {
+  EXPECT_EQ(run({"nonsense"}).exit_code, 2);
+  EXPECT_EQ(run({"purchase"}).exit_code, 2) << "the id is required";
+  EXPECT_EQ(run({"key", "show"}).exit_code, 3) << "there is no key yet";
+  const Outcome nobody = run({"status"});
+  EXPECT_EQ(nobody.exit_code, 4);
+  EXPECT_EQ(nobody.out, "");
+  EXPECT_NE(nobody.err.find("bukubesar: "), std::string::npos) << nobody.err;
+  EXPECT_EQ(run({"verify"}).exit_code, 3) << "there is no ledger yet";
+}
+
+TEST_F(CliTest, AKeyIsMadeOnceAndNeverOverwritten) {
+  const Outcome made = run({"key", "new"}, OutputFormat::json);
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const Json keys = Json::parse(made.out);
+  ASSERT_EQ(keys.size(), 2U);
+  EXPECT_EQ(keys[1]["origin"], "kalsel/reference");
+  EXPECT_EQ(run({"key", "new"}).exit_code, 2);
+  EXPECT_EQ(run({"key", "show"}, OutputFormat::json).out, made.out);
+}
+
+TEST_F(CliTest, TheDefaultConfigurationChecks) {
+  const Outcome shown = run({"config", "show-default"});
+  ASSERT_EQ(shown.exit_code, 0);
+  EXPECT_EQ(run({"config", "check"}).exit_code, 0);
+  EXPECT_FALSE(Json::parse(run({"config", "show"}).out, nullptr, false).is_discarded());
+}
+
+TEST_F(CliTest, DoctorSaysWhatIsMissingWithoutFailing) {
+  const Outcome report = run({"doctor"}, OutputFormat::json);
+  EXPECT_EQ(report.exit_code, 0) << report.out;
+  const Json json = Json::parse(report.out);
+  EXPECT_TRUE(json["ok"].get<bool>());
+  EXPECT_NE(report.out.find("bukubesar key new"), std::string::npos);
+  ASSERT_TRUE(write_file_durably(directory_ + "/definition.jsonl", "no definition\n").ok());
+  EXPECT_EQ(run({"doctor"}).exit_code, 1);
+}
+
+TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
+  ASSERT_EQ(run({"key", "new"}).exit_code, 0);
+  Config config;
+  config.data_dir = directory_;
+  config.http.port = 0;
+  {
+    Node node(config, nullptr);
+    ASSERT_TRUE(node.start().ok());
+    url_ = fmt::format("http://127.0.0.1:{}", node.port());
+    const Outcome totals = run({"totals", "--by", "region", "--region", "63", "--fiscal-year", "2023"});
+    EXPECT_EQ(totals.exit_code, 0) << totals.err;
+    EXPECT_NE(totals.out.find("total"), std::string::npos);
+    EXPECT_EQ(run({"totals", "--by", "region"}, OutputFormat::csv).out,
+              "region,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n");
+    EXPECT_EQ(Json::parse(run({"totals"}, OutputFormat::json).out)["total"]["packages"], 0);
+    EXPECT_EQ(run({"totals", "--by", "nonsense"}).exit_code, 2);
+    EXPECT_EQ(run({"totals", "--as-of", "0=99,reference=0"}).exit_code, 2);
+    EXPECT_EQ(run({"entries", "0"}).exit_code, 0);
+    EXPECT_EQ(run({"entries", "0", "7"}).exit_code, 3);
+    EXPECT_EQ(run({"purchase", "e-katalog-6/none"}).exit_code, 3);
+    const Outcome status = run({"status"});
+    EXPECT_EQ(status.exit_code, 0) << status.err;
+    EXPECT_NE(status.out.find("no access control"), std::string::npos);
+    EXPECT_EQ(run({"config", "definition", "--append", R"({"authority":{"source":"/feed/x"}})"}).exit_code, 2) << "the server runs";
+    node.stop();
+  }
+  const Outcome sound = run({"verify"}, OutputFormat::json);
+  EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.err;
+  EXPECT_TRUE(Json::parse(sound.out)["ok"].get<bool>());
+  EXPECT_EQ(run({"config", "definition", "--append", "nonsense"}).exit_code, 2);
+  EXPECT_EQ(run({"config", "definition", "--append", R"({"authority":{"source":"/feed/x"}})"}).exit_code, 0);
+  EXPECT_NE(run({"config", "definition"}).out.find("/feed/x"), std::string::npos);
+  std::filesystem::remove_all(directory_ + "/ledger");
+  EXPECT_EQ(run({"verify"}).exit_code, 1) << "the ledger is gone";
+}
+
+}  // namespace
+}  // namespace bukubesar
