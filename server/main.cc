@@ -38,11 +38,16 @@ void add_global_options(CLI::App& app, CliContext& context) {
          "--data", [&context](const std::string& directory) { context.flags.emplace_back("data_dir", directory); }, "data directory")
       ->type_name("DIR");
   app.add_option("--url", context.url, "server that reading commands ask")->envname("BUKUBESAR_URL")->capture_default_str();
-  const std::map<std::string, OutputFormat> formats{
-      {"table", OutputFormat::table}, {"json", OutputFormat::json}, {"csv", OutputFormat::csv}};
-  app.add_option("--format", context.format, "table (for people), json or csv")
-      ->transform(CLI::Transformer(formats, CLI::ignore_case))
-      ->check(CLI::IsMember({OutputFormat::table, OutputFormat::json, OutputFormat::csv}))
+  app.add_option_function<std::string>(
+         "--format",
+         [&context](const std::string& name) {
+           const std::map<std::string, OutputFormat> formats{
+               {"table", OutputFormat::table}, {"json", OutputFormat::json}, {"csv", OutputFormat::csv}};
+           const auto found = formats.find(name);
+           if (found == formats.end()) throw CLI::ValidationError("--format", "'" + name + "' is none of table, json and csv");
+           context.format = found->second;
+         },
+         "table (for people), json or csv")
       ->type_name("FORMAT");
   app.set_version_flag("--version", "bukubesar " + std::string(kVersion));
 }
