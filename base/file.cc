@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/crash_point.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -71,10 +72,14 @@ absl::Status write_file_durably(const std::string& path, std::string_view conten
   {
     const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!file.ok()) return refused("open", temporary);
-    RETURN_IF_ERROR(write_all(file.get(), content, temporary));
+    RETURN_IF_ERROR(write_all(file.get(), content.substr(0, content.size() / 2), temporary));
+    crash_point("file_begun");
+    RETURN_IF_ERROR(write_all(file.get(), content.substr(content.size() / 2), temporary));
     if (::fsync(file.get()) != 0) return refused("fsync", temporary);
   }
+  crash_point("file_written");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return refused("rename", path);
+  crash_point("file_renamed");
   return sync_directory(directory_of(path));
 }
 

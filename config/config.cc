@@ -25,6 +25,7 @@ constexpr std::string_view kOtherVariables[] = {
     "BUKUBESAR_CONFIG",        "BUKUBESAR_URL",  "BUKUBESAR_BINARY",       "BUKUBESAR_BUILD",
     "BUKUBESAR_KAFKA_HOME",    "BUKUBESAR_SEED", "BUKUBESAR_KEEP",         "BUKUBESAR_KILL_ROUNDS",
     "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG", "BUKUBESAR_FUZZ_SECONDS", "BUKUBESAR_TIMEOUT_FACTOR",
+    "BUKUBESAR_CRASH_POINT",
 };
 constexpr std::string_view kProperties = "broker.properties";
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bytes.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -364,7 +365,9 @@ absl::Status DefinitionFile::append(std::string_view line) {
   // Whole and renamed into place, so that a crash leaves the old file or the new one, never half a line. A link stays a link.
   std::error_code error;
   const std::filesystem::path target = std::filesystem::canonical(path_, error);
+  crash_point("definition_before");
   RETURN_IF_ERROR(write_file_durably(error ? path_ : target.string(), text));
+  crash_point("definition_after");
   text_ = std::move(text);
   definition_ = std::move(definition);
   return absl::OkStatus();

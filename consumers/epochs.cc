@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/bytes.h"
+#include "base/crash_point.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "events/payload.h"
@@ -69,7 +70,9 @@ absl::Status commit_source_statements(const Definition& definition, const Ledger
       RETURN_IF_ERROR(check_continues(*statement, head));
       spdlog::info("partition {}: epoch {} begins at entry {}: {} [{}] from offset {}", partition.name(), next.value(), head.size,
                    statement->topic, statement->kafka_partition, statement->first_offset.value());
+      crash_point("statement_before");
       RETURN_IF_ERROR(commit(statement_commit(*statement, head)));
+      crash_point("statement_after");
     }
   }
   return absl::OkStatus();

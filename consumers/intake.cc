@@ -13,6 +13,7 @@
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
+#include "base/crash_point.h"
 #include "base/status.h"
 #include "consumers/batcher.h"
 #include "consumers/epochs.h"
@@ -194,6 +195,7 @@ struct Intake::Impl {
     for (const CommitObserver& observer : options.observers) observer(job);
     const absl::Status recorded = ledger.record_heads(false);
     if (publisher != nullptr) publisher->on_commit(*job);
+    crash_point("commit_answered");
     count(*job, *cost, took_us);
     return with_context(recorded, "sizes and roots cannot be recorded outside the ledger");
   }

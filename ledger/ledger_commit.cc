@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "base/status.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rows.h"
@@ -289,7 +290,9 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   const auto writing = std::chrono::steady_clock::now();
   // From here on the outcome may be unknown, and ids of what may be stored are not given up.
   claims.keep();
+  crash_point("commit_before");
   RETURN_IF_ERROR(impl_->store->write(rows));
+  crash_point("commit_after");
   cost.write_us = microseconds_since(writing);
   {
     absl::MutexLock lock(&impl_->heads_mutex);

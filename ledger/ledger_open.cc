@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/bytes.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "ledger/ledger_impl.h"
@@ -264,7 +265,9 @@ absl::Status Ledger::record_heads(bool now) {
   }
   impl_->recorded_at = time;
   if (next == impl_->recorded) return absl::OkStatus();
+  crash_point("heads_before");
   RETURN_IF_ERROR(write_file_durably(impl_->heads_path(), format_heads(impl_->name, next)));
+  crash_point("heads_after");
   impl_->recorded = std::move(next);
   return absl::OkStatus();
 }

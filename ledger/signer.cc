@@ -1,6 +1,7 @@
 #include "ledger/signer.h"
 
 #include "base/bytes.h"
+#include "base/crash_point.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -55,7 +56,10 @@ absl::Status CheckpointSigner::sign() {
   if (notes.empty()) return ledger_.record_heads(/*now=*/false);
   // First what a restart is compared with, then what the world may see.
   RETURN_IF_ERROR(ledger_.record_heads(/*now=*/true));
-  return ledger_.store_checkpoints(notes, cut, keys_.sign_note(cut_note_origin(name_), cut_note_text(name_, parts)));
+  crash_point("checkpoint_signed");
+  RETURN_IF_ERROR(ledger_.store_checkpoints(notes, cut, keys_.sign_note(cut_note_origin(name_), cut_note_text(name_, parts))));
+  crash_point("checkpoint_stored");
+  return absl::OkStatus();
 }
 
 }  // namespace bukubesar

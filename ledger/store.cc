@@ -6,6 +6,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -23,6 +24,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
 
@@ -90,6 +92,26 @@ std::shared_ptr<spdlog::logger> open_info_log(const std::string& directory) {
   }
 }
 
+// Crash points inside RocksDB's writes.
+class CrashListener : public rocksdb::EventListener {
+ public:
+  bool ShouldBeNotifiedOnFileIO() override { return true; }
+  void OnFileWriteFinish(const rocksdb::FileOperationInfo& info) override {
+    if (is_log(info.path)) crash_point("commit_logged");
+    if (ends_with(info.path, ".sst")) crash_point("table_written");
+    if (info.path.find("/MANIFEST-") != std::string::npos) crash_point("manifest_written");
+  }
+  void OnFileSyncFinish(const rocksdb::FileOperationInfo& info) override {
+    if (is_log(info.path)) crash_point("commit_synced");
+  }
+
+ private:
+  static bool ends_with(std::string_view path, std::string_view end) {
+    return path.size() >= end.size() && path.substr(path.size() - end.size()) == end;
+  }
+  static bool is_log(std::string_view path) { return ends_with(path, ".log"); }
+};
+
 rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
@@ -106,6 +128,7 @@ rocksdb::DBOptions database_options() {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
+  if (crash_points_armed()) options.listeners.push_back(std::make_shared<CrashListener>());
   return options;
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/synchronization/notification.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "projections/projections_impl.h"
@@ -207,7 +208,9 @@ absl::Status Projections::Impl::seal_oldest(Partition& partition) {
   const MemorySegment& segment = *partition.fold->segments().front();
   const std::string bytes = encode_segment(partition.fold->content_of(segment));
   const std::string path = fmt::format("{}/{}/{}", options.directory, partition.id.name(), segment_file_name(segment.header.number));
+  crash_point("segment_before");
   RETURN_IF_ERROR(write_file_durably(path, bytes));
+  crash_point("segment_after");
   auto sealed = std::make_shared<FileSegments>(*partition.sealed);
   sealed->push_back(std::make_shared<FileSegment>(path, bytes, segment.header));
   absl::MutexLock lock(&mutex);

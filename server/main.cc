@@ -3,8 +3,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <exception>
 
+#include "base/crash_point.h"
+#include "base/status.h"
 #include "server/cli.h"
 #include "server/node.h"
 
@@ -56,6 +59,12 @@ int run(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("bukubesar"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
   spdlog::set_level(spdlog::level::warn);  // serve sets what the configuration says
+  if (const char* const point = std::getenv("BUKUBESAR_CRASH_POINT")) {
+    if (const absl::Status armed = arm_crash_points(point); !armed.ok()) {
+      fmt::print(stderr, "bukubesar: {}\n", message_of(armed));
+      return 2;
+    }
+  }
   CliContext context;
   CLI::App app("Bukubesar: an append-only, tamper-evident ledger of public purchases, with totals that anyone can check.", "bukubesar");
   app.footer(kFooter);

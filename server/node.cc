@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "server/routes.h"
@@ -99,6 +100,7 @@ Node::~Node() { stop(); }
 absl::Status Node::start() {
   RETURN_IF_ERROR(make_directories(config_.data_dir));
   ASSIGN_OR_RETURN(lock_, DataLock::take(config_.data_dir));
+  crash_point("start_locked");
   RETURN_IF_ERROR(http_->listen());
   const absl::Status opened = open_all();
   if (!opened.ok()) {
@@ -115,12 +117,14 @@ absl::Status Node::open_all() {
   ASSIGN_OR_RETURN(DefinitionFile file, load_or_create_definition(config_));
   definition_ = std::make_unique<DefinitionFile>(std::move(file));
 
+  crash_point("start_defined");
   note_progress("opening the ledger", 0, 0);
   LedgerOptions ledger_options;
   ledger_options.directory = ledger_directory(config_);
   ledger_options.progress = progress;
   ASSIGN_OR_RETURN(ledger_, Ledger::open(std::move(ledger_options), definition()));
 
+  crash_point("start_ledger_opened");
   note_progress("opening the projections", 0, 0);
   ProjectionsOptions options;
   options.directory = segments_directory(config_);
@@ -133,11 +137,13 @@ absl::Status Node::open_all() {
     ASSIGN_OR_RETURN(options.views_text, read_file(config_.projections.views_file));
   }
   ASSIGN_OR_RETURN(projections_, Projections::open(std::move(options)));
+  crash_point("start_projections_opened");
   projections_->start();
   look_for_synthetic_feeds();
 
   RETURN_IF_ERROR(load_key());
   RETURN_IF_ERROR(start_intake());
+  crash_point("start_intake_begun");
   signing_ = std::thread([this] { sign_loop(); });
   return absl::OkStatus();
 }
@@ -188,8 +194,10 @@ void Node::check_contract() {
 void Node::stop() {
   if (stopped_) return;
   stopped_ = true;
+  crash_point("stop_begun");
   http_->stop_accepting();
   if (intake_) intake_->stop();
+  crash_point("stop_drained");
   if (signing_.joinable()) {
     {
       absl::MutexLock lock(&mutex_);
@@ -198,6 +206,7 @@ void Node::stop() {
     signing_.join();
     sign_once();
   }
+  crash_point("stop_signed");
   if (projections_ && ready_) (void)projections_->wait_for(ledger_->cut(), std::chrono::seconds(10));
   http_->stop(kStopGrace);
   ready_ = false;
