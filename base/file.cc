@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <vector>
 
 #include "base/crash_point.h"
 #include "base/status.h"
@@ -92,10 +94,26 @@ absl::Status append_file_durably(const std::string& path, std::string_view conte
   return is_new ? sync_directory(directory_of(path)) : absl::OkStatus();
 }
 
+absl::Status check_room(const std::string& directory, std::size_t bytes) {
+  const std::string path = directory + "/room";
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!file.ok()) return refused("open", path);
+  if (::unlink(path.c_str()) != 0) return refused("unlink", path);
+  constexpr std::size_t kStep = 1U << 20;
+  const std::string zeros(std::min(bytes, kStep), '\0');
+  for (std::size_t left = bytes; left > 0; left -= std::min(left, zeros.size()))
+    RETURN_IF_ERROR(write_all(file.get(), std::string_view(zeros).substr(0, left), path));
+  return ::fsync(file.get()) == 0 ? absl::OkStatus() : refused("fsync", path);
+}
+
 absl::Status make_directories(const std::string& path) {
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  std::vector<std::filesystem::path> parents;  // of what is missing: names there are not safe until they are synced
+  for (auto at = std::filesystem::absolute(path, error); !error && !std::filesystem::exists(at, error); at = at.parent_path())
+    parents.push_back(at.parent_path());
+  if (!error) std::filesystem::create_directories(path, error);
   if (error) return unavailable("make directory {}: {}", path, error.message());
+  for (const auto& parent : parents) RETURN_IF_ERROR(sync_directory(parent.string()));
   return absl::OkStatus();
 }
 

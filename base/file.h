@@ -1,6 +1,7 @@
 // Files whose loss would matter: written whole, synced, renamed into place, and the directory synced.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,10 @@ namespace bukubesar {
 // Appends and syncs. The file is made where it is missing (and its directory synced).
 [[nodiscard]] absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
 
+// OK where the disk of `directory` takes so many bytes more now. They are written, synced and gone again, also after a crash.
+[[nodiscard]] absl::Status check_room(const std::string& directory, std::size_t bytes);
+
+// With all that is missing on the way; their names survive power loss.
 [[nodiscard]] absl::Status make_directories(const std::string& path);
 [[nodiscard]] absl::Status sync_directory(const std::string& path);
 
