@@ -336,7 +336,8 @@ absl::StatusOr<DefinitionFile> DefinitionFile::load(const std::string& path) {
   DefinitionFile file;
   file.path_ = path;
   ASSIGN_OR_RETURN(file.text_, read_file(path));
-  ASSIGN_OR_RETURN(file.definition_, parse_definition(file.text_, path));
+  ASSIGN_OR_RETURN(Definition definition, parse_definition(file.text_, path));
+  file.take(std::move(definition));
   return file;
 }
 
@@ -349,7 +350,8 @@ absl::StatusOr<DefinitionFile> DefinitionFile::create(const std::string& path, c
   DefinitionFile file;
   file.path_ = path;
   file.text_ = to_text(whole);
-  ASSIGN_OR_RETURN(file.definition_, parse_definition(file.text_, path));
+  ASSIGN_OR_RETURN(Definition definition, parse_definition(file.text_, path));
+  file.take(std::move(definition));
   RETURN_IF_ERROR(write_file_durably(path, file.text_));
   return file;
 }
@@ -361,7 +363,9 @@ absl::Status DefinitionFile::append(std::string_view line) {
   text += fmt::format("{}\n", line);
   ASSIGN_OR_RETURN(Definition definition, parse_definition(text, path_));
   ASSIGN_OR_RETURN(const std::string on_disk, read_file(path_));
-  if (on_disk != text_) return failed_precondition("{}: somebody changed it since this node read it; start again", path_);
+  // Already there: written by an earlier try, whose sync failed.
+  if (on_disk != text_ && on_disk != text)
+    return failed_precondition("{}: somebody changed it since this node read it; start again", path_);
   // Whole and renamed into place, so that a crash leaves the old file or the new one, never half a line. A link stays a link.
   std::error_code error;
   const std::filesystem::path target = std::filesystem::canonical(path_, error);
@@ -369,8 +373,13 @@ absl::Status DefinitionFile::append(std::string_view line) {
   RETURN_IF_ERROR(write_file_durably(error ? path_ : target.string(), text));
   crash_point("definition_after");
   text_ = std::move(text);
-  definition_ = std::move(definition);
+  take(std::move(definition));
   return absl::OkStatus();
+}
+
+void DefinitionFile::take(Definition definition) {
+  versions_.push_back(std::make_unique<const Definition>(std::move(definition)));
+  *newest_ = versions_.back().get();
 }
 
 }  // namespace bukubesar

@@ -12,7 +12,9 @@
 // Errors   InvalidArgument "definition.jsonl:7: …", one line for each thing that is wrong.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -92,12 +94,13 @@ struct Definition {
 [[nodiscard]] std::string to_text(const Definition& definition);
 
 // The file on this node. Lines are only ever added, each synced before it is acted on.
+// Threads  definition() from any, beside one that appends; what it returned stays as it was.
 class DefinitionFile {
  public:
   static absl::StatusOr<DefinitionFile> load(const std::string& path);
   // Rules version 1 from the beginning is added where `first` names no rules. FailedPrecondition where the file exists.
   static absl::StatusOr<DefinitionFile> create(const std::string& path, const Definition& first);
-  [[nodiscard]] const Definition& definition() const { return definition_; }
+  [[nodiscard]] const Definition& definition() const { return *newest_->load(); }
   [[nodiscard]] const std::string& path() const { return path_; }
   // Parses the line with all that stands before it, appends it and syncs; the file is unchanged where it is refused.
   // FailedPrecondition where somebody else changed the file since it was read.
@@ -105,8 +108,10 @@ class DefinitionFile {
 
  private:
   std::string path_;
+  void take(Definition definition);
   std::string text_;
-  Definition definition_;
+  std::vector<std::unique_ptr<const Definition>> versions_;  // every one that was given out
+  std::unique_ptr<std::atomic<const Definition*>> newest_ = std::make_unique<std::atomic<const Definition*>>();
 };
 
 }  // namespace bukubesar
