@@ -71,6 +71,8 @@ absl::Status Ledger::store_checkpoints(const std::vector<std::pair<PartitionId, 
     rows.put(Family::checkpoints, checkpoint_key(partition, size), note);
   }
   absl::MutexLock lock(&impl_->checkpoints_mutex);
+  if (impl_->cut_note_doubtful) RETURN_IF_ERROR(impl_->load_next_cut_note());
+  impl_->cut_note_doubtful = false;
   std::string number;
   number.assign(cut_note_key(impl_->next_cut_note).substr(1));
   for (const auto& [partition, size] : cut.sizes()) {
@@ -79,7 +81,10 @@ absl::Status Ledger::store_checkpoints(const std::vector<std::pair<PartitionId, 
     if (!first) rows.put(Family::checkpoints, key, number);
   }
   rows.put(Family::checkpoints, cut_note_key(impl_->next_cut_note), cut_note_value(cut, cut_note));
-  RETURN_IF_ERROR(impl_->store->write(rows));
+  if (const absl::Status status = impl_->store->write(rows); !status.ok()) {
+    impl_->cut_note_doubtful = true;
+    return status;
+  }
   ++impl_->next_cut_note;
   return absl::OkStatus();
 }

@@ -5,7 +5,7 @@
 // Crash       after a restart a commit is wholly present or wholly absent; one that returned OK is present.
 // Limits      a commit: at most kCommitEntriesMax entries; a payload: kPayloadBytesMax.
 // Errors      InvalidArgument: a batch breaks an invariant, nothing was written. Unavailable: the disk refused, the outcome
-//             is unknown; the ledger then refuses all writes until it is reopened. DataLoss: stored bytes are damaged.
+//             is unknown; the ledger then refuses all writes until reopen() returns OK. DataLoss: stored bytes are damaged.
 #pragma once
 
 #include <array>
@@ -90,6 +90,12 @@ class Ledger {
 
   // The one writer. Checks density, epochs, offsets against gaps (I1, I3), then writes all parts in one synced batch.
   [[nodiscard]] absl::StatusOr<CommitCost> commit(const Commit& commit);
+  // Unavailable after a write that failed, of commit() or of store_checkpoints().
+  [[nodiscard]] absl::Status writable() const;
+  // After that: opens the store anew and looks at what it holds; reads go on meanwhile. OK: commits are taken again, and heads() say
+  // whether the last one was stored after all. Unavailable: the disk refuses still, to be tried again later. DataLoss: something that was
+  // acknowledged is missing. Between two commits, on their thread.
+  [[nodiscard]] absl::Status reopen();
 
   [[nodiscard]] std::vector<PartitionId> partitions() const;
   [[nodiscard]] PartitionHead head(PartitionId partition) const;

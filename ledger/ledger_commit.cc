@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <set>
@@ -235,6 +236,12 @@ class IdClaims {
     return absl::OkStatus();
   }
   void keep() { kept_ = true; }
+  [[nodiscard]] std::vector<WrittenCommit::Id> ids() const {
+    std::vector<WrittenCommit::Id> all;
+    all.reserve(claims_.size());
+    for (const Claim& claim : claims_) all.push_back({claim.partition, *claim.fingerprint, claim.sequence});
+    return all;
+  }
 
  private:
   struct Claim {
@@ -291,22 +298,68 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   // From here on the outcome may be unknown, and ids of what may be stored are not given up.
   claims.keep();
   crash_point("commit_before");
-  RETURN_IF_ERROR(impl_->store->write(rows));
+  WrittenCommit written;
+  for (std::size_t i = 0; i < builders.size(); ++i)
+    written.parts.push_back({commit.parts[i].partition, builders[i]->head(), builders[i]->frontier()});
+  if (const absl::Status status = impl_->store->write(rows); !status.ok()) {
+    written.ids = claims.ids();
+    impl_->doubtful = std::move(written);
+    return status;
+  }
   crash_point("commit_after");
   cost.write_us = microseconds_since(writing);
-  {
-    absl::MutexLock lock(&impl_->heads_mutex);
-    for (std::size_t i = 0; i < builders.size(); ++i) impl_->heads[commit.parts[i].partition] = builders[i]->head();
-  }
-  for (std::size_t i = 0; i < builders.size(); ++i) {
-    const PartitionId id = commit.parts[i].partition;
-    impl_->find(id)->frontier = builders[i]->frontier();
-    impl_->find(id)->published_size = builders[i]->head().size;
-    const auto to_reach = impl_->to_reach.find(id);
-    if (to_reach != impl_->to_reach.end() && builders[i]->head().size >= to_reach->second.size) impl_->to_reach.erase(to_reach);
-  }
-  impl_->shorter = !impl_->to_reach.empty();
+  impl_->publish(written);
   return cost;
+}
+
+void Ledger::Impl::publish(const WrittenCommit& commit) {
+  {
+    absl::MutexLock lock(&heads_mutex);
+    for (const WrittenCommit::Part& part : commit.parts) heads[part.partition] = part.head;
+  }
+  for (const WrittenCommit::Part& part : commit.parts) {
+    LedgerPartition& partition = *find(part.partition);
+    partition.frontier = part.frontier;
+    partition.published_size = part.head.size;
+    const auto reached = to_reach.find(part.partition);
+    if (reached != to_reach.end() && part.head.size >= reached->second.size) to_reach.erase(reached);
+  }
+  shorter = !to_reach.empty();
+}
+
+absl::Status Ledger::writable() const { return impl_->store->writable(); }
+
+absl::Status Ledger::reopen() {
+  RETURN_IF_ERROR(impl_->store->reopen());
+  RETURN_IF_ERROR(record_heads(/*now=*/true));
+  WrittenCommit doubtful = impl_->doubtful.value_or(WrittenCommit{});
+  std::size_t stored_parts = 0;
+  for (const auto& [id, published] : heads()) {
+    ASSIGN_OR_RETURN(const auto row, impl_->store->get(Family::heads, head_key(id)));
+    const auto stored = row ? parse_head(*row) : std::nullopt;
+    if (row && !stored) return data_loss("partition {}: its head is damaged", id.name());
+    const auto is = [&](const PartitionHead& head) {
+      return stored ? stored->size == head.size && stored->root == head.root : head.size == 0;
+    };
+    const bool is_doubtful = std::any_of(doubtful.parts.begin(), doubtful.parts.end(),
+                                         [&, which = id](const auto& part) { return part.partition == which && is(part.head); });
+    if (is_doubtful) ++stored_parts;
+    if (!is_doubtful && !is(published))
+      return data_loss("partition {}: opened anew, the store has {} entries where {} were acknowledged", id.name(),
+                       stored ? stored->size : 0, published.size);
+  }
+  if (stored_parts != 0 && stored_parts != doubtful.parts.size())
+    return data_loss("opened anew, the store has {} of the last commit's {} parts", stored_parts, doubtful.parts.size());
+  if (stored_parts != 0) {
+    impl_->publish(doubtful);
+  } else {
+    for (auto id = doubtful.ids.rbegin(); id != doubtful.ids.rend(); ++id) {
+      absl::MutexLock lock(&id->partition->ids_mutex);
+      id->partition->ids.erase(id->fingerprint, id->sequence);
+    }
+  }
+  impl_->doubtful.reset();
+  return absl::OkStatus();
 }
 
 }  // namespace bukubesar

@@ -41,6 +41,22 @@ struct LedgerPartition {
   IdTable ids ABSL_GUARDED_BY(ids_mutex);  // may hold sequences of a commit that is not published yet
 };
 
+// What a commit makes of its partitions. Where its write failed, whether it is stored shows when the store is opened anew.
+struct WrittenCommit {
+  struct Part {
+    PartitionId partition;
+    PartitionHead head;
+    Frontier frontier;
+  };
+  struct Id {
+    LedgerPartition* partition;
+    Fingerprint fingerprint;
+    Sequence sequence;
+  };
+  std::vector<Part> parts;
+  std::vector<Id> ids;  // where its write failed: what it put into the tables
+};
+
 struct Ledger::Impl {
   LedgerOptions options;
   std::string name;
@@ -59,9 +75,11 @@ struct Ledger::Impl {
   // Heads that the file knows and the store does not (I9). Commit thread only, once open.
   std::map<PartitionId, RecordedHead> to_reach;
   std::atomic<bool> shorter = false;
+  std::optional<WrittenCommit> doubtful;  // commit thread only
 
   mutable absl::Mutex checkpoints_mutex;
   std::uint64_t next_cut_note ABSL_GUARDED_BY(checkpoints_mutex) = 0;
+  bool cut_note_doubtful ABSL_GUARDED_BY(checkpoints_mutex) = false;  // its write failed: it may be stored
 
   mutable ChunkCache<EntryChunk> entry_cache{kEntryCacheBytesMax};
   mutable ChunkCache<PayloadChunk> payload_cache{kPayloadCacheBytesMax};
@@ -81,6 +99,10 @@ struct Ledger::Impl {
   absl::Status load_partition(LedgerPartition& partition, const PartitionHead& head);
   absl::Status rebuild_ids(LedgerPartition& partition, const PartitionHead& head);
   absl::Status compare_with_recorded();
+  absl::Status load_next_cut_note() ABSL_EXCLUSIVE_LOCKS_REQUIRED(checkpoints_mutex);
+
+  // ledger_commit.cc
+  void publish(const WrittenCommit& commit);
 
   // ledger_read.cc. They see what is stored; bounding by the published size is the caller's.
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const EntryChunk>> entry_chunk(PartitionId partition, Sequence sequence) const;

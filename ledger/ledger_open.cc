@@ -59,14 +59,20 @@ absl::Status Ledger::Impl::open(const Definition& definition) {
   RETURN_IF_ERROR(check_identity());
   RETURN_IF_ERROR(check_definition_text(definition.text));
   RETURN_IF_ERROR(load_heads());
-  ASSIGN_OR_RETURN(const auto last_note, store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
-  if (last_note && last_note->key.front() == 'n') {
-    const auto number = parse_number(std::string_view(last_note->key).substr(1));
-    if (!number) return data_loss("{}: the key of the last cut note is damaged", options.directory);
+  {
     absl::MutexLock lock(&checkpoints_mutex);
-    next_cut_note = *number + 1;
+    RETURN_IF_ERROR(load_next_cut_note());
   }
   return compare_with_recorded();
+}
+
+absl::Status Ledger::Impl::load_next_cut_note() {
+  ASSIGN_OR_RETURN(const auto last_note, store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
+  if (!last_note || last_note->key.front() != 'n') return absl::OkStatus();
+  const auto number = parse_number(std::string_view(last_note->key).substr(1));
+  if (!number) return data_loss("{}: the key of the last cut note is damaged", options.directory);
+  next_cut_note = *number + 1;
+  return absl::OkStatus();
 }
 
 // The heads file is made before the store, so a store without one has lost it.

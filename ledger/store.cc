@@ -20,9 +20,12 @@
 #include <cstdio>
 #include <filesystem>
 #include <set>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/file.h"
@@ -42,6 +45,9 @@ constexpr std::size_t kInfoLogBytesMax = 4U << 20;
 constexpr std::size_t kInfoLogFilesMax = 3;  // beside the current one
 constexpr std::size_t kScanReadaheadBytes = 2U << 20;
 constexpr int kCatchUpRounds = 3;
+// A disk with less room than this is full: memtables and a log must fit, or it would be full again at once.
+constexpr std::size_t kRoomBytesMin = 16U << 20;
+constexpr absl::Duration kReadsEndWithin = absl::Seconds(30);
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
@@ -129,6 +135,15 @@ rocksdb::DBOptions database_options() {
   options.stats_persist_period_sec = 0;
   options.skip_stats_update_on_db_open = true;
   if (crash_points_armed()) options.listeners.push_back(std::make_shared<CrashListener>());
+  return options;
+}
+
+// To look at files that another writes, or nobody.
+rocksdb::DBOptions reading_options() {
+  rocksdb::DBOptions options = database_options();
+  options.create_if_missing = false;
+  options.create_missing_column_families = false;
+  options.info_log = std::make_shared<InfoLog>(nullptr);
   return options;
 }
 
@@ -225,21 +240,25 @@ void StoreBatch::put(Family family, std::string_view key, std::string value) {
 }
 std::uint64_t StoreBatch::bytes() const { return impl_->bytes; }
 
-struct Store::Impl {
-  Options options;
-  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+namespace {
+
+// RocksDB, open. Whoever reads holds it; the last one closes it.
+struct Database {
+  std::string directory;
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // by Family, then "default"
   std::string secondary_directory;
   bool is_writer = false;
-  mutable absl::Mutex mutex;
-  absl::Status refused ABSL_GUARDED_BY(mutex);  // not OK: a write failed, and no other is tried
+  std::shared_ptr<absl::Notification> closed = std::make_shared<absl::Notification>();
 
-  ~Impl() {
+  explicit Database(std::string at) : directory(std::move(at)) {}
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  ~Database() {
     for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
     if (db != nullptr) {
       const rocksdb::Status status = db->Close();
-      if (!status.ok()) spdlog::error("close {}: {}", options.directory, status.ToString());
+      if (!status.ok()) spdlog::error("close {}: {}", directory, status.ToString());
       db.reset();
     }
     if (!secondary_directory.empty()) {
@@ -248,54 +267,86 @@ struct Store::Impl {
     }
     if (is_writer) {
       absl::MutexLock lock(&writers_mutex);
-      writers().erase(options.directory);
+      writers().erase(directory);
     }
+    closed->Notify();
   }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* handle(Family family) const { return handles[static_cast<std::size_t>(family)]; }
-
-  absl::Status open_writer(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
-  absl::Status open_reader(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families);
 };
 
-absl::Status Store::Impl::open_writer(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
+}  // namespace
+
+struct Store::Impl {
+  Options options;
+  std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(kBlockCacheBytes);
+  mutable absl::Mutex mutex;
+  std::shared_ptr<const Database> database ABSL_GUARDED_BY(mutex);
+  absl::Status refused ABSL_GUARDED_BY(mutex);  // not OK: a write failed, and no other is tried
+  std::shared_ptr<absl::Notification> closing;  // reopen() alone: of the files that failed, until they are closed
+
+  [[nodiscard]] std::shared_ptr<const Database> current() const {
+    absl::MutexLock lock(&mutex);
+    return database;
+  }
+  // Returns what was there before.
+  std::shared_ptr<const Database> exchange(std::shared_ptr<const Database> next) {
+    absl::MutexLock lock(&mutex);
+    return std::exchange(database, std::move(next));
+  }
+  [[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor> families() const;
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Database>> open_writer() const;
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Database>> open_reader() const;
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const Database>> open_beside_writer() const;
+};
+
+std::vector<rocksdb::ColumnFamilyDescriptor> Store::Impl::families() const {
+  std::vector<rocksdb::ColumnFamilyDescriptor> all;
+  for (const Family family : kFamilies) all.emplace_back(std::string(name_of(family)), family_options(family, cache));
+  all.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(Family::heads, cache));
+  return all;
+}
+
+absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_writer() const {
   RETURN_IF_ERROR(make_directories(options.directory));
   RETURN_IF_ERROR(make_directories(options.log_directory));
-  rocksdb::DBOptions with_log = shared;
+  rocksdb::DBOptions with_log = database_options();
   with_log.info_log = std::make_shared<InfoLog>(open_info_log(options.log_directory));
-  rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families, &handles, &opened);
-  db.reset(opened);
+  auto opened = std::make_shared<Database>(options.directory);
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+  opened->db.reset(db);
   RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {}", options.directory)));
   absl::MutexLock lock(&writers_mutex);
   writers().insert(options.directory);
-  is_writer = true;
-  return absl::OkStatus();
+  opened->is_writer = true;
+  return opened;
 }
 
-absl::Status Store::Impl::open_reader(const rocksdb::DBOptions& shared, const std::vector<rocksdb::ColumnFamilyDescriptor>& families) {
-  rocksdb::DBOptions reading = shared;
-  reading.create_if_missing = false;
-  reading.create_missing_column_families = false;
-  reading.info_log = std::make_shared<InfoLog>(nullptr);
-  rocksdb::DB* opened = nullptr;
-  rocksdb::Status status;
-  const bool beside_writer = has_writer(options.directory);
-  if (beside_writer) {
-    std::string name = (std::filesystem::temp_directory_path() / "bukubesar-reader-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) return unavailable("make a directory like {}", name);
-    secondary_directory = name;
-    status = rocksdb::DB::OpenAsSecondary(rocksdb::Options(reading, rocksdb::ColumnFamilyOptions()), options.directory, secondary_directory,
-                                          families, &handles, &opened);
-  } else {
-    status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading, rocksdb::ColumnFamilyOptions()), options.directory, families, &handles,
-                                          &opened);
-  }
-  db.reset(opened);
+absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_reader() const {
+  if (has_writer(options.directory)) return open_beside_writer();
+  auto opened = std::make_shared<Database>(options.directory);
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
+                                                              options.directory, families(), &opened->handles, &db);
+  opened->db.reset(db);
+  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", options.directory)));
+  return opened;
+}
+
+absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_beside_writer() const {
+  std::string name = (std::filesystem::temp_directory_path() / "bukubesar-reader-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) return unavailable("make a directory like {}", name);
+  auto opened = std::make_shared<Database>(options.directory);
+  opened->secondary_directory = name;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
+                                                              options.directory, name, families(), &opened->handles, &db);
+  opened->db.reset(db);
   RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", options.directory)));
   // A log that the writer flushed and removed between our reading of the file list and of the logs is found in the next round.
-  for (int round = 0; beside_writer && round < kCatchUpRounds; ++round)
-    RETURN_IF_ERROR(to_status(db->TryCatchUpWithPrimary(), fmt::format("catch up with the writer of {}", options.directory)));
-  return absl::OkStatus();
+  for (int round = 0; round < kCatchUpRounds; ++round)
+    RETURN_IF_ERROR(to_status(opened->db->TryCatchUpWithPrimary(), fmt::format("catch up with the writer of {}", options.directory)));
+  return opened;
 }
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -311,12 +362,35 @@ absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
   const auto canonical = std::filesystem::weakly_canonical(options.directory, error);
   if (!error) impl->options.directory = canonical.string();
   if (options.read_only && !exists(impl->options.directory)) return not_found("no ledger store in {}", options.directory);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  for (const Family family : kFamilies) families.emplace_back(std::string(name_of(family)), family_options(family, impl->cache));
-  families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options(Family::heads, impl->cache));
-  RETURN_IF_ERROR(options.read_only ? impl->open_reader(database_options(), families) : impl->open_writer(database_options(), families));
-  BB_CHECK(impl->handles.size() == kFamilies.size() + 1, "RocksDB opens the families it was asked for");
+  ASSIGN_OR_RETURN(auto database, options.read_only ? impl->open_reader() : impl->open_writer());
+  BB_CHECK(database->handles.size() == kFamilies.size() + 1, "RocksDB opens the families it was asked for");
+  impl->exchange(std::move(database));
   return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+// The outcome of the write that failed is unknown to RocksDB too, and its log may end in half a record: only a start cleans that up.
+absl::Status Store::reopen() {
+  if (writable().ok()) return absl::OkStatus();
+  RETURN_IF_ERROR(check_room(std::filesystem::path(impl_->options.directory).parent_path().string(), kRoomBytesMin));
+  if (impl_->current()->is_writer) {
+    impl_->closing = impl_->current()->closed;
+    rocksdb::DB* db = nullptr;
+    auto view = std::make_shared<Database>(impl_->options.directory);
+    // Not open_beside_writer(): the writer writes nothing more, and its files stay as they are while it is open.
+    const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
+                                                                impl_->options.directory, impl_->families(), &view->handles, &db);
+    view->db.reset(db);
+    RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", impl_->options.directory)));
+    impl_->exchange(std::move(view)).reset();
+  }
+  if (impl_->closing != nullptr && !impl_->closing->WaitForNotificationWithTimeout(kReadsEndWithin))
+    return unavailable("a read of {} has held its old files for {} already", impl_->options.directory,
+                       absl::FormatDuration(kReadsEndWithin));
+  ASSIGN_OR_RETURN(auto writer, impl_->open_writer());
+  impl_->exchange(std::move(writer)).reset();
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->refused = absl::OkStatus();
+  return absl::OkStatus();
 }
 
 absl::Status Store::writable() const {
@@ -327,15 +401,16 @@ absl::Status Store::writable() const {
 
 absl::Status Store::write(StoreBatch& batch) {
   RETURN_IF_ERROR(writable());
+  const auto database = impl_->current();
   rocksdb::WriteBatch rows(batch.bytes() + 16 * batch.impl_->rows.size() + 64);
   rocksdb::Status status;
   for (const auto& row : batch.impl_->rows) {
-    status = rows.Put(impl_->handle(row.family), row.key, row.value);
+    status = rows.Put(database->handle(row.family), row.key, row.value);
     if (!status.ok()) return to_status(status, "build a batch");  // nothing was written
   }
   rocksdb::WriteOptions synced;
   synced.sync = true;
-  status = impl_->db->Write(synced, &rows);
+  status = database->db->Write(synced, &rows);
   if (status.ok()) return absl::OkStatus();
   absl::MutexLock lock(&impl_->mutex);
   impl_->refused = unavailable("write to {}: {}: the outcome is unknown; nothing more is written until the ledger is opened anew",
@@ -345,14 +420,16 @@ absl::Status Store::write(StoreBatch& batch) {
 
 absl::StatusOr<std::optional<std::string>> Store::get(Family family, std::string_view key) const {
   std::string value;
-  const rocksdb::Status status = impl_->db->Get({}, impl_->handle(family), slice(key), &value);
+  const auto database = impl_->current();
+  const rocksdb::Status status = database->db->Get({}, database->handle(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   RETURN_IF_ERROR(to_status(status, fmt::format("read {}", name_of(family))));
   return std::optional<std::string>(std::move(value));
 }
 
 absl::StatusOr<std::optional<StoredRow>> Store::at_or_before(Family family, std::string_view key) const {
-  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator({}, impl_->handle(family)));
+  const auto database = impl_->current();
+  const std::unique_ptr<rocksdb::Iterator> at(database->db->NewIterator({}, database->handle(family)));
   at->SeekForPrev(slice(key));
   RETURN_IF_ERROR(to_status(at->status(), fmt::format("read {}", name_of(family))));
   if (!at->Valid()) return std::optional<StoredRow>();
@@ -361,6 +438,7 @@ absl::StatusOr<std::optional<StoredRow>> Store::at_or_before(Family family, std:
 
 struct StoreCursor::Impl {
   Family family;
+  std::shared_ptr<const Database> database;  // outlives the iterator
   std::unique_ptr<rocksdb::Iterator> at;
 };
 StoreCursor::StoreCursor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -377,7 +455,8 @@ std::unique_ptr<StoreCursor> Store::cursor(Family family, std::string_view first
   if (bulk) options.readahead_size = kScanReadaheadBytes;
   auto impl = std::make_unique<StoreCursor::Impl>();
   impl->family = family;
-  impl->at.reset(impl_->db->NewIterator(options, impl_->handle(family)));
+  impl->database = impl_->current();
+  impl->at.reset(impl->database->db->NewIterator(options, impl->database->handle(family)));
   impl->at->Seek(slice(first));
   return std::unique_ptr<StoreCursor>(new StoreCursor(std::move(impl)));
 }
@@ -390,19 +469,24 @@ absl::Status Store::scan(Family family, std::string_view first, bool bulk, const
 }
 
 absl::Status Store::verify_checksums() const {
-  RETURN_IF_ERROR(to_status(impl_->db->VerifyFileChecksums({}), "checksums of files"));
-  return to_status(impl_->db->VerifyChecksum(), "checksums of blocks");
+  const auto database = impl_->current();
+  RETURN_IF_ERROR(to_status(database->db->VerifyFileChecksums({}), "checksums of files"));
+  return to_status(database->db->VerifyChecksum(), "checksums of blocks");
 }
 
-absl::Status Store::flush() { return to_status(impl_->db->Flush({}, impl_->handles), fmt::format("flush {}", impl_->options.directory)); }
+absl::Status Store::flush() {
+  const auto database = impl_->current();
+  return to_status(database->db->Flush({}, database->handles), fmt::format("flush {}", impl_->options.directory));
+}
 
 std::vector<std::pair<std::string, std::uint64_t>> Store::memory_bytes() const {
   std::uint64_t memtables = 0;
   std::uint64_t readers = 0;
-  for (auto* handle : impl_->handles) {
+  const auto database = impl_->current();
+  for (auto* handle : database->handles) {
     std::uint64_t bytes = 0;
-    if (impl_->db->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) memtables += bytes;
-    if (impl_->db->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateTableReadersMem, &bytes)) readers += bytes;
+    if (database->db->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) memtables += bytes;
+    if (database->db->GetIntProperty(handle, rocksdb::DB::Properties::kEstimateTableReadersMem, &bytes)) readers += bytes;
   }
   return {{"memtables", memtables}, {"table_readers", readers}, {"block_cache", impl_->cache->GetUsage()}};
 }

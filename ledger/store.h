@@ -3,7 +3,8 @@
 //
 // Threads  any; RocksDB orders the writes.
 // Crash    a batch that returned OK is present after power loss; one that did not is wholly present or wholly absent.
-// Errors   DataLoss: RocksDB calls it corruption. Unavailable: any other refusal; after a failed write nothing is written any more.
+// Errors   DataLoss: RocksDB calls it corruption. Unavailable: any other refusal; after a failed write nothing is written until reopen()
+// returns OK.
 #pragma once
 
 #include <array>
@@ -77,6 +78,10 @@ class Store {
 
   // Whether write() would be tried: FailedPrecondition where open for reading only, Unavailable after a failed write.
   [[nodiscard]] absl::Status writable() const;
+  // After a failed write: closes the files and opens them anew, so that what is stored is what the disk has. Reads go on beside it, from a
+  // view that writes nothing. Unavailable: the disk refuses still, or a long read holds the old files; to be tried again later.
+  // From one thread.
+  [[nodiscard]] absl::Status reopen();
   // Written and synced. After a failure every further write is refused: its outcome is unknown.
   [[nodiscard]] absl::Status write(StoreBatch& batch);
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> get(Family family, std::string_view key) const;
