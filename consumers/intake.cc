@@ -33,6 +33,7 @@ constexpr milliseconds kBusyPull{1};           // while a commit waits to be tak
 constexpr std::size_t kBacklogRecords = 2048;  // where there is a backlog, a commit is worth at least so many
 constexpr milliseconds kAdviseInterval{1000};
 constexpr milliseconds kStopDrain{2000};
+constexpr milliseconds kDiskRetry{2000};  // a disk that refused is asked again so often
 
 // `bukubesar-<ledger>-<node>`: only carries the advisory commit.
 std::string group_of(const Definition& definition) {
@@ -55,6 +56,8 @@ std::string_view name_of(SourceState state) {
       return "streaming";
     case SourceState::waiting_for_broker:
       return "waiting_for_broker";
+    case SourceState::waiting_for_disk:
+      return "waiting_for_disk";
     case SourceState::stopped:
       return "stopped";
   }
@@ -75,20 +78,18 @@ struct Intake::Impl {
   // ---- start ----
 
   absl::Status start() {
-    if (embedded()) {
-      if (ledger.shorter_than_recorded()) {
-        stop_before_start(
-            "the ledger is shorter than was recorded outside it, and the embedded broker keeps no history to read again: restore the data "
-            "directory from a backup, or start with an empty one");
-        return absl::OkStatus();
-      }
-      RETURN_IF_ERROR(start_embedded());
-    }
-    if (const absl::Status status = begin_epochs(); !status.ok()) {
-      stop_before_start(message_of(status));
+    if (embedded() && ledger.shorter_than_recorded()) {
+      stop_before_start(
+          "the ledger is shorter than was recorded outside it, and the embedded broker keeps no history to read again: restore the data "
+          "directory from a backup, or start with an empty one");
       return absl::OkStatus();
     }
-    RETURN_IF_ERROR(start_publisher());
+    if (const absl::Status begun = begin(); absl::IsUnavailable(begun)) {
+      refused(begun);  // the threads wait for the disk
+    } else if (!begun.ok()) {
+      stop_before_start(message_of(begun));
+      return absl::OkStatus();
+    }
     running = true;
     commit_thread = std::thread([this] { run_commits(); });
     intake_thread = std::thread([this] { run_intake(); });
@@ -102,14 +103,16 @@ struct Intake::Impl {
     failure = why;
   }
 
+  // From where the ledger stands: broker, source, publisher.
+  absl::Status begin() {
+    if (embedded()) RETURN_IF_ERROR(start_embedded());
+    RETURN_IF_ERROR(begin_epochs());
+    return start_publisher();
+  }
+
   absl::Status start_embedded() {
     const BrokerConfig& config = options.config->broker;
-    if (const absl::Status status =
-            append_embedded_statements(*options.definition, ledger, {config.purchases_topic, config.reference_topic});
-        !status.ok()) {
-      stop_before_start(message_of(status));
-      return absl::OkStatus();
-    }
+    RETURN_IF_ERROR(append_embedded_statements(*options.definition, ledger, {config.purchases_topic, config.reference_topic}));
     // By the definition, not by the configuration: that is where the ledger reads from.
     std::map<std::string, int> topics;
     for (const PartitionId partition : definition().all_partitions()) {
@@ -117,21 +120,23 @@ struct Intake::Impl {
       int& count = topics[from->topic];
       count = std::max(count, from->kafka_partition + 1);
     }
-    ASSIGN_OR_RETURN(broker, EmbeddedBroker::start({topics.begin(), topics.end()}));
+    auto fresh = EmbeddedBroker::start({topics.begin(), topics.end()});
+    if (!fresh.ok()) return failed_precondition("{}", message_of(fresh.status()));  // not the disk's doing
     spdlog::warn(
         "embedded broker on {}: no access control, records live in memory until the ledger has them; anything else that writes there is "
         "outside every promise",
-        broker->bootstrap_servers());
+        (*fresh)->bootstrap_servers());
+    const absl::MutexLock lock(&mutex);
+    broker = *std::move(fresh);
     return absl::OkStatus();
   }
 
   // Statement entries first, then a source and a batcher where the ledger stands.
   absl::Status begin_epochs() {
-    {
-      const absl::MutexLock lock(&mutex);
-      if (!failure.empty()) return failed_precondition("{}", failure);
-    }
-    RETURN_IF_ERROR(commit_source_statements(definition(), ledger, [this](Job job) { return commit_now(job); }));
+    RETURN_IF_ERROR(commit_source_statements(definition(), ledger, [this](const Job& job) {
+      const absl::Status status = commit_now(job);
+      return status.ok() && suspended.load() ? unavailable("the disk refused a commit before this one") : status;
+    }));
     ASSIGN_OR_RETURN(const std::vector<EpochPosition> positions, source_positions(definition(), ledger));
     KafkaSourceOptions source_options;
     BatcherOptions batcher_options;
@@ -171,8 +176,15 @@ struct Intake::Impl {
     publishing.bytes_max = options.config->intake.publish_bytes_in_flight_max;
     publishing.ledger = &ledger;
     publishing.clock = options.clock;
-    ASSIGN_OR_RETURN(publisher, Publisher::make(std::move(publishing)));
+    ASSIGN_OR_RETURN(std::shared_ptr<Publisher> fresh, Publisher::make(std::move(publishing)));
+    const absl::MutexLock lock(&mutex);
+    publisher = std::move(fresh);
     return absl::OkStatus();
+  }
+
+  [[nodiscard]] std::shared_ptr<Publisher> current_publisher() const {
+    const absl::MutexLock lock(&mutex);
+    return publisher;
   }
 
   // ---- the commit thread ----
@@ -180,21 +192,24 @@ struct Intake::Impl {
   void run_commits() {
     while (auto job = queue.pop()) {
       const absl::Status status = commit_now(*job);
-      if (!status.ok()) fail(message_of(status));
+      if (!status.ok()) refused(status);
       const absl::MutexLock lock(&mutex);
       --in_flight;
     }
   }
 
   absl::Status commit_now(const Job& job) {
-    if (failed.load()) return absl::OkStatus();  // the ledger takes no more until it is opened again
+    if (failed.load() || suspended.load()) return absl::OkStatus();  // not acknowledged; where Kafka has it, it is read again
     const auto start = steady_clock::now();
     const absl::StatusOr<CommitCost> cost = ledger.commit(*job);
-    if (!cost.ok()) return with_context(cost.status(), "the ledger refused a commit");
+    if (!cost.ok()) {
+      doubtful = job;
+      return with_context(cost.status(), "the ledger refused a commit");
+    }
     const std::int64_t took_us = microseconds_since(start);
     for (const CommitObserver& observer : options.observers) observer(job);
     const absl::Status recorded = ledger.record_heads(false);
-    if (publisher != nullptr) publisher->on_commit(*job);
+    if (const auto answering = current_publisher()) answering->on_commit(*job);
     crash_point("commit_answered");
     count(*job, *cost, took_us);
     return with_context(recorded, "sizes and roots cannot be recorded outside the ledger");
@@ -228,26 +243,111 @@ struct Intake::Impl {
       failure = why;
     }
     spdlog::error("intake stops: {}", why);
-    if (publisher != nullptr) publisher->refuse(why);
+    if (const auto answering = current_publisher()) answering->refuse(why);
+  }
+
+  // A disk may take writes again, and what it did with the last one shows then. Anything else needs a decision.
+  void refused(const absl::Status& status) {
+    if (!absl::IsUnavailable(status)) return fail(message_of(status));
+    if (suspended.exchange(true)) return;
+    const std::string why = "the disk refused, it is tried again every few seconds: " + message_of(status);
+    {
+      const absl::MutexLock lock(&mutex);
+      failure = why;
+    }
+    spdlog::error("intake waits: {}", why);
+    if (const auto answering = current_publisher()) answering->refuse(why);
   }
 
   // ---- the intake thread ----
 
   void run_intake() {
-    while (!stopping.load() && !failed.load() && !source->stopped()) {
-      const absl::Status status = turn();
-      if (!status.ok()) fail(message_of(status));
+    while (!stopping.load() && !failed.load()) {
+      if (suspended.load()) {
+        wait_for_disk();
+        continue;
+      }
+      if (source->stopped()) break;
+      if (const absl::Status status = turn(); !status.ok()) refused(status);
     }
     if (failed.load()) {
       const absl::MutexLock lock(&mutex);
-      source->stop_because(std::nullopt, failure);
-    } else {
+      if (source != nullptr) source->stop_because(std::nullopt, failure);
+    } else if (!suspended.load()) {
       if (!batcher->empty()) flush();
-      if (source->stopped()) publisher->refuse(stop_reason());
+      if (source->stopped()) current_publisher()->refuse(stop_reason());
     }
   }
 
+  // What is in flight is given up: Kafka has it still, or the embedded broker's client was not told that it is stored.
+  void wait_for_disk() {
+    {
+      const absl::MutexLock lock(&mutex);
+      mutex.Await(absl::Condition(this, &Impl::all_committed));
+      uncommitted.clear();
+    }
+    while (!stopping.load() && suspended.load()) {
+      close_source();
+      for (const auto end = steady_clock::now() + kDiskRetry; !stopping.load() && steady_clock::now() < end;)
+        std::this_thread::sleep_for(kIdlePull);
+      if (stopping.load()) return;
+      const absl::Status status = begin_again();
+      if (status.ok()) {
+        spdlog::warn("the disk takes writes again: intake goes on at cut {}", ledger.cut().text());
+      } else if (absl::IsUnavailable(status)) {
+        suspended = true;
+        note_waiting(message_of(status));
+      } else {
+        return fail(message_of(status));
+      }
+    }
+  }
+
+  void note_waiting(const std::string& what) {
+    const std::string why = "the disk refused, it is tried again every few seconds: " + what;
+    const absl::MutexLock lock(&mutex);
+    if (why == failure) return;  // said already
+    failure = why;
+    spdlog::error("intake waits: {}", why);
+  }
+
+  absl::Status begin_again() {
+    RETURN_IF_ERROR(ledger.reopen());
+    // The commit that failed may be there all the same: nobody was told yet.
+    if (const Job job = std::exchange(doubtful, nullptr); job != nullptr && is_stored(*job))
+      for (const CommitObserver& observer : options.observers) observer(job);
+    {
+      const absl::MutexLock lock(&mutex);
+      failure.clear();
+    }
+    suspended = false;
+    return begin();
+  }
+
+  [[nodiscard]] bool is_stored(const Commit& commit) const {
+    for (const PartitionBatch& part : commit.parts)
+      if (ledger.head(part.partition).size < part.first.value() + part.entries.size()) return false;
+    return true;
+  }
+
+  // Everything that talks to the broker, and the embedded broker itself: its clients end before it does.
+  void close_source() {
+    if (const auto ended = current_publisher()) ended->stop();
+    std::shared_ptr<KafkaSource> ended;
+    {
+      const absl::MutexLock lock(&mutex);
+      publisher.reset();
+      if (source == nullptr) return;
+      last_statuses = source->statuses();
+      ended = std::move(source);
+    }
+    ended.reset();  // the consumer's threads end here; sources() keeps what it last said
+    const absl::MutexLock lock(&mutex);
+    broker.reset();
+  }
+
   absl::Status turn() {
+    RETURN_IF_ERROR(ledger.writable());  // a signing may have met the disk's refusal
     forget_committed();
     const bool waiting = queue.depth() > 0;
     const milliseconds timeout = batcher->empty() ? kIdlePull : waiting ? kBusyPull : milliseconds(0);
@@ -270,7 +370,7 @@ struct Intake::Impl {
   void tell_pulled() {
     for (std::size_t i = 0; i < batcher->inbox().size(); ++i) {
       const std::uint64_t bytes = batcher->grown(i);
-      if (bytes > 0) publisher->on_pulled(batcher->inbox()[i].batch.partition, bytes);
+      if (bytes > 0) current_publisher()->on_pulled(batcher->inbox()[i].batch.partition, bytes);
     }
   }
 
@@ -309,7 +409,7 @@ struct Intake::Impl {
       mutex.Await(absl::Condition(this, &Impl::all_committed));
       uncommitted.clear();
     }
-    if (failed.load()) return absl::OkStatus();
+    if (failed.load() || suspended.load()) return absl::OkStatus();
     return begin_epochs();
   }
   [[nodiscard]] bool all_committed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return in_flight == 0; }
@@ -340,25 +440,17 @@ struct Intake::Impl {
   void stop() {
     if (!running) return;
     running = false;
-    if (!failed.load() && streaming() && !publisher->drain(kStopDrain))
+    const auto publishing = current_publisher();
+    if (!failed.load() && publishing != nullptr && streaming() && !publishing->drain(kStopDrain))
       spdlog::warn("some published events are answered as unknown: stopping");
     stopping = true;
     intake_thread.join();
     queue.close();
     commit_thread.join();
-    publisher->stop();
-    // The consumer's threads end here; sources() keeps what it last said.
-    std::shared_ptr<KafkaSource> ended;
-    {
-      const absl::MutexLock lock(&mutex);
-      last_statuses = source->statuses();
-      ended = std::move(source);
-    }
-    ended.reset();
-    if (!failed.load()) {
+    close_source();
+    if (!failed.load() && !suspended.load()) {
       if (const absl::Status status = ledger.record_heads(true); !status.ok()) spdlog::error("{}", message_of(status));
     }
-    broker.reset();
   }
 
   [[nodiscard]] bool streaming() const {
@@ -367,6 +459,7 @@ struct Intake::Impl {
       const absl::MutexLock lock(&mutex);
       of = source;
     }
+    if (of == nullptr) return false;
     for (const SourceStatus& status : of->statuses()) {
       if (status.state != SourceState::streaming) return false;
     }
@@ -396,7 +489,7 @@ struct Intake::Impl {
     }
     if (why.empty()) return all;
     for (SourceStatus& status : all) {
-      status.state = SourceState::stopped;
+      status.state = suspended.load() ? SourceState::waiting_for_disk : SourceState::stopped;
       status.why = why;
     }
     return all;
@@ -410,27 +503,30 @@ struct Intake::Impl {
       for (const auto& [key, count] : reasons) copy.reasons.push_back({std::get<0>(key), std::get<1>(key), std::get<2>(key), count});
     }
     copy.queue_depth = queue.depth();
-    if (publisher != nullptr) {
-      copy.publish_events_in_flight = publisher->events_in_flight();
-      copy.publish_bytes_in_flight = publisher->bytes_in_flight();
+    if (const auto publishing = current_publisher()) {
+      copy.publish_events_in_flight = publishing->events_in_flight();
+      copy.publish_bytes_in_flight = publishing->bytes_in_flight();
     }
     return copy;
   }
 
   const IntakeOptions options;
   Ledger& ledger;
-  std::unique_ptr<EmbeddedBroker> broker;
-  std::unique_ptr<Publisher> publisher;
   std::unique_ptr<Batcher> batcher;  // of the intake thread
   BoundedQueue<Job> queue;
   std::thread intake_thread, commit_thread;
   bool running = false;
   std::atomic<bool> stopping = false, failed = false;
+  std::atomic<bool> suspended = false;  // the disk refused; the intake thread waits for it
+  Job doubtful;                         // its commit failed; between the two threads, which do not run beside each other then
   steady_clock::time_point last_advice{};
   std::map<PartitionId, std::uint64_t> advised_sizes;
 
   mutable absl::Mutex mutex;
-  std::shared_ptr<KafkaSource> source;                 // written under the mutex, by start() and the intake thread
+  // Written under the mutex, by start(), the intake thread and stop(): whoever is another thread reads them under it.
+  std::unique_ptr<EmbeddedBroker> broker;
+  std::shared_ptr<Publisher> publisher;
+  std::shared_ptr<KafkaSource> source;
   std::deque<Job> uncommitted ABSL_GUARDED_BY(mutex);  // oldest first; those that have returned stand before the last in_flight
   std::size_t in_flight ABSL_GUARDED_BY(mutex) = 0;
   std::string failure ABSL_GUARDED_BY(mutex);
@@ -445,16 +541,18 @@ absl::Status Intake::start() { return impl_->start(); }
 void Intake::stop() { impl_->stop(); }
 
 absl::Status Intake::publish(std::vector<OutgoingRecord> records, PublishDone done) {
-  if (impl_->publisher == nullptr) {
+  const auto publisher = impl_->current_publisher();
+  if (publisher == nullptr) {
     const absl::MutexLock lock(&impl_->mutex);
     return failed_precondition("the intake does not run{}{}", impl_->failure.empty() ? "" : ": ", impl_->failure);
   }
-  return impl_->publisher->publish(std::move(records), std::move(done));
+  return publisher->publish(std::move(records), std::move(done));
 }
 
 std::vector<SourceStatus> Intake::sources() const { return impl_->statuses(); }
 IntakeStats Intake::stats() const { return impl_->counters(); }
 std::string Intake::bootstrap_servers() const {
+  const absl::MutexLock lock(&impl_->mutex);
   return impl_->broker != nullptr ? impl_->broker->bootstrap_servers() : impl_->options.config->broker.bootstrap_servers;
 }
 

@@ -4,7 +4,8 @@
 //          queue between them. Batches form by themselves: take what is there, up to a limit.
 // Crash    at any moment: the ledger holds whole commits, and consuming starts again at next_offset − 1 (the anchor).
 // Errors   the intake stops, and says why in status(), where going on could lose or double something: anchor different, missing
-//          or out of range; more Kafka partitions than defined; a contract broken; the disk refused. Reads go on.
+//          or out of range; more Kafka partitions than defined; a contract broken. Where the disk refuses, it waits and tries again, and
+//          goes on by itself. Reads go on.
 #pragma once
 
 #include <algorithm>
@@ -28,7 +29,7 @@
 
 namespace bukubesar {
 
-enum class SourceState : std::uint8_t { connecting, streaming, waiting_for_broker, stopped };
+enum class SourceState : std::uint8_t { connecting, streaming, waiting_for_broker, waiting_for_disk, stopped };
 [[nodiscard]] std::string_view name_of(SourceState state);
 
 struct SourceStatus {
@@ -125,7 +126,7 @@ class Intake {
 
   [[nodiscard]] std::vector<SourceStatus> sources() const;
   [[nodiscard]] IntakeStats stats() const;
-  // Of the embedded broker, "127.0.0.1:41234"; of the configured one otherwise.
+  // Of the embedded broker, "127.0.0.1:41234", another after the disk had refused; of the configured one otherwise.
   [[nodiscard]] std::string bootstrap_servers() const;
 
  private:

@@ -119,7 +119,8 @@ void sample_sources(Node& node, Samples& samples) {
                     number(source.high_watermark), at);
     if (source.lag_records >= 0)
       samples.gauge("bukubesar_source_lag_records", "Records in Kafka that are not in the ledger yet.", number(source.lag_records), at);
-    for (SourceState state : {SourceState::connecting, SourceState::streaming, SourceState::waiting_for_broker, SourceState::stopped})
+    for (SourceState state : {SourceState::connecting, SourceState::streaming, SourceState::waiting_for_broker,
+                              SourceState::waiting_for_disk, SourceState::stopped})
       samples.gauge("bukubesar_source_state", "1 for the state that the source is in.", source.state == state ? 1 : 0,
                     {label("partition", source.partition.name()), label("state", std::string(name_of(state)))});
     samples.counter("bukubesar_source_reconnects_total", "Consumers made anew after a broker error.", source.reconnects, at);

@@ -167,7 +167,6 @@ absl::Status Node::start_intake() {
   intake_ = std::make_unique<Intake>(std::move(options));
   check_contract();
   if (intake_refusal_.empty()) RETURN_IF_ERROR(intake_->start());
-  bootstrap_servers_ = intake_->bootstrap_servers();
   return absl::OkStatus();
 }
 
@@ -313,7 +312,7 @@ std::vector<std::string> Node::warnings() const {
   if (!intake_refusal_.empty()) warnings.push_back(intake_refusal_);
   if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
   if (config_.broker.kind == BrokerKind::embedded)
-    warnings.push_back("the embedded broker has no access control: whoever writes to " + bootstrap_servers_ +
+    warnings.push_back("the embedded broker has no access control: whoever writes to " + bootstrap_servers() +
                        " directly is outside every promise");
   if (definition().partitioner == "any") warnings.push_back("dedup: per partition (partitioner any)");
   if (definition().clock == LedgerClock::none)
@@ -321,6 +320,8 @@ std::vector<std::string> Node::warnings() const {
   for (const SourceStatus& source : intake_->sources())
     if (source.state == SourceState::stopped)
       warnings.push_back("intake of partition " + source.partition.name() + " has stopped: " + source.why);
+    else if (source.state == SourceState::waiting_for_disk)
+      warnings.push_back("intake of partition " + source.partition.name() + " waits: " + source.why);
   if (const std::string failed = projections_->status().failed; !failed.empty()) warnings.push_back("projections have stopped: " + failed);
   if (ledger_->shorter_than_recorded())
     warnings.push_back("the ledger is shorter than recorded: reads wait until Kafka has been read again");

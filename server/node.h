@@ -70,8 +70,7 @@ class Node {
 
   // The verifier key of a partition; FailedPrecondition while the node has no signing key.
   [[nodiscard]] absl::StatusOr<std::string> verifier_key(PartitionId partition) const;
-  // As the intake said after its start.
-  [[nodiscard]] const std::string& bootstrap_servers() const { return bootstrap_servers_; }
+  [[nodiscard]] std::string bootstrap_servers() const { return intake_->bootstrap_servers(); }
   // Why the intake was not started (topic contract); empty where it was.
   [[nodiscard]] const std::string& intake_refusal() const { return intake_refusal_; }
   // For people, in status: no key, the embedded broker has no access control, last signing failed, …
@@ -103,7 +102,6 @@ class Node {
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
   bool stopped_ = false;
-  std::string bootstrap_servers_;               // written before ready_
   std::string intake_refusal_;                  // written before ready_
   std::vector<std::string> contract_warnings_;  // written before ready_
 

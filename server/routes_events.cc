@@ -69,8 +69,9 @@ ServerResponse receipts_answer(Node& node, const Receipts& receipts, bool detail
 std::string why_stopped(Node& node) {
   if (const std::string why = node.intake_refusal(); !why.empty()) return why;
   for (const SourceStatus& source : node.intake().sources())
-    if (source.state == SourceState::stopped)
-      return fmt::format("intake of partition {} has stopped: {}", source.partition.name(), source.why);
+    if (source.state == SourceState::stopped || source.state == SourceState::waiting_for_disk)
+      return fmt::format("intake of partition {} {}: {}", source.partition.name(),
+                         source.state == SourceState::stopped ? "has stopped" : "waits", source.why);
   return {};
 }
 
