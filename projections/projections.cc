@@ -52,16 +52,26 @@ void Projections::Impl::fail(const absl::Status& status) {
 
 void Projections::Impl::work() {
   absl::Status status = catch_up(options.ledger->cut());  // what was committed between open() and now
+  while (absl::IsUnavailable(status) && !stopping) status = try_again(status);
   while (status.ok() && !stopping) {
     status = seal_full();
-    if (!status.ok()) break;
     const auto commit = queue.pop(absl::Seconds(1));
-    if (commit) status = apply_commit(**commit);
+    if (status.ok() && commit) status = apply_commit(**commit);
     if (status.ok() && queue.depth() == 0 && behind.exchange(false)) status = catch_up(options.ledger->cut());
+    while (absl::IsUnavailable(status) && !stopping) status = try_again(status);
   }
   if (status.ok() || stopping) return;
   fail(status);
   queue.close();
+}
+
+// A disk that did not answer may do so later. What was handed over meanwhile is read from the ledger.
+absl::Status Projections::Impl::try_again(const absl::Status& failed_with) {
+  spdlog::warn("projections wait: {}; trying again in a second", message_of(failed_with));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (!stopping && std::chrono::steady_clock::now() < end) queue.pop(absl::Milliseconds(50));
+  RETURN_IF_ERROR(seal_full());
+  return catch_up(options.ledger->cut());
 }
 
 Projections::Impl::Partition* Projections::Impl::find(PartitionId id) {

@@ -66,6 +66,7 @@ struct Projections::Impl {
 
   // The worker (projections.cc).
   void work();
+  absl::Status try_again(const absl::Status& failed_with);
   absl::Status apply_commit(const Commit& commit);
   absl::Status apply_part(const PartitionBatch& part, std::size_t first);
   absl::Status catch_up(const Cut& until);

@@ -387,13 +387,15 @@ absl::Status FileSegment::read_column(Column column, std::byte* to) const {
     const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) return unavailable("open {}: {}", path_, std::strerror(errno));
     std::size_t done = 0;
-    while (done < stored.size()) {
+    int error = 0;
+    while (done < stored.size() && error == 0) {
       const ssize_t count = ::pread(fd, stored.data() + done, stored.size() - done, static_cast<off_t>(place.at + done));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) break;
-      done += static_cast<std::size_t>(count);
+      if (count == 0) break;
+      if (count > 0) done += static_cast<std::size_t>(count);
+      if (count < 0 && errno != EINTR) error = errno;
     }
     ::close(fd);
+    if (error != 0) return unavailable("read {}: {}", path_, std::strerror(error));
     if (done != stored.size()) return data_loss("segment {}: column {} ends early", name, info_of(column).name);
   }
   if (!decompress(stored, place.raw, raw)) return data_loss("segment {}: column {} does not decompress", name, info_of(column).name);
