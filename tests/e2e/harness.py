@@ -22,6 +22,8 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("BUKUBESAR_BINARY", str(ROOT / "build/release/bukubesar"))
 KAFKA = str(ROOT / "ops/kafka")
+# Without what is meant for the tests: the program refuses variables that are none of its settings.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("BUKUBESAR_")}
 
 
 def free_port(run_of: int = 1) -> int:
@@ -65,6 +67,7 @@ class Server:
 
     def __init__(self, data: pathlib.Path, *, kafka: str | None = None, settings: dict | None = None, prefix: list | None = None):
         self.data, self.kafka, self.settings, self.prefix = data, kafka, dict(settings or {}), list(prefix or [])
+        self.environment: dict = {}  # of `serve`, beside our own
         self.process: subprocess.Popen | None = None
         self.port = free_port()
         self.log_path = data.parent / f"{data.name}.log"
@@ -79,12 +82,12 @@ class Server:
     def key_new(self):
         if not (self.data / "signing.key").exists():
             self.data.mkdir(parents=True, exist_ok=True)
-            subprocess.run(self.command("key", "new"), check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(self.command("key", "new"), check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
 
     def start(self, ready_seconds: float = 60.0):
         self.key_new()
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.command("serve"), stdout=log, stderr=log)
+        self.process = subprocess.Popen(self.command("serve"), stdout=log, stderr=log, env={**ENVIRONMENT, **self.environment})
         log.close()
         if ready_seconds:
             self.wait_ready(ready_seconds)
@@ -146,8 +149,11 @@ class Server:
     def cut(self) -> dict:
         return self.get_json("/v1/cut")["cut"]
 
+    def committed(self) -> dict:
+        return self.get_json("/v1/cut")["committed"]
+
     def run(self, *arguments: str, check: bool = True, timeout: float = 600.0) -> subprocess.CompletedProcess:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done

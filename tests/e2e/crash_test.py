@@ -1,0 +1,172 @@
+"""kill -9 at every named crash point and at random moments, start-up and stop included: nothing acknowledged is lost, nothing is doubled,
+no total differs from the sum made here, every checkpoint that was ever seen is a prefix of what is there now (I1, I2, I4, I6, I8, I9).
+
+The crash points are those that the program itself lists; one that no round reaches fails the test.
+Rounds: BUKUBESAR_KILL_ROUNDS (default 200); seed: BUKUBESAR_SEED. Each life of at most ROUNDS_OF_A_LIFE rounds begins with an empty directory.
+"""
+
+import collections
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+import oracle
+
+ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "200"))
+SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
+ROUNDS_OF_A_LIFE = 70
+UNCHECKED_MAX = 3
+RANDOM_MOMENT = ""
+
+
+def crash_points() -> list:
+    done = subprocess.run([harness.BINARY, "config", "check"], capture_output=True, text=True, env={**harness.ENVIRONMENT, "BUKUBESAR_CRASH_POINT": "?"})
+    assert done.returncode == 2 and "there are " in done.stderr, (done.returncode, done.stderr)
+    return done.stderr.split("there are ")[1].strip().split(", ")
+
+
+def plan(rng: random.Random, points: list) -> list:
+    """(point, nth) for each round: every point once, then half points and half random moments, mixed."""
+    rounds = [(point, 1) for point in points]
+    while len(rounds) < ROUNDS:
+        point = rng.choice(points) if rng.random() < 0.5 else RANDOM_MOMENT
+        rounds.append((point, 1 + int(rng.expovariate(0.5))))
+    rng.shuffle(rounds)
+    return rounds[:max(ROUNDS, len(points))]
+
+
+class Campaign:
+    def __init__(self, rng: random.Random, work):
+        self.rng, self.work = rng, work
+        self.reached: collections.Counter = collections.Counter()
+        self.kills = self.events = self.doubtful = self.verified = 0
+
+    def begin_life(self, number: int):
+        self.oracle = oracle.Oracle()
+        self.unchecked: list = []
+        self.was_ready = False
+        self.server = harness.Server(self.work / f"life{number}", settings={"signing.interval_ms": 1000})
+
+    def end_life(self):
+        self.check_and_stop()
+        self.server.start()
+        self.oracle.check_all(self.server)
+        assert self.server.stop() == 0
+        self.events += sum(len(one.sent) for one in self.oracle.rounds)
+
+    def died(self):
+        """The process is gone, by its own crash point or by us."""
+        self.server.process.wait(30)
+        assert self.server.process.returncode in (-signal.SIGKILL, 0), f"ended with {self.server.process.returncode}:\n{self.server.log()[-3000:]}"
+
+    def check(self):
+        self.was_ready = True
+        while self.unchecked:
+            self.oracle.check_round(self.server, self.unchecked[0])
+            self.unchecked.pop(0)
+        self.oracle.note_checkpoint(self.server)
+
+    def check_and_stop(self):
+        self.server.environment = {}
+        self.server.start()
+        self.check()
+        assert self.server.stop() == 0, self.server.log()[-3000:]
+        self.verify()
+
+    def verify(self):
+        self.server.verify()
+        self.verified += 1
+
+    def round(self, point: str, nth: int):
+        self.server.environment = {"BUKUBESAR_CRASH_POINT": f"{point}:{nth}"} if point else {}
+        one = self.oracle.begin_round()
+        self.server.start(ready_seconds=0)
+        killer = None
+        if not point:
+            killer = threading.Timer(self.rng.uniform(0.0, 1.2), self.server.kill)
+            killer.start()
+        sender = None
+        try:
+            self.wait_ready_or_gone()
+            self.check()
+            sender = oracle.Sender(self.oracle, self.server, one, self.rng, cells=200 if point.startswith("segment") else 1)
+            sender.start()
+            self.wait_gone(0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file")) else 1.2)
+        except oracle.GONE:
+            pass
+        stopped_by_us = self.end(killer, sender)
+        self.died()
+        if point and not stopped_by_us and self.server.process.returncode == -signal.SIGKILL:
+            self.reached[point] += 1
+        self.kills += self.server.process.returncode == -signal.SIGKILL
+        self.doubtful += len(one.pending())
+        self.unchecked.append(one)
+        if self.was_ready and self.rng.random() < 0.3:
+            self.verify()  # of what a crash left, before any start has put it in order
+
+    def end(self, killer, sender) -> bool:
+        """Ends what still runs. True where the point was not reached and we killed the process."""
+        ours = False
+        if killer:
+            killer.join()
+        elif self.server.process.poll() is None:
+            self.server.process.send_signal(signal.SIGTERM)  # points of a stop
+            try:
+                self.server.process.wait(20)
+            except subprocess.TimeoutExpired:
+                ours = True
+                self.server.kill()
+        if sender:
+            sender.finish()
+        return ours
+
+    def wait_ready_or_gone(self):
+        def ready():
+            if self.server.process.poll() is not None:
+                raise ConnectionResetError("the process ended")
+            try:
+                return self.server.get("/readyz").status == 200
+            except OSError:
+                return False
+        harness.wait_until("the server to be ready", ready)
+
+    def wait_gone(self, seconds: float):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.server.process.poll() is None:
+            time.sleep(0.01)
+
+
+def main():
+    points = crash_points()
+    rng = random.Random(SEED)
+    rounds = plan(rng, points)
+    print(f"seed {SEED}, {len(rounds)} rounds, {len(points)} crash points", flush=True)
+    with harness.workspace("crash") as work:
+        campaign = Campaign(rng, work)
+        try:
+            for number, (point, nth) in enumerate(rounds):
+                if number % ROUNDS_OF_A_LIFE == 0:
+                    if number:
+                        campaign.end_life()
+                    campaign.begin_life(number)
+                campaign.round(point, nth)
+                if len(campaign.unchecked) > UNCHECKED_MAX:
+                    campaign.check_and_stop()
+            campaign.end_life()
+        except BaseException:
+            campaign.server.kill()
+            print(f"seed {SEED}: round {number}, {point}:{nth}\n{campaign.server.log()[-6000:]}", flush=True)
+            raise
+    print("; ".join(f"{point} {campaign.reached[point]}" for point in points))
+    never = [point for point in points if not campaign.reached[point]]
+    assert not never, f"seed {SEED}: crash points that no round reached: {', '.join(never)}"
+    print(f"counts: kill_rounds={len(rounds)} kills={campaign.kills} crash_points={len(points)} events={campaign.events} "
+          f"unanswered_events={campaign.doubtful} verified={campaign.verified}")
+
+
+if __name__ == "__main__":
+    main()

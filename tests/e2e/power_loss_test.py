@@ -1,0 +1,120 @@
+"""Power loss at any moment: everything that was acknowledged before it is there after it (I8), whatever the disk made of what was not synced.
+
+One run of the server is recorded, call by call (tests/faults/file_shim.cc). Then, for points of that record, the directory is made as a
+power loss at that point may leave it, unsynced writes and names dropped, torn or reordered (file_shim.py), and the server is started on it.
+Points: BUKUBESAR_POWER_LOSSES (default 60, all of them with BUKUBESAR_LONG=1 unless given); seed: BUKUBESAR_SEED.
+"""
+
+import os
+import random
+import shutil
+import time
+
+import file_shim
+import harness
+import oracle
+
+LONG = bool(os.environ.get("BUKUBESAR_LONG"))
+LOSSES = int(os.environ.get("BUKUBESAR_POWER_LOSSES", "2000" if LONG else "60"))
+SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
+STARTS = 3  # of the recorded run: kill -9 between them
+
+
+def record_run(work, rng: random.Random):
+    """Runs the server and returns the disk before, the calls, and [(record size when answered, event)], [(record size, checkpoint)]."""
+    record = work / "record"
+    know, answered, signed = oracle.Oracle(), [], []
+    with harness.Server(work / "data") as server:
+        server.key_new()
+        disk = file_shim.Disk(server.data)
+        server.environment = file_shim.environment(server.data, record=record)
+        for start in range(STARTS):
+            server.start()
+            one = know.begin_round()
+            end = time.monotonic() + 1.6  # a signing or two
+            while time.monotonic() < end or len(one.sent) < 500:
+                batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=150 if start == 1 else 1) for _ in range(rng.choice([1, 2, 30, 200]))]
+                assert know.send(server, batch) == 200
+                size = record.stat().st_size
+                answered += [(size, each) for each in batch]
+            seen = set(know.signed)
+            know.note_checkpoint(server)
+            signed += [(record.stat().st_size, new) for new in set(know.signed) - seen]
+            if start + 1 < STARTS:
+                server.kill()
+        assert server.stop() == 0
+    return disk, file_shim.read_record(record), answered, signed, know
+
+
+def check(server: harness.Server, answered: list, signed: list, know: oracle.Oracle, moment: int):
+    """`answered`, `signed` from a moment up to this one are there; no round has more than was ever sent."""
+    server.start()
+    sums: dict = {}
+    for size, each in answered:
+        if size <= moment:
+            institution = each.event["data"]["document"]["institution"]
+            count, amount = sums.get(institution, (0, 0))
+            sums[institution] = (count + 1, amount + each.amount)
+    for one in know.rounds:
+        least = sums.get(one.institution, (0, 0))
+        row = oracle.totals(server, one.institution)
+        assert least[0] <= row[0] <= len(one.sent) and least[1] <= row[1], f"{one.institution}: {row}, acknowledged {least}"
+        assert row[0] > least[0] or row == least, f"{one.institution}: {row}, acknowledged {least}"
+    recent = [each for size, each in answered if size <= moment][-20:]
+    know.check_receipts(server, recent)
+    largest = max((size for at, size in signed if at <= moment), default=0)
+    tree = oracle.Tree()
+    for entry in oracle.leaves(server, "0", largest):
+        tree.append(entry)
+        if tree.size in know.signed:
+            assert tree.root() == know.signed[tree.size], f"the checkpoint of {tree.size} entries has another root"
+    assert server.stop() == 0, server.log()[-3000:]
+    server.verify()
+
+
+def points(calls: list, rng: random.Random) -> list:
+    """Indexes into the calls, ascending: evenly spread ones with a random shift, and the one right before and after each kind of sync."""
+    if LOSSES >= len(calls):
+        return list(range(len(calls) + 1))
+    syncs = [index for index, call in enumerate(calls) if call.op in "SDRM"]
+    chosen = {rng.choice(syncs) + rng.choice([0, 1]) for _ in range(LOSSES // 2)}
+    while len(chosen) < LOSSES:
+        chosen.add(rng.randrange(len(calls) + 1))
+    return sorted(chosen)
+
+
+def main():
+    file_shim.need_library()
+    rng = random.Random(SEED)
+    print(f"seed {SEED}", flush=True)
+    with harness.workspace("power") as work:
+        disk, calls, answered, signed, know = record_run(work, rng)
+        chosen = points(calls, rng)
+        print(f"{len(calls)} calls recorded, {len(answered)} events, {len(signed)} checkpoints; {len(chosen)} power losses", flush=True)
+        assert signed and len(calls) > 200, "the run was too short to say anything"
+        done = 0
+        for index, point in enumerate(chosen):
+            while done < point:
+                disk.apply(calls[done])
+                done += 1
+            moment = calls[point - 1].end if point else 0
+            kept = rng.choice(["nothing", "nothing", "some", "some", "some", "all"])
+            place = work / f"after{index}"
+            server = harness.Server(place)
+            try:
+                disk.after_power_loss(rng, kept, place)
+                check(server, answered, signed, know, moment)
+            except BaseException:
+                print(f"seed {SEED}: power loss after call {point} of {len(calls)}, kept {kept}; the last calls:", flush=True)
+                for call in calls[max(0, point - 12):point]:
+                    print(f"  {call.op} inode {call.inode} at {call.offset} {len(call.data)} bytes {call.path} {call.second}")
+                print(server.log()[-4000:])
+                raise
+            finally:
+                server.kill()
+            shutil.rmtree(place)
+    print(f"counts: power_losses={len(chosen)} recorded_calls={len(calls)} events={len(answered)}")
+
+
+if __name__ == "__main__":
+    main()
