@@ -30,6 +30,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "ledger/log_tail.h"
 
 namespace bukubesar {
 
@@ -313,7 +314,11 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_writer() const
   with_log.info_log = std::make_shared<InfoLog>(open_info_log(options.log_directory));
   auto opened = std::make_shared<Database>(options.directory);
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+  rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+  if (status.IsCorruption()) {
+    ASSIGN_OR_RETURN(const bool cut, cut_torn_tail(options.directory));
+    if (cut) status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+  }
   opened->db.reset(db);
   RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {}", options.directory)));
   absl::MutexLock lock(&writers_mutex);

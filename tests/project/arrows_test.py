@@ -23,7 +23,7 @@ ONLY_IN = {
     r"^(librdkafka/.*|rdkafka.*)$": r"^(consumers|adapters)/kafka_[a-z_0-9]*\.cc$",
     r"^rocksdb/.*$": r"^ledger/[a-z_0-9]*\.cc$",
     r"^simdjson.*$": r"^events/.*$",
-    r"^boost/.*$": r"^(server|adapters)/.*$",
+    r"^boost/.*$": r"^(server/.*|adapters/.*|ledger/log_tail\.cc)$",
     r"^CLI/.*$": r"^(server/.*|adapters/.*|bench/.*)$",
     r"^prometheus/.*$": r"^server/.*$",
 }
