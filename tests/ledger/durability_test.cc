@@ -103,6 +103,40 @@ TEST(Ledger, I8AWriteThatFailsIsNotAcknowledgedAndStopsAllWriting) {
   EXPECT_TRUE(verify_ledger(*ledger, make_definition(), "", {}, {}).ok());
 }
 
+// The same, then room again: what is in doubt is looked at, its ids are free again where it is not stored, and commits go on.
+TEST(Ledger, I8AfterAFailedWriteItIsOpenedAnewAndGoesOn) {
+  TemporaryDirectory directory;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    auto ledger = Ledger::open({directory.ledger(), false, {}}, make_definition());
+    if (!ledger.ok()) ::_exit(1);
+    for (int round = 0; round < 3; ++round) {
+      if (!commit_events(**ledger, kP0, 100).ok()) ::_exit(2);
+      const rlimit limit{64 * 1024, RLIM_INFINITY};
+      if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(3);
+      while (commit_events(**ledger, kP0, 100).ok()) {
+      }
+      const std::uint64_t size = (*ledger)->head(kP0).size;
+      if ((*ledger)->reopen().code() != absl::StatusCode::kUnavailable) ::_exit(4);
+      if (!(*ledger)->read(kP0, Sequence(size - 1), 1).ok()) ::_exit(5);
+      const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
+      if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(3);
+      if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) ::_exit(6);
+      if ((*ledger)->head(kP0).size != size && (*ledger)->head(kP0).size != size + 100) ::_exit(7);
+      if (!commit_events(**ledger, kP0, 100).ok()) ::_exit(8);
+    }
+    ::_exit(verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  auto ledger = open_ledger(directory.ledger(), make_definition());
+  ASSERT_NE(ledger, nullptr);
+  EXPECT_TRUE(verify_ledger(*ledger, make_definition(), "", {}, {}).ok());
+}
+
 // The store of an earlier day beside the heads file of today.
 struct Shortened {
   TemporaryDirectory directory;
