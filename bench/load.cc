@@ -1,7 +1,7 @@
 // bench_load: writes synthetic purchase events of about 500 bytes to a real broker, as fast as it takes them or at a rate.
 //
-// Each purchase has five events: ordered, advanced three times, paid. The purchases of a window of kWindow interleave, as they do in life.
-// The same numbers give the same bytes.
+// Each purchase has up to five events: ordered, advanced three times, paid. The purchases of a window of kWindow interleave, as they do
+// in life. The same numbers give the same bytes. Some events can be sent a second time, as producers do.
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
@@ -19,16 +19,20 @@ namespace {
 
 using namespace bukubesar;
 
-constexpr std::uint64_t kEventsPerPurchase = 5;
+constexpr std::uint64_t kEventsPerPurchaseMax = 5;
 constexpr std::uint64_t kWindow = 1000;  // purchases under way at once
 
 struct Options {
   std::string bootstrap = "127.0.0.1:9092";
   std::string topic = "bukubesar.purchases";
   std::uint64_t events = 1'000'000;
+  std::uint64_t purchases = 0;  // instead of events; 0: not said
+  std::uint64_t events_per_purchase = kEventsPerPurchaseMax;
+  std::uint64_t vendors = 20'000;
   std::uint64_t first = 0;  // purchases are numbered from here
   std::uint32_t partitions = 1;
-  std::uint64_t rate = 0;  // events a second; 0: no limit
+  std::uint64_t rate = 0;          // events a second; 0: no limit
+  std::uint64_t repeat_every = 0;  // after so many events an earlier one is sent again; 0: never
 };
 
 // Spreads small numbers over 64 bits (splitmix64), so that every purchase has its own dimensions.
@@ -42,7 +46,7 @@ std::uint64_t mix(std::uint64_t x) {
 constexpr const char* kStages[] = {"contracted", "shipping", "delivered", "completed"};
 constexpr const char* kScales[] = {"micro", "small", "medium", "large"};
 
-void write_event(std::string& to, std::uint64_t purchase, std::uint64_t step, std::string& key) {
+void write_event(std::string& to, const Options& options, std::uint64_t purchase, std::uint64_t step, std::string& key) {
   const std::uint64_t r = mix(purchase);
   key.clear();
   fmt::format_to(std::back_inserter(key), "e-katalog-6/P{:010}", purchase);
@@ -58,7 +62,7 @@ void write_event(std::string& to, std::uint64_t purchase, std::uint64_t step, st
         R"("document":{{"revision":1,"fiscal_year":2023,"order_date":"2023-{:02}-{:02}","stage":"{}","method":"e-purchasing",)"
         R"("institution":"D{}","work_unit":"{}","vendor":"p-{}","stated":{{"region":"63.{:02}","scale":"{}"}},"funding":["APBD"],"commodity":"k-{}",)"
         R"("catalogue_kind":"local","amounts":{{"total":"{}.00"}}}}}}}})",
-        1 + r % 12, 1 + (r >> 8) % 28, kStages[0], 200 + r % 60, 100000 + r % 900, (r >> 16) % 20000, 1 + (r >> 5) % 11,
+        1 + r % 12, 1 + (r >> 8) % 28, kStages[0], 200 + r % 60, 100000 + r % 900, (r >> 16) % options.vendors, 1 + (r >> 5) % 11,
         kScales[(r >> 20) % 4], (r >> 24) % 300, 100'000 + (r >> 30) % 90'000'000);
   } else if (step == 4) {
     fmt::format_to(std::back_inserter(to), R"("amount":"{}.00","reference":"SP2D-{}","date":"2023-12-01"}}}})",
@@ -94,11 +98,11 @@ rd_kafka_t* make_producer(const Options& options) {
   return producer;
 }
 
-// The event at `position` of the stream: its purchase and its step.
-std::pair<std::uint64_t, std::uint64_t> place_of(std::uint64_t position) {
-  const std::uint64_t window = position / (kWindow * kEventsPerPurchase);
-  const std::uint64_t in_window = position % (kWindow * kEventsPerPurchase);
-  return {window * kWindow + in_window % kWindow, in_window / kWindow};
+// The event at `position` of the stream.
+void write_at(std::string& to, const Options& options, std::uint64_t position, std::string& key) {
+  const std::uint64_t window = position / (kWindow * options.events_per_purchase);
+  const std::uint64_t in_window = position % (kWindow * options.events_per_purchase);
+  write_event(to, options, options.first + window * kWindow + in_window % kWindow, in_window / kWindow, key);
 }
 
 bool send(rd_kafka_t* producer, rd_kafka_topic_t* topic, const Options& options, const std::string& key, const std::string& value) {
@@ -117,21 +121,26 @@ bool send(rd_kafka_t* producer, rd_kafka_topic_t* topic, const Options& options,
 
 bool load(rd_kafka_t* producer, rd_kafka_topic_t* topic, const Options& options) {
   std::string key, value;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, sent = 0;
+  const auto send_at = [&](std::uint64_t position) {
+    write_at(value, options, position, key);
+    bytes += value.size();
+    ++sent;
+    return send(producer, topic, options, key, value);
+  };
   const auto start = std::chrono::steady_clock::now();
   for (std::uint64_t position = 0; position < options.events; ++position) {
-    const auto [purchase, step] = place_of(position);
-    write_event(value, options.first + purchase, step, key);
-    bytes += value.size();
-    if (!send(producer, topic, options, key, value)) return false;
+    if (!send_at(position)) return false;
+    const bool repeat = options.repeat_every != 0 && position % options.repeat_every == options.repeat_every - 1;
+    if (repeat && !send_at(position - options.repeat_every / 2)) return false;
     if (position % 64 == 0) rd_kafka_poll(producer, 0);
     if (options.rate != 0 && position % 16 == 0)
       std::this_thread::sleep_until(start + std::chrono::nanoseconds(position * 1'000'000'000ULL / options.rate));
   }
   const bool flushed = rd_kafka_flush(producer, 60'000) == RD_KAFKA_RESP_ERR_NO_ERROR;
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::printf("{\"events\":%llu,\"seconds\":%.3f,\"bytes_per_event\":%.1f}\n", static_cast<unsigned long long>(options.events), seconds,
-              static_cast<double>(bytes) / static_cast<double>(options.events));
+  std::printf("{\"records\":%llu,\"seconds\":%.3f,\"bytes_per_event\":%.1f}\n", static_cast<unsigned long long>(sent), seconds,
+              static_cast<double>(bytes) / static_cast<double>(sent));
   return flushed;
 }
 
@@ -143,10 +152,18 @@ int main(int argc, char** argv) {
   app.add_option("--bootstrap", options.bootstrap, "host:port of the broker");
   app.add_option("--topic", options.topic, "the purchases topic");
   app.add_option("--events", options.events, "how many")->check(CLI::PositiveNumber);
+  app.add_option("--purchases", options.purchases, "as many events as so many purchases have")
+      ->check(CLI::PositiveNumber)
+      ->excludes("--events");
+  app.add_option("--events-per-purchase", options.events_per_purchase, "the first of: ordered, advanced three times, paid")
+      ->check(CLI::Range(std::uint64_t{1}, kEventsPerPurchaseMax));
+  app.add_option("--vendors", options.vendors, "how many there are")->check(CLI::PositiveNumber);
+  app.add_option("--repeat-every", options.repeat_every, "after so many events an earlier one is sent again; 0: never");
   app.add_option("--first", options.first, "number of the first purchase");
   app.add_option("--partitions", options.partitions, "partitions of the topic")->check(CLI::PositiveNumber);
   app.add_option("--rate", options.rate, "events a second; 0: as fast as the broker takes them");
   CLI11_PARSE(app, argc, argv);
+  if (options.purchases != 0) options.events = options.purchases * options.events_per_purchase;
   rd_kafka_t* producer = make_producer(options);
   if (producer == nullptr) return 2;
   rd_kafka_topic_t* topic = rd_kafka_topic_new(producer, options.topic.c_str(), nullptr);

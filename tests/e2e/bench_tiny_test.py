@@ -1,4 +1,4 @@
-"""bench/run works: tiny, so that it never rots. It measures nothing here."""
+"""bench/run works: tiny, with work beside it, so that it never rots. It measures nothing here."""
 
 import json
 import subprocess
@@ -8,6 +8,6 @@ import harness
 
 if __name__ == "__main__":
     with harness.workspace("bench_tiny") as work:
-        subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--out", work / "figures.json"], check=True)
+        subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--beside", "--out", work / "figures.json"], check=True)
         figures = json.loads((work / "figures.json").read_text())["figures"]
         assert figures["backlog_events_per_s"] > 0 and figures["disk_bytes_per_event"] > 0, figures

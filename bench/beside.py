@@ -1,0 +1,89 @@
+"""Work that runs beside a measurement, in a process of its own, until its `with` block ends. Each kind counts what it was answered."""
+
+import contextlib
+import http.client
+import multiprocessing
+import random
+import socket
+import threading
+import time
+
+SLOW_READERS = 50
+
+
+def _count(answered, one: bool):
+    with answered.get_lock():
+        answered.value += one
+
+
+def _slow_reader(port: int, stop, answered):
+    """Asks for a large answer and reads it in sips."""
+    while not stop.is_set():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(b"GET /v1/totals?by=vendor,work_unit&format=csv HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            _count(answered, connection.recv(1024).startswith(b"HTTP/1.1 200"))
+            while not stop.wait(0.05) and connection.recv(1024):
+                pass
+
+
+def slow_readers(port: int, stop, answered):
+    threads = [threading.Thread(target=_slow_reader, args=(port, stop, answered), daemon=True) for _ in range(SLOW_READERS)]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+
+
+def _again_and_again(port: int, stop, answered, paths):
+    for path in paths:
+        if stop.is_set():
+            return
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            while not stop.is_set() and answer.read(1 << 20):
+                pass
+            _count(answered, answer.status == 200)
+            connection.close()
+
+
+def rebuild(port: int, stop, answered):
+    """Builds views that nobody asked for before, each from the whole history."""
+    dimensions = ["district", "institution", "scale", "system", "funding", "commodity", "order_month", "event_month", "stage", "fiscal_year"]
+    choice = random.Random(4)
+    _again_and_again(port, stop, answered, iter(lambda: "/v1/totals?by=" + ",".join(choice.sample(dimensions, 3)), None))
+
+
+def export(port: int, stop, answered):
+    """Takes everything out, as fast as it comes: all entries, page by page, then the largest table as CSV."""
+    def pages():
+        while True:
+            yield from (f"/v1/entries/0?limit=1000&cursor={first}" for first in range(0, 200_000, 1000))
+            yield "/v1/totals?by=vendor,work_unit,order_month&format=csv"
+    _again_and_again(port, stop, answered, pages())
+
+
+def as_of(port: int, stop, answered):
+    """Totals as of ever new instants: each a scan of the history that no cache answers."""
+    start = int(time.time())
+    _again_and_again(port, stop, answered, (f"/v1/totals?by=region,scale&as_of={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(start - n))}"
+                                  for n in range(10**9)))
+
+
+KINDS = {"slow_readers": slow_readers, "rebuild": rebuild, "export": export, "as_of": as_of}
+
+
+@contextlib.contextmanager
+def beside(kind: str, port: int):
+    context = multiprocessing.get_context("fork")
+    stop, answered = context.Event(), context.Value("q", 0)
+    process = context.Process(target=KINDS[kind], args=(port, stop, answered), daemon=True)
+    process.start()
+    try:
+        yield answered
+    finally:
+        stop.set()
+        process.join(10)
+        process.kill()
+        process.join()

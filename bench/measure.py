@@ -1,0 +1,111 @@
+"""What the parts of bench/run share: a table of named figures, times and memory from /proc, quantiles from /metrics."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Figures:
+    """Prints each figure as it comes, with its floor and goal where it has them, and keeps them by name."""
+
+    # name: (floor, goal); the larger of the two says which way is better.
+    BOUNDS = {
+        "backlog_events_per_s": (250_000, 450_000),
+        "ratio_events_per_s_to_streams": (5, 10),
+        "cpu_us_per_event": (6, 4),
+        "visible_p50_ms_at_20000_per_s": (6, 3),
+        "visible_p99_ms_at_20000_per_s": (50, 15),
+        "visible_p50_ms_at_100000_per_s": (10, 4),
+        "visible_p99_ms_at_100000_per_s": (60, 25),
+        "grouped_sum_rows_per_s_one_core": (10e6, 50e6),
+        "verify_entries_per_s": (0.3e6, 1e6),
+        "restart_seconds_5M": (15, 4),
+        "disk_bytes_per_event": (300, 200),
+        "memory_mib_5M": (1024, 410),
+        "memory_mib_50M": (8192, 3072),
+    }
+
+    def __init__(self, judge: bool):
+        self.judge = judge
+        self.figures: dict[str, float] = {}
+
+    def note(self, name: str, value: float, unit: str):
+        self.figures[name] = round(value, 4)
+        print(f"  {name:<52} {value:>16,.3f}  {unit}{self.judged(name, value)}", flush=True)
+
+    def judged(self, name: str, value: float) -> str:
+        if not self.judge or name not in self.BOUNDS:
+            return ""
+        floor, goal = self.BOUNDS[name]
+        def met(bound):
+            return value >= bound if goal > floor else value <= bound
+        return f"  [goal {goal:,g} met]" if met(goal) else f"  [floor {floor:,g} met, goal {goal:,g} not]" if met(floor) else f"  [BELOW the floor {floor:,g}]"
+
+
+def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(ticks) for ticks in fields[11:15 if with_ended_children else 13]) / TICKS
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """A process and its children, those that have ended too."""
+    total = cpu_seconds(pid, with_ended_children=True)
+    for process in pathlib.Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and int((process / "stat").read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                total += cpu_seconds(int(process.name))
+        except OSError:
+            continue  # it ended meanwhile
+    return total
+
+
+def memory_mib(pid: int, which: str) -> float:
+    return int(re.search(rf"{which}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
+
+
+def directory_bytes(path: pathlib.Path) -> int:
+    return int(subprocess.run(["du", "-sB1", path], check=True, capture_output=True, text=True).stdout.split()[0])
+
+
+def kafka_pid(port: int) -> int:
+    """The broker listens on the port; ss is not everywhere, /proc is."""
+    for process in pathlib.Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and b"kafka.Kafka" in (process / "cmdline").read_bytes() and str(port) in _broker_config(process):
+                return int(process.name)
+        except OSError:
+            continue
+    raise RuntimeError("the broker's process is not to be found")
+
+
+def _broker_config(process: pathlib.Path) -> str:
+    for argument in (process / "cmdline").read_bytes().split(b"\0"):
+        if argument.endswith(b".properties"):
+            return pathlib.Path(argument.decode()).read_text()
+    return ""
+
+
+def histogram(server, name: str) -> dict[float, float]:
+    """Cumulative counts by upper bound, all partitions together."""
+    buckets: dict[float, float] = {}
+    for line in server.get("/metrics").body.decode().splitlines():
+        if line.startswith(name + "_bucket"):
+            bound = float(re.search(r'le="([^"]+)"', line).group(1).replace("+Inf", "inf"))
+            buckets[bound] = buckets.get(bound, 0) + float(line.rsplit(" ", 1)[1])
+    return buckets
+
+
+def quantile(before: dict, after: dict, q: float) -> float:
+    counts = sorted((bound, count - before.get(bound, 0)) for bound, count in after.items())
+    total = counts[-1][1]
+    lower_bound = lower_count = 0.0
+    for bound, count in counts:
+        if count >= q * total and count > 0:
+            if bound == float("inf"):
+                return lower_bound
+            return lower_bound + (bound - lower_bound) * (q * total - lower_count) / max(count - lower_count, 1)
+        lower_bound, lower_count = bound, count
+    return lower_bound
