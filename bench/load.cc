@@ -1,7 +1,7 @@
 // bench_load: writes synthetic purchase events of about 500 bytes to a real broker, as fast as it takes them or at a rate.
 //
-// Each purchase has up to five events: ordered, advanced three times, paid. The purchases of a window of kWindow interleave, as they do
-// in life. The same numbers give the same bytes. Some events can be sent a second time, as producers do.
+// Each purchase has up to five events: ordered, advanced three times, paid. The purchases of a window interleave, as they do in
+// life. The same numbers give the same bytes. Some events can be sent a second time, as producers do.
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
 
@@ -20,7 +20,6 @@ namespace {
 using namespace bukubesar;
 
 constexpr std::uint64_t kEventsPerPurchaseMax = 5;
-constexpr std::uint64_t kWindow = 1000;  // purchases under way at once
 
 struct Options {
   std::string bootstrap = "127.0.0.1:9092";
@@ -29,7 +28,8 @@ struct Options {
   std::uint64_t purchases = 0;  // instead of events; 0: not said
   std::uint64_t events_per_purchase = kEventsPerPurchaseMax;
   std::uint64_t vendors = 20'000;
-  std::uint64_t first = 0;  // purchases are numbered from here
+  std::uint64_t window = 1000;  // purchases under way at once
+  std::uint64_t first = 0;      // purchases are numbered from here
   std::uint32_t partitions = 1;
   std::uint64_t rate = 0;          // events a second; 0: no limit
   std::uint64_t repeat_every = 0;  // after so many events an earlier one is sent again; 0: never
@@ -100,9 +100,9 @@ rd_kafka_t* make_producer(const Options& options) {
 
 // The event at `position` of the stream.
 void write_at(std::string& to, const Options& options, std::uint64_t position, std::string& key) {
-  const std::uint64_t window = position / (kWindow * options.events_per_purchase);
-  const std::uint64_t in_window = position % (kWindow * options.events_per_purchase);
-  write_event(to, options, options.first + window * kWindow + in_window % kWindow, in_window / kWindow, key);
+  const std::uint64_t window = position / (options.window * options.events_per_purchase);
+  const std::uint64_t in_window = position % (options.window * options.events_per_purchase);
+  write_event(to, options, options.first + window * options.window + in_window % options.window, in_window / options.window, key);
 }
 
 bool send(rd_kafka_t* producer, rd_kafka_topic_t* topic, const Options& options, const std::string& key, const std::string& value) {
@@ -158,6 +158,7 @@ int main(int argc, char** argv) {
   app.add_option("--events-per-purchase", options.events_per_purchase, "the first of: ordered, advanced three times, paid")
       ->check(CLI::Range(std::uint64_t{1}, kEventsPerPurchaseMax));
   app.add_option("--vendors", options.vendors, "how many there are")->check(CLI::PositiveNumber);
+  app.add_option("--window", options.window, "purchases under way at once")->check(CLI::PositiveNumber);
   app.add_option("--repeat-every", options.repeat_every, "after so many events an earlier one is sent again; 0: never");
   app.add_option("--first", options.first, "number of the first purchase");
   app.add_option("--partitions", options.partitions, "partitions of the topic")->check(CLI::PositiveNumber);
