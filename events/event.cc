@@ -108,7 +108,7 @@ std::optional<PurchaseId> parse_purchase_id(std::string_view subject) {
 }
 
 Fingerprint fingerprint_of(std::string_view source, std::string_view id) {
-  thread_local Sha256 hasher;
+  Sha256 hasher;
   // One update for the usual case: each call into the library costs more than the few bytes.
   std::array<char, 512> joined;
   const std::size_t size = source.size() + 1 + id.size();

@@ -17,10 +17,7 @@ std::uint64_t split_of(std::uint64_t size) { return std::bit_floor(size - 1); }
 
 }  // namespace
 
-Hash256 leaf_hash(std::string_view entry) {
-  thread_local Sha256 hasher;
-  return hasher.update(std::string_view("\0", 1)).update(entry).finish();
-}
+Hash256 leaf_hash(std::string_view entry) { return Sha256().update(std::string_view("\0", 1)).update(entry).finish(); }
 
 Hash256 node_hash(const Hash256& left, const Hash256& right) {
   char message[1 + 2 * sizeof(Hash256)];
