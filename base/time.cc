@@ -110,6 +110,12 @@ std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
   return text + fmt::format("{}{:02}:{:02}", zone_minutes < 0 ? '-' : '+', magnitude / 60, magnitude % 60);
 }
 
+Date date_of(std::int64_t instant_ms, int zone_minutes) {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  const std::int64_t local = instant_ms + zone_minutes * 60'000LL;
+  return {static_cast<std::int32_t>(local >= 0 ? local / kDayMs : -((kDayMs - 1 - local) / kDayMs))};
+}
+
 std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kMsPerDay - zone_minutes * 60'000LL; }
 
 }  // namespace bukubesar

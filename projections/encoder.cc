@@ -58,6 +58,33 @@ class CellSums {
 
 }  // namespace
 
+void append_set(std::span<const std::string_view> names, std::string& to) {
+  bool first = true;
+  for (const std::string_view name : names) {
+    if (!first) to += ';';
+    first = false;
+    for (const char c : name) {
+      if (c == ';' || c == '\\') to += '\\';
+      to += c;
+    }
+  }
+}
+
+std::vector<std::string> split_set(std::string_view text) {
+  std::vector<std::string> names;
+  if (text.empty()) return names;
+  names.emplace_back();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ';') {
+      names.emplace_back();
+    } else {
+      if (text[i] == '\\' && i + 1 < text.size()) ++i;
+      names.back() += text[i];
+    }
+  }
+  return names;
+}
+
 bool Encoder::encode(const Event& event, const Document& document, FoldDocument& to) {
   static_cast<FoldDocumentHead&>(to) = FoldDocumentHead{};
   to.cells.clear();
@@ -70,10 +97,7 @@ bool Encoder::encode(const Event& event, const Document& document, FoldDocument&
   d.vendor = dictionaries_[DictionaryId::vendor].intern(document.vendor);
   d.distributor = dictionaries_[DictionaryId::vendor].intern(document.distributor);
   funding_.clear();
-  for (const std::string_view name : document.funding) {
-    if (!funding_.empty()) funding_ += ';';
-    funding_ += name;
-  }
+  append_set(document.funding, funding_);
   d.funding = dictionaries_[DictionaryId::funding].intern(funding_);
   d.region = dictionaries_[DictionaryId::region].intern(document.stated_region);
   d.order_date = document.order_date ? document.order_date->days : kNoOrderDate;

@@ -14,6 +14,10 @@
 
 namespace bukubesar {
 
+// A set of names as one text and back: "APBD;BLUD", with ';' and '\' inside of a name escaped by '\', so that two sets never share a text.
+void append_set(std::span<const std::string_view> names, std::string& to);
+[[nodiscard]] std::vector<std::string> split_set(std::string_view text);
+
 class Encoder {
  public:
   explicit Encoder(Dictionaries& dictionaries) : dictionaries_(dictionaries) {}

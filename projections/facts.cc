@@ -41,59 +41,56 @@ void Facts::apply(Sequence sequence, EventType type, const Fact& fact) {
 }
 
 template <class Has>
-const Facts::Statement* Facts::in_force(const Table& table, std::string_view code, std::uint64_t size, std::optional<Month> month,
-                                        Has has) const {
+const Facts::Statement* Facts::in_force(const Table& table, std::string_view code, const FactsCut& at, Has has) const {
   const auto found = table.find(absl::string_view(code.data(), code.size()));
   if (found == table.end()) return nullptr;
   const Statement* best = nullptr;
   for (const Statement& statement : found->second) {  // by entry, so that a later one of the same month wins
-    if (statement.sequence.value() >= size || (month && statement.valid_from > *month) || !has(statement)) continue;
+    if (statement.sequence.value() >= at.size || (at.month && statement.valid_from > *at.month) || !has(statement)) continue;
     if (best == nullptr || statement.valid_from >= best->valid_from) best = &statement;
   }
   return best;
 }
 
-std::string_view Facts::name(EventType type, std::string_view code, std::uint64_t size) const {
-  const Statement* s = in_force(table(type), code, size, std::nullopt, [](const Statement& one) { return one.name.has_value(); });
+std::string_view Facts::name(EventType type, std::string_view code, const FactsCut& at) const {
+  const Statement* s = in_force(table(type), code, at, [](const Statement& one) { return one.name.has_value(); });
   return s == nullptr ? std::string_view() : *s->name;
 }
 
-Scale Facts::vendor_scale(std::string_view code, std::uint64_t size, std::optional<Month> month) const {
+Scale Facts::vendor_scale(std::string_view code, const FactsCut& at, std::optional<Month> month) const {
+  const FactsCut then{at.size, month ? month : at.month};
   const Table& vendors = table(EventType::reference_vendor);
-  const Statement* s = in_force(vendors, code, size, month, [](const Statement& one) { return one.scale.has_value(); });
+  const Statement* s = in_force(vendors, code, then, [](const Statement& one) { return one.scale.has_value(); });
   if (s != nullptr && *s->scale != Scale::unknown) return *s->scale;
-  const Statement* k = in_force(vendors, code, size, month, [](const Statement& one) { return one.vendor_kind.has_value(); });
+  const Statement* k = in_force(vendors, code, then, [](const Statement& one) { return one.vendor_kind.has_value(); });
   return k != nullptr && *k->vendor_kind == VendorKind::cooperative ? Scale::cooperative : Scale::unknown;
 }
 
-bool Facts::has_vendor_scale(std::string_view code, std::uint64_t size) const {
-  return in_force(table(EventType::reference_vendor), code, size, std::nullopt,
+bool Facts::has_vendor_scale(std::string_view code, const FactsCut& at) const {
+  return in_force(table(EventType::reference_vendor), code, {at.size, std::nullopt},
                   [](const Statement& one) { return one.scale.has_value() || one.vendor_kind.has_value(); }) != nullptr;
 }
 
-std::string_view Facts::place(EventType type, std::string_view code, std::uint64_t size) const {
-  const Statement* s = in_force(table(type), code, size, std::nullopt, [](const Statement& one) { return one.place.has_value(); });
+std::string_view Facts::place(EventType type, std::string_view code, const FactsCut& at) const {
+  const Statement* s = in_force(table(type), code, at, [](const Statement& one) { return one.place.has_value(); });
   return s == nullptr ? std::string_view() : *s->place;
 }
 
-std::string_view Facts::vendor_domicile(std::string_view code, std::uint64_t size) const {
-  return place(EventType::reference_vendor, code, size);
+std::string_view Facts::vendor_domicile(std::string_view code, const FactsCut& at) const {
+  return place(EventType::reference_vendor, code, at);
 }
-std::string_view Facts::institution_region(std::string_view code, std::uint64_t size) const {
-  return place(EventType::reference_institution, code, size);
+std::string_view Facts::institution_region(std::string_view code, const FactsCut& at) const {
+  return place(EventType::reference_institution, code, at);
 }
-std::string_view Facts::commodity_group(std::string_view code, std::uint64_t size) const {
-  return place(EventType::reference_commodity, code, size);
-}
-std::string_view Facts::region_parent(std::string_view code, std::uint64_t size) const {
-  return place(EventType::reference_region, code, size);
+std::string_view Facts::commodity_group(std::string_view code, const FactsCut& at) const {
+  return place(EventType::reference_commodity, code, at);
 }
 
-std::string_view Facts::work_unit_name(std::string_view institution, std::string_view work_unit, std::uint64_t size) const {
+std::string_view Facts::work_unit_name(std::string_view institution, std::string_view work_unit, const FactsCut& at) const {
   const auto named = [&](const Statement& one) {
     return std::find_if(one.work_units.begin(), one.work_units.end(), [&](const auto& unit) { return unit.first == work_unit; });
   };
-  const Statement* s = in_force(table(EventType::reference_institution), institution, size, std::nullopt,
+  const Statement* s = in_force(table(EventType::reference_institution), institution, at,
                                 [&](const Statement& one) { return named(one) != one.work_units.end(); });
   return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
 }

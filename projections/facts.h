@@ -1,7 +1,7 @@
 // Facts: what is stated about vendors, institutions, commodities and regions, valid from a month on, by the reference partition.
 //
-// Facts join at read: every lookup names the reference partition's size in its cut, so that an answer as of an earlier cut uses what was
-// stated then. A statement replaces, from its month on, the members that it states; for the same month the later entry wins.
+// Facts join at read: every lookup names what of them its cut sees, so that an answer as of an earlier cut uses what was stated and in
+// force then. A statement replaces, from its month on, the members that it states; for the same month the later entry wins.
 //
 // Threads  apply() by one thread; both under the owner's lock.
 #pragma once
@@ -20,21 +20,26 @@
 
 namespace bukubesar {
 
+// What of the facts a read sees.
+struct FactsCut {
+  std::uint64_t size = 0;      // entries of the reference partition within the cut
+  std::optional<Month> month;  // of the ledger time at the cut: later statements are not in force yet; nothing: no such bound
+};
+
 class Facts {
  public:
   void apply(Sequence sequence, EventType type, const Fact& fact);
 
-  // `size`: entries of the reference partition within the cut. Empty or nothing: not stated.
-  [[nodiscard]] std::string_view name(EventType table, std::string_view code, std::uint64_t size) const;
-  // In force in `month`; without one, the newest by month. A stated kind `cooperative` stands for a scale that is not stated.
-  [[nodiscard]] Scale vendor_scale(std::string_view code, std::uint64_t size, std::optional<Month> month) const;
+  // Empty or nothing: not stated.
+  [[nodiscard]] std::string_view name(EventType table, std::string_view code, const FactsCut& at) const;
+  // In force in `month`; without one, the latest at the cut. A stated kind `cooperative` stands for a scale that is not stated.
+  [[nodiscard]] Scale vendor_scale(std::string_view code, const FactsCut& at, std::optional<Month> month) const;
   // Whether any statement about the vendor's scale is within the cut: without one, months need not be looked at.
-  [[nodiscard]] bool has_vendor_scale(std::string_view code, std::uint64_t size) const;
-  [[nodiscard]] std::string_view vendor_domicile(std::string_view code, std::uint64_t size) const;
-  [[nodiscard]] std::string_view institution_region(std::string_view code, std::uint64_t size) const;
-  [[nodiscard]] std::string_view commodity_group(std::string_view code, std::uint64_t size) const;
-  [[nodiscard]] std::string_view region_parent(std::string_view code, std::uint64_t size) const;
-  [[nodiscard]] std::string_view work_unit_name(std::string_view institution, std::string_view work_unit, std::uint64_t size) const;
+  [[nodiscard]] bool has_vendor_scale(std::string_view code, const FactsCut& at) const;
+  [[nodiscard]] std::string_view vendor_domicile(std::string_view code, const FactsCut& at) const;
+  [[nodiscard]] std::string_view institution_region(std::string_view code, const FactsCut& at) const;
+  [[nodiscard]] std::string_view commodity_group(std::string_view code, const FactsCut& at) const;
+  [[nodiscard]] std::string_view work_unit_name(std::string_view institution, std::string_view work_unit, const FactsCut& at) const;
 
   // How many statements below `size` can move an amount from one group to another; names do not.
   [[nodiscard]] std::uint64_t classifications(std::uint64_t size) const;
@@ -56,8 +61,8 @@ class Facts {
   }
   // The statement in force whose member is stated; null where there is none.
   template <class Has>
-  const Statement* in_force(const Table& table, std::string_view code, std::uint64_t size, std::optional<Month> month, Has has) const;
-  [[nodiscard]] std::string_view place(EventType type, std::string_view code, std::uint64_t size) const;
+  const Statement* in_force(const Table& table, std::string_view code, const FactsCut& at, Has has) const;
+  [[nodiscard]] std::string_view place(EventType type, std::string_view code, const FactsCut& at) const;
 
   Table tables_[4];
   std::vector<std::uint64_t> classifications_;  // sequences, ascending

@@ -161,12 +161,6 @@ int place_of(Stage stage) {
   }
 }
 
-std::int64_t day_of(std::int64_t time_ms, int zone_minutes) {
-  constexpr std::int64_t kDayMs = 86'400'000;
-  const std::int64_t local = time_ms + zone_minutes * 60'000LL;
-  return local >= 0 ? local / kDayMs : -((kDayMs - 1 - local) / kDayMs);
-}
-
 class Step {
  public:
   Step(PurchaseState& state, const FoldInput& input, FoldOutput& output) : s_(state), in_(input), out_(output) {}
@@ -290,7 +284,7 @@ class Step {
     if (s_.has_document() && s_.dimensions.order_date != kNoOrderDate && date < s_.dimensions.order_date) {
       finding(FindingKind::order_date_moved_back, date, s_.dimensions.order_date);
     }
-    const std::int64_t event_day = day_of(in_.time_ms, in_.zone_minutes);
+    const std::int64_t event_day = date_of(in_.time_ms, in_.zone_minutes).days;
     if (!in_.time_absent && date > event_day) finding(FindingKind::order_after_event, date, event_day);
   }
   void commit(const Image& next, std::uint64_t revision) {

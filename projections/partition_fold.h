@@ -33,7 +33,7 @@
 namespace bukubesar {
 
 // Raised with every change of the fold's meaning: segments of another version are made again.
-inline constexpr int kFoldVersion = 1;
+inline constexpr int kFoldVersion = 2;
 inline constexpr std::size_t kFindingKindCount = 20;
 
 // What decides the fold beside the entries.
@@ -72,6 +72,7 @@ class PartitionFold {
   [[nodiscard]] std::uint64_t rows() const { return rows_; }
   [[nodiscard]] std::uint64_t events() const { return events_; }
   [[nodiscard]] std::uint64_t purchases() const { return purchases_; }
+  [[nodiscard]] std::int64_t ledger_time_ms() const { return ledger_time_ms_; }
   [[nodiscard]] const Hash256& last_payload_hash() const { return last_payload_hash_; }
   [[nodiscard]] const Dictionaries& dictionaries() const { return dictionaries_; }
   [[nodiscard]] const StableVector<PurchaseState>& states() const { return states_; }

@@ -121,6 +121,9 @@ class Projections {
   [[nodiscard]] bool when_read(const Cut& cut, std::function<void()> callback);
 
   [[nodiscard]] absl::StatusOr<TotalsAnswer> totals(const TotalsQuery& query) const;
+  // For each row and dimension of `by` the name that the facts have for the value at the answer's cut; empty where there is none. A work
+  // unit's needs its institution grouped beside it.
+  [[nodiscard]] absl::StatusOr<std::vector<std::vector<std::string>>> names(const TotalsAnswer& answer) const;
   [[nodiscard]] std::vector<ViewInfo> views() const;
   // The standing view's rows; `cut` nothing: current. NotFound names the views there are.
   [[nodiscard]] absl::StatusOr<TotalsAnswer> view(std::string_view name, const TotalsQuery& overrides) const;

@@ -45,6 +45,7 @@ struct StandingScan {
   std::atomic<double> built{0};     // how much of it has been built from history; 1: it is live
   std::unique_ptr<TotalsScan> scan ABSL_GUARDED_BY(mutex);
   std::uint64_t classifications ABSL_GUARDED_BY(mutex) = 0;
+  std::optional<Month> month ABSL_GUARDED_BY(mutex);       // what FactsCut says
   std::vector<std::uint64_t> rows ABSL_GUARDED_BY(mutex);  // by partition
   std::shared_ptr<const TotalsAnswer> answer ABSL_GUARDED_BY(mutex);
 };
@@ -84,7 +85,10 @@ struct Projections::Impl {
   // Reads (projections_read.cc, projections_purchases.cc).
   [[nodiscard]] Snapshot snapshot() const;
   [[nodiscard]] Cut cut_now() const ABSL_SHARED_LOCKS_REQUIRED(mutex);
-  [[nodiscard]] FactsView facts_view(const Cut& cut) const;
+  [[nodiscard]] FactsCut facts_cut(const Snapshot& snapshot) const;
+  [[nodiscard]] absl::StatusOr<FactsCut> facts_cut(const Cut& cut) const;
+  [[nodiscard]] FactsCut facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const;
+  [[nodiscard]] FactsView facts_view(const FactsCut& at);
   absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);

@@ -89,12 +89,7 @@ void fill_state(const PurchaseState& state, const Dictionaries& dictionaries, Pu
   to.fiscal_year = d.fiscal_year;
   if (d.order_date != kNoOrderDate) to.order_date = Date{d.order_date};
   if (state.revision != 0) to.revision = state.revision - 1;
-  const std::string funding = text_of(dictionaries, DictionaryId::funding, d.funding);
-  for (std::size_t at = 0; at < funding.size();) {
-    const std::size_t end = std::min(funding.find(';', at), funding.size());
-    to.funding.push_back(funding.substr(at, end - at));
-    at = end + 1;
-  }
+  to.funding = split_set(dictionaries[DictionaryId::funding].text(d.funding));
   to.value = state.value();
   to.paid = state.paid;
   for (const Cell& cell : state.cells) {
@@ -104,14 +99,14 @@ void fill_state(const PurchaseState& state, const Dictionaries& dictionaries, Pu
   }
 }
 
-void fill_facts(const Facts& facts, std::uint64_t size, PurchaseAnswer& to) {
-  to.institution_name = facts.name(EventType::reference_institution, to.institution, size);
-  to.vendor_name = facts.name(EventType::reference_vendor, to.vendor, size);
-  const std::string_view region = facts.institution_region(to.institution, size);
+void fill_facts(const Facts& facts, const FactsCut& at, PurchaseAnswer& to) {
+  to.institution_name = facts.name(EventType::reference_institution, to.institution, at);
+  to.vendor_name = facts.name(EventType::reference_vendor, to.vendor, at);
+  const std::string_view region = facts.institution_region(to.institution, at);
   if (!region.empty()) to.region = region;
   if (to.region.empty()) to.region = kUnknownValue;
   Scale scale = Scale::unknown;
-  if (to.order_date) scale = facts.vendor_scale(to.vendor, size, month_of(*to.order_date));
+  if (to.order_date) scale = facts.vendor_scale(to.vendor, at, month_of(*to.order_date));
   to.scale = scale == Scale::unknown ? to.stated_scale : std::string(name_of(scale));
 }
 
@@ -156,9 +151,10 @@ absl::StatusOr<PurchaseAnswer> Projections::purchase(std::string_view id, const 
     }
     RETURN_IF_ERROR(impl_->add_unapplied(partition.id, found.findings, answer));
     fill_state(state, *partition.dictionaries, answer);
+    ASSIGN_OR_RETURN(const FactsCut facts_at, impl_->facts_cut(cut));
     {
       absl::ReaderMutexLock lock(&impl_->facts_mutex);
-      fill_facts(impl_->facts, cut.size(PartitionId::reference()), answer);
+      fill_facts(impl_->facts, facts_at, answer);
     }
     for (const FindingRow& finding : found.findings) {
       answer.findings.push_back({partition.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), answer.id,

@@ -6,6 +6,30 @@
 
 namespace bukubesar {
 
+namespace {
+
+// Where facts name the values of a dimension.
+std::optional<EventType> table_of(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::province:
+    case Dimension::district:
+    case Dimension::region:
+    case Dimension::vendor_domicile:
+      return EventType::reference_region;
+    case Dimension::institution:
+      return EventType::reference_institution;
+    case Dimension::vendor:
+    case Dimension::distributor:
+      return EventType::reference_vendor;
+    case Dimension::commodity:
+      return EventType::reference_commodity;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
 Cut Projections::Impl::cut_now() const {
   Cut cut;
   for (const Partition& partition : partitions) cut.set(partition.id, partition.fold->next_sequence());
@@ -22,6 +46,7 @@ Snapshot Projections::Impl::snapshot() const {
     one.id = partition.id;
     one.size = partition.fold->next_sequence();
     one.rows = partition.fold->rows();
+    one.ledger_time_ms = partition.fold->ledger_time_ms();
     one.dictionaries = &partition.fold->dictionaries();
     one.sealed = partition.sealed;
     for (const auto& segment : partition.fold->segments()) {
@@ -32,9 +57,30 @@ Snapshot Projections::Impl::snapshot() const {
   return to;
 }
 
-FactsView Projections::Impl::facts_view(const Cut& cut) const {
-  return {&facts, &facts_mutex, cut.size(PartitionId::reference()), settings.zone_minutes};
+// Facts are in force from a month on: that of the newest ledger time among the purchase partitions. A ledger without one has no bound.
+FactsCut Projections::Impl::facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const {
+  FactsCut to{cut.size(PartitionId::reference()), std::nullopt};
+  if (settings.clock != LedgerClock::none && ledger_time_ms > 0) to.month = month_of(date_of(ledger_time_ms, settings.zone_minutes));
+  return to;
 }
+
+FactsCut Projections::Impl::facts_cut(const Snapshot& snapshot) const {
+  std::int64_t newest_ms = 0;
+  for (const PartitionSnapshot& partition : snapshot.partitions) newest_ms = std::max(newest_ms, partition.ledger_time_ms);
+  return facts_cut(snapshot.cut, newest_ms);
+}
+
+absl::StatusOr<FactsCut> Projections::Impl::facts_cut(const Cut& cut) const {
+  std::int64_t newest_ms = 0;
+  for (const auto& [id, size] : cut.sizes()) {
+    if (id.is_reference() || size == 0 || settings.clock == LedgerClock::none) continue;
+    ASSIGN_OR_RETURN(const std::int64_t time_ms, options.ledger->ledger_time_ms(id, Sequence(size - 1)));
+    newest_ms = std::max(newest_ms, time_ms);
+  }
+  return facts_cut(cut, newest_ms);
+}
+
+FactsView Projections::Impl::facts_view(const FactsCut& at) { return {&facts, &facts_mutex, at, settings.zone_minutes}; }
 
 // As of an earlier cut: a scan of a prefix, kept by question and cut.
 absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot) {
@@ -47,7 +93,8 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& que
       return *found->second;
     }
   }
-  TotalsScan scan(query, facts_view(cut), snapshot.partitions.size());
+  ASSIGN_OR_RETURN(const FactsCut at, facts_cut(cut));
+  TotalsScan scan(query, facts_view(at), snapshot.partitions.size());
   for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
     const PartitionSnapshot& partition = snapshot.partitions[i];
     ASSIGN_OR_RETURN(const std::uint64_t limit, rows_below(partition, cut.size(partition.id)));
@@ -101,10 +148,12 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(St
     absl::ReaderMutexLock facts_lock(&facts_mutex);
     classifications = facts.classifications(now.cut.size(PartitionId::reference()));
   }
-  if (one.scan == nullptr || classifications != one.classifications) {
-    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(now.cut), now.partitions.size());
+  const FactsCut at = facts_cut(now);
+  if (one.scan == nullptr || classifications != one.classifications || at.month != one.month) {
+    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(at), now.partitions.size());
     one.rows.assign(now.partitions.size(), 0);
     one.classifications = classifications;
+    one.month = at.month;
   }
   std::uint64_t done = 0, total = 0;
   for (const PartitionSnapshot& partition : now.partitions) total += partition.rows;
@@ -158,6 +207,27 @@ absl::StatusOr<TotalsAnswer> Projections::view(std::string_view name, const Tota
   std::vector<std::string> names;
   for (const ViewDefinition& view : impl_->view_definitions) names.push_back(view.name);
   return not_found("no view '{}'; there are {}", name, fmt::join(names, ", "));
+}
+
+absl::StatusOr<std::vector<std::vector<std::string>>> Projections::names(const TotalsAnswer& answer) const {
+  ASSIGN_OR_RETURN(const FactsCut at, impl_->facts_cut(answer.cut));
+  const std::vector<Dimension>& by = answer.query.by;
+  const auto institution = static_cast<std::size_t>(std::find(by.begin(), by.end(), Dimension::institution) - by.begin());
+  absl::ReaderMutexLock lock(&impl_->facts_mutex);
+  const auto name_of_value = [&](const TotalsRow& row, std::size_t i) -> std::string_view {
+    if (by[i] != Dimension::work_unit) {
+      const auto table = table_of(by[i]);
+      return table ? impl_->facts.name(*table, row.key[i], at) : std::string_view();
+    }
+    return institution < by.size() ? impl_->facts.work_unit_name(row.key[institution], row.key[i], at) : std::string_view();
+  };
+  std::vector<std::vector<std::string>> names;
+  names.reserve(answer.rows.size());
+  for (const TotalsRow& row : answer.rows) {
+    std::vector<std::string>& of_row = names.emplace_back();
+    for (std::size_t i = 0; i < by.size(); ++i) of_row.emplace_back(name_of_value(row, i));
+  }
+  return names;
 }
 
 std::vector<ViewInfo> Projections::views() const {

@@ -37,7 +37,7 @@ inline constexpr std::size_t kGroupsMax = 2'000'000;
 struct FactsView {
   const Facts* facts = nullptr;
   absl::Mutex* mutex = nullptr;
-  std::uint64_t size = 0;  // of the reference partition, in the cut
+  FactsCut at;
   int zone_minutes = 0;
 };
 

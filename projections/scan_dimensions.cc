@@ -117,18 +117,14 @@ class OrderMonthResolver : public Resolver {
 
 class EventMonthResolver : public Resolver {
  public:
-  EventMonthResolver(int zone_minutes, DimensionValues& values) : zone_ms_(zone_minutes * 60'000LL), months_(values) {}
+  EventMonthResolver(int zone_minutes, DimensionValues& values) : zone_minutes_(zone_minutes), months_(values) {}
   void resolve(const RowBlock& block, Column, std::uint32_t* ids) override {
-    constexpr std::int64_t kDayMs = 86'400'000;
     const auto* times = block.columns.values<std::int64_t>(Column::event_time);
-    for (std::size_t i = 0; i < block.rows; ++i) {
-      const std::int64_t local = times[i] + zone_ms_;
-      ids[i] = months_.of_day(local >= 0 ? local / kDayMs : -((kDayMs - 1 - local) / kDayMs));
-    }
+    for (std::size_t i = 0; i < block.rows; ++i) ids[i] = months_.of_day(date_of(times[i], zone_minutes_).days);
   }
 
  private:
-  std::int64_t zone_ms_;
+  int zone_minutes_;
   MonthValues months_;
 };
 
@@ -153,8 +149,7 @@ class RegionResolver : public Resolver {
   std::uint32_t of_institution(std::uint32_t institution) {
     if (institution == 0) return kElsewhere;
     absl::ReaderMutexLock lock(facts_.mutex);
-    const std::string_view region =
-        facts_.facts->institution_region(dictionaries_[DictionaryId::institution].text(institution), facts_.size);
+    const std::string_view region = facts_.facts->institution_region(dictionaries_[DictionaryId::institution].text(institution), facts_.at);
     return region.empty() ? kElsewhere : value(region);
   }
   std::uint32_t value(std::string_view region) { return values_.intern(region.empty() ? kUnknownValue : shape_(region)); }
@@ -195,9 +190,9 @@ class ScaleResolver : public Resolver {
     if (vendor == 0) return 0;
     const std::string_view code = dictionaries_[DictionaryId::vendor].text(vendor);
     absl::ReaderMutexLock lock(facts_.mutex);
-    if (!facts_.facts->has_vendor_scale(code, facts_.size)) return 0;
+    if (!facts_.facts->has_vendor_scale(code, facts_.at)) return 0;
     if (basis_ == ScaleBasis::at_order) return kDated;
-    return static_cast<std::uint32_t>(facts_.facts->vendor_scale(code, facts_.size, std::nullopt));
+    return static_cast<std::uint32_t>(facts_.facts->vendor_scale(code, facts_.at, std::nullopt));
   }
   std::uint32_t dated(std::uint32_t vendor, std::int32_t date) {
     const Month month = month_of(Date{date});
@@ -206,7 +201,7 @@ class ScaleResolver : public Resolver {
     if (found != by_month_.end()) return found->second;
     absl::ReaderMutexLock lock(facts_.mutex);
     const auto scale =
-        static_cast<std::uint32_t>(facts_.facts->vendor_scale(dictionaries_[DictionaryId::vendor].text(vendor), facts_.size, month));
+        static_cast<std::uint32_t>(facts_.facts->vendor_scale(dictionaries_[DictionaryId::vendor].text(vendor), facts_.at, month));
     by_month_.emplace(key, scale);
     return scale;
   }
@@ -246,7 +241,7 @@ class LocalityResolver : public Resolver {
   std::uint32_t domicile_of(std::uint32_t vendor) {
     if (vendor == 0) return regions_.intern(kUnknownValue);
     absl::ReaderMutexLock lock(facts_.mutex);
-    return regions_.intern(or_unknown(facts_.facts->vendor_domicile(dictionaries_[DictionaryId::vendor].text(vendor), facts_.size)));
+    return regions_.intern(or_unknown(facts_.facts->vendor_domicile(dictionaries_[DictionaryId::vendor].text(vendor), facts_.at)));
   }
   std::uint32_t compare(std::uint32_t domicile, std::uint32_t buyer) {
     const std::uint64_t key = std::uint64_t{domicile} << 32 | buyer;
@@ -386,7 +381,7 @@ std::unique_ptr<Resolver> make_resolver(Dimension dimension, const Dictionaries&
           Column::commodity,
           [&commodities, facts](std::uint32_t code) {
             absl::ReaderMutexLock lock(facts.mutex);
-            return std::string(or_unknown(facts.facts->commodity_group(commodities.text(code), facts.size)));
+            return std::string(or_unknown(facts.facts->commodity_group(commodities.text(code), facts.at)));
           },
           values);
     }
@@ -396,7 +391,7 @@ std::unique_ptr<Resolver> make_resolver(Dimension dimension, const Dictionaries&
           Column::vendor,
           [&vendors, facts](std::uint32_t code) {
             absl::ReaderMutexLock lock(facts.mutex);
-            return std::string(or_unknown(facts.facts->vendor_domicile(vendors.text(code), facts.size)));
+            return std::string(or_unknown(facts.facts->vendor_domicile(vendors.text(code), facts.at)));
           },
           values);
     }

@@ -24,6 +24,7 @@ struct PartitionSnapshot {
   PartitionId id;
   std::uint64_t size = 0;  // entries read
   std::uint64_t rows = 0;
+  std::int64_t ledger_time_ms = 0;  // 0: none
   const Dictionaries* dictionaries = nullptr;
   std::shared_ptr<const FileSegments> sealed;
   std::vector<MemoryPart> memory;

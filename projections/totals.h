@@ -78,4 +78,13 @@ struct TotalsAnswer {
   std::map<std::string, Measures> unknown;  // for each grouped dimension: the part whose value is unknown
 };
 
+// What part of each row's group a row is, in hundredths of a percent, rounded half up: the group is the rows that differ in the last
+// dimension of `by` alone, so that with by=district,umkm the row (63.09, umk_k) has Tabalong's UMK-K share. Nothing where the group
+// comes to nothing or less.
+struct RowShare {
+  std::optional<std::int64_t> committed, strict, broad;
+};
+// Beside `rows`; empty where nothing is grouped.
+[[nodiscard]] std::vector<RowShare> shares_of(const TotalsAnswer& answer);
+
 }  // namespace bukubesar

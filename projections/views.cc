@@ -14,7 +14,8 @@ namespace bukubesar {
 namespace {
 
 using Json = nlohmann::json;
-constexpr std::array<std::string_view, 7> kMeasures = {"packages", "vendors", "committed", "strict", "broad", "stage_unknown", "paid"};
+constexpr std::array<std::string_view, 8> kMeasures = {"packages", "vendors",       "committed", "strict",
+                                                       "broad",    "stage_unknown", "paid",      kShareMeasure};
 
 absl::StatusOr<Dimension> dimension_of(const std::string& view, const std::string& name) {
   const auto dimension = parse_dimension(name);
@@ -60,7 +61,7 @@ absl::StatusOr<ViewDefinition> parse_view(const Json& json) {
       return invalid_argument("view '{}': '{}' is no measure", view.name, measure);
     }
   }
-  if (view.measures.empty()) view.measures.assign(kMeasures.begin(), kMeasures.end());
+  if (view.measures.empty()) view.measures.assign(kMeasures.begin(), kMeasures.end() - 1);
   if (const absl::Status status = check_query(view.query); !status.ok()) return with_context(status, fmt::format("view '{}'", view.name));
   return view;
 }

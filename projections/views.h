@@ -13,6 +13,9 @@
 
 namespace bukubesar {
 
+// Of each row within its group (shares_of); a view has it where it names it.
+inline constexpr std::string_view kShareMeasure = "share";
+
 struct ViewDefinition {
   std::string name, title;
   TotalsQuery query;

@@ -45,16 +45,6 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
   return decoded;
 }
 
-std::vector<std::string> split_commas(std::string_view text) {
-  std::vector<std::string> parts;
-  while (true) {
-    const std::size_t comma = text.find(',');
-    parts.emplace_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) return parts;
-    text.remove_prefix(comma + 1);
-  }
-}
-
 std::optional<std::uint64_t> parse_decimal(std::string_view digits) {
   std::uint64_t value = 0;
   if (digits.empty() || (digits.size() > 1 && digits[0] == '0')) return std::nullopt;
@@ -71,11 +61,13 @@ absl::StatusOr<Query> Query::parse(std::string_view raw, const std::vector<std::
     if (pair.empty()) continue;
     const std::size_t equals = pair.find('=');
     const auto name = percent_decode(pair.substr(0, equals), true);
-    const auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
+    const std::string_view encoded = equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
+    const auto value = percent_decode(encoded, true);
     if (!name || !value) return invalid_argument("query: '{}' is not percent-encoded", pair);
     if (std::find(known.begin(), known.end(), *name) == known.end())
       return invalid_argument("query: unknown parameter '{}'; known here: {}", *name, joined(known));
     if (!query.values_.emplace(*name, *value).second) return invalid_argument("query: parameter '{}' stands twice", *name);
+    query.raw_.emplace(*name, encoded);
   }
   return query;
 }
@@ -83,6 +75,19 @@ absl::StatusOr<Query> Query::parse(std::string_view raw, const std::vector<std::
 std::string_view Query::text(std::string_view name) const {
   const auto found = values_.find(name);
   return found == values_.end() ? std::string_view() : std::string_view(found->second);
+}
+
+std::vector<std::string> Query::list(std::string_view name) const {
+  std::vector<std::string> parts;
+  const auto found = raw_.find(name);
+  if (found == raw_.end()) return parts;
+  std::string_view rest = found->second;
+  while (true) {
+    const std::size_t comma = rest.find(',');
+    parts.push_back(percent_decode(rest.substr(0, comma), true).value_or(std::string()));  // parse() has decoded the whole
+    if (comma == std::string_view::npos) return parts;
+    rest.remove_prefix(comma + 1);
+  }
 }
 
 absl::StatusOr<std::optional<std::uint64_t>> Query::number(std::string_view name) const {

@@ -17,9 +17,6 @@ namespace bukubesar {
 
 // One pass over %XX; nothing where an escape is malformed. plus_is_space: form encoding, as in query strings.
 [[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
-// "a,b" → a, b.
-[[nodiscard]] std::vector<std::string> split_commas(std::string_view text);
-
 class Query {
  public:
   static absl::StatusOr<Query> parse(std::string_view raw, const std::vector<std::string_view>& known);
@@ -27,6 +24,8 @@ class Query {
   [[nodiscard]] bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
   // Empty where it is absent.
   [[nodiscard]] std::string_view text(std::string_view name) const;
+  // "a,b" → a, b. A comma inside of a value is written %2C.
+  [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
   [[nodiscard]] absl::StatusOr<std::optional<std::uint64_t>> number(std::string_view name) const;
   // 1 … most; `usual` where it is absent.
   [[nodiscard]] absl::StatusOr<std::size_t> limit(std::size_t usual, std::size_t most) const;
@@ -35,6 +34,7 @@ class Query {
 
  private:
   std::map<std::string, std::string, std::less<>> values_;
+  std::map<std::string, std::string, std::less<>> raw_;  // still percent-encoded
 };
 
 // Decimal digits, no sign, no leading zero.

@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "base/status.h"
+#include "projections/views.h"
 #include "server/problem.h"
 #include "server/routes.h"
 #include "server/table.h"
@@ -24,11 +27,35 @@ Json measures_json(const Measures& measures) {
   return json;
 }
 
-Json row_json(const TotalsAnswer& answer, const TotalsRow& row) {
+// What is said of rows beside their measures, in the order of the rows; empty where it was not asked for.
+struct RowNotes {
+  std::vector<std::vector<std::string>> names;
+  std::vector<RowShare> shares;
+};
+
+std::string percent_text(const std::optional<std::int64_t>& hundredths) {
+  if (!hundredths) return "";
+  const std::int64_t size = *hundredths < 0 ? -*hundredths : *hundredths;
+  return fmt::format("{}{}.{:02}", *hundredths < 0 ? "-" : "", size / 100, size % 100);
+}
+
+Json percent_json(const std::optional<std::int64_t>& hundredths) { return hundredths ? Json(percent_text(hundredths)) : Json(nullptr); }
+
+Json row_json(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+  const TotalsRow& row = answer.rows[at];
   Json json = Json::object();
-  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i)
+  Json names = Json::object();
+  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i) {
     json[std::string(name_of(answer.query.by[i]))] = row.key[i];
+    if (!notes.names.empty() && !notes.names[at][i].empty()) names[std::string(name_of(answer.query.by[i]))] = notes.names[at][i];
+  }
+  if (!notes.names.empty()) json["names"] = names;
   append_measures(json, row.measures);
+  if (!notes.shares.empty()) {
+    const RowShare& share = notes.shares[at];
+    json["share"] = {
+        {"committed", percent_json(share.committed)}, {"strict", percent_json(share.strict)}, {"broad", percent_json(share.broad)}};
+  }
   return json;
 }
 
@@ -49,23 +76,23 @@ Json totals_head(const TotalsAnswer& answer, const TotalsRequest& request, Node&
   if (!request.from.empty()) json["from"] = request.from;
   if (!request.until.empty()) json["until"] = request.until;
   if (!request.as_of.empty()) json["as_of"] = request.as_of;
-  if (request.as_of_ms) json["final"] = is_final(*request.as_of_ms, node);
+  if (request.is_final) json["final"] = *request.is_final;
   if (node.definition().partitioner == "any") json["dedup"] = "per partition";
   if (node.synthetic()) json["synthetic"] = true;
   return json;
 }
 
 // {…head…,"rows":[…],"total":{…},"unknown":{…}}, row by row.
-ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, Json head) {
+ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes, Json head) {
   ServerResponse response;
   response.body = to_text(head);
   response.body.back() = ',';
   response.body += "\"rows\":[";
-  response.stream = [answer, next = std::size_t{0}](std::string& to) mutable {
+  response.stream = [answer, notes, next = std::size_t{0}](std::string& to) mutable {
     for (; next < answer->rows.size(); ++next) {
       if (to.size() >= kStreamChunkBytes) return true;
       if (next > 0) to.push_back(',');
-      to += to_text(row_json(*answer, answer->rows[next]));
+      to += to_text(row_json(*answer, *notes, next));
     }
     Json unknown = Json::object();
     for (const auto& [dimension, measures] : answer->unknown) unknown[dimension] = measures_json(measures);
@@ -75,24 +102,42 @@ ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, Json head
   return response;
 }
 
-std::string csv_row(const std::vector<std::string>& key, const Measures& measures) {
+std::string csv_head(const TotalsAnswer& answer, const RowNotes& notes) {
   std::string line;
-  for (const std::string& value : key) line += csv_field(value) + ",";
-  line += fmt::format("{},{},{},{},{},{},{}\r\n", measures.packages, measures.vendors, format_rupiah(measures.committed),
+  for (Dimension dimension : answer.query.by) {
+    line += fmt::format("{},", name_of(dimension));
+    if (!notes.names.empty()) line += fmt::format("{}_name,", name_of(dimension));
+  }
+  line += "packages,vendors,committed,strict,broad,stage_unknown,paid";
+  if (!notes.shares.empty()) line += ",share_committed,share_strict,share_broad";
+  return line + "\r\n";
+}
+
+std::string csv_row(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+  const TotalsRow& row = answer.rows[at];
+  const Measures& measures = row.measures;
+  std::string line;
+  for (std::size_t i = 0; i < row.key.size(); ++i) {
+    line += csv_field(row.key[i]) + ",";
+    if (!notes.names.empty()) line += csv_field(notes.names[at][i]) + ",";
+  }
+  line += fmt::format("{},{},{},{},{},{},{}", measures.packages, measures.vendors, format_rupiah(measures.committed),
                       format_rupiah(measures.strict), format_rupiah(measures.broad), format_rupiah(measures.stage_unknown),
                       measures.paid ? format_rupiah(*measures.paid) : "");
-  return line;
+  if (!notes.shares.empty()) {
+    const RowShare& share = notes.shares[at];
+    line += fmt::format(",{},{},{}", percent_text(share.committed), percent_text(share.strict), percent_text(share.broad));
+  }
+  return line + "\r\n";
 }
 
 // RFC 4180. The rows only: a total of distinct counts is no sum, and the JSON form has it.
-ServerResponse totals_csv(std::shared_ptr<const TotalsAnswer> answer) {
+ServerResponse totals_csv(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes) {
   ServerResponse response;
   response.content_type = "text/csv; charset=utf-8; header=present";
-  for (Dimension dimension : answer->query.by) response.body += std::string(name_of(dimension)) + ",";
-  response.body += "packages,vendors,committed,strict,broad,stage_unknown,paid\r\n";
-  response.stream = [answer, next = std::size_t{0}](std::string& to) mutable {
-    for (; next < answer->rows.size() && to.size() < kStreamChunkBytes; ++next)
-      to += csv_row(answer->rows[next].key, answer->rows[next].measures);
+  response.body = csv_head(*answer, *notes);
+  response.stream = [answer, notes, next = std::size_t{0}](std::string& to) mutable {
+    for (; next < answer->rows.size() && to.size() < kStreamChunkBytes; ++next) to += csv_row(*answer, *notes, next);
     return next < answer->rows.size();
   };
   return response;
@@ -102,20 +147,41 @@ struct ViewName {
   std::string name;  // empty: /v1/totals
 };
 
+// What the view says about itself; null for /v1/totals.
+std::optional<ViewInfo> view_info(Node& node, const ViewName& view) {
+  if (view.name.empty()) return std::nullopt;
+  for (ViewInfo& info : node.projections().views())
+    if (info.name == view.name) return std::move(info);
+  return std::nullopt;
+}
+
+absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, const std::optional<ViewInfo>& view,
+                                  const TotalsAnswer& answer) {
+  RowNotes notes;
+  const bool shares = view && std::find(view->measures.begin(), view->measures.end(), kShareMeasure) != view->measures.end();
+  if (request.share || shares) notes.shares = shares_of(answer);
+  if (request.names) {
+    ASSIGN_OR_RETURN(notes.names, node.projections().names(answer));
+  }
+  return notes;
+}
+
 void answer_totals(Node& node, const TotalsRequest& request, const ViewName& view, const Respond& respond) {
   auto computed = view.name.empty() ? node.projections().totals(request.query) : node.projections().view(view.name, request.query);
   if (!computed.ok()) return respond(problem(computed.status()));
   const auto answer = std::make_shared<const TotalsAnswer>(*std::move(computed));
+  const std::optional<ViewInfo> info = view_info(node, view);
+  auto noted = notes_of(node, request, info, *answer);
+  if (!noted.ok()) return respond(problem(noted.status()));
+  const auto notes = std::make_shared<const RowNotes>(*std::move(noted));
   ServerResponse response;
   if (request.csv) {
-    response = totals_csv(answer);
+    response = totals_csv(answer, notes);
   } else {
     Json head = totals_head(*answer, request, node);
-    if (!view.name.empty()) {
-      for (const ViewInfo& info : node.projections().views())
-        if (info.name == view.name) head.update({{"view", info.name}, {"title", info.title}, {"measures", info.measures}});
-    }
-    response = totals_json(answer, std::move(head));
+    if (info) head.update({{"view", info->name}, {"title", info->title}, {"measures", info->measures}});
+    if (!notes->shares.empty()) head["share_of"] = name_of(answer->query.by.back());
+    response = totals_json(answer, notes, std::move(head));
   }
   response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
   if (node.synthetic()) response.with("Bukubesar-Synthetic", "true");
@@ -133,7 +199,7 @@ void handle_totals(Node& node, const ServerRequestPtr& http_request, const ViewN
     const auto as_of = resolve_as_of(request->as_of, node);
     if (!as_of.ok()) return respond(problem(as_of.status()));
     request->query.cut = as_of->cut;
-    request->as_of_ms = as_of->time_ms;
+    if (as_of->time_ms) request->is_final = as_of->is_final;
   }
   Cut needed = min_cut->value_or(Cut());
   if (request->query.cut)

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "base/time.h"
+#include "config/names.h"
 #include "server/query.h"
 
 namespace bukubesar {
@@ -38,14 +39,14 @@ absl::Status parse_range(const Query& query, const Definition& definition, Total
     else
       return invalid_argument("query: until: '{}' is neither a date nor an RFC 3339 instant", request.until);
   }
-  if (request.query.from_ms && request.query.until_ms && *request.query.from_ms > *request.query.until_ms)
-    return invalid_argument("query: from {} lies after until {}", request.from, request.until);
+  if (request.query.from_ms && request.query.until_ms && *request.query.from_ms >= *request.query.until_ms)
+    return invalid_argument("query: nothing lies between from {} and until {}", request.from, request.until);
   return absl::OkStatus();
 }
 
 absl::Status parse_by(const Query& query, TotalsRequest& request) {
   if (query.text("by").empty()) return absl::OkStatus();
-  for (const std::string& name : split_commas(query.text("by"))) {
+  for (const std::string& name : query.list("by")) {
     const auto dimension = parse_dimension(name);
     if (!dimension) {
       std::string known;
@@ -59,15 +60,50 @@ absl::Status parse_by(const Query& query, TotalsRequest& request) {
   return absl::OkStatus();
 }
 
+// Why a dimension can never have this value; empty where it can. Values of enumerations are checked with the query.
+std::string why_no_value(Dimension dimension, const std::string& value) {
+  if (value.empty()) return "an empty value; write unknown for what is not known";
+  if (value == "unknown") return {};
+  switch (dimension) {
+    case Dimension::fiscal_year: {
+      const auto year = parse_decimal(value);
+      return year && *year <= 9999 ? std::string() : fmt::format("'{}' is no year", value);
+    }
+    case Dimension::order_month:
+    case Dimension::event_month:
+      return parse_month(value) ? std::string() : fmt::format("'{}' is no month such as 2023-05", value);
+    case Dimension::province:
+    case Dimension::district:
+    case Dimension::region:
+    case Dimension::institution:
+    case Dimension::work_unit:
+    case Dimension::vendor:
+    case Dimension::distributor:
+    case Dimension::commodity:
+    case Dimension::vendor_domicile:
+      return is_code_text(value) ? std::string() : fmt::format("'{}' is no code: 1 to 64 of A-Z a-z 0-9 . _ -", value);
+    default:
+      return {};
+  }
+}
+
 absl::Status parse_filters(const Query& query, TotalsRequest& request) {
   for (Dimension dimension : all_dimensions()) {
     if (!query.has(name_of(dimension))) continue;
-    std::vector<std::string> values = split_commas(query.text(name_of(dimension)));
+    std::vector<std::string> values = query.list(name_of(dimension));
     for (const std::string& value : values)
-      if (value.empty()) return invalid_argument("query: {}: an empty value; write unknown for what is not known", name_of(dimension));
+      if (const std::string why = why_no_value(dimension, value); !why.empty())
+        return invalid_argument("query: {}: {}", name_of(dimension), why);
     request.query.where[dimension] = std::move(values);
   }
   return absl::OkStatus();
+}
+
+// Whether no partition can still get an entry with a ledger time up to this one.
+bool has_passed(std::int64_t as_of_ms, Node& node) {
+  for (const auto& [partition, head] : node.ledger().heads())
+    if (head.ledger_time_ms <= as_of_ms) return false;
+  return true;
 }
 
 absl::StatusOr<Cut> cut_at_time(std::int64_t as_of_ms, Node& node) {
@@ -114,7 +150,7 @@ const std::vector<Dimension>& all_dimensions() {
 }
 
 absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
-  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format"};
+  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format", "names", "share"};
   if (!view) known.push_back("by");
   for (Dimension dimension : all_dimensions()) known.push_back(name_of(dimension));
   ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, known));
@@ -132,6 +168,9 @@ absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, c
     if (!request.csv && query.text("format") != "json")
       return invalid_argument("query: format: '{}' is neither json nor csv", query.text("format"));
   }
+  ASSIGN_OR_RETURN(request.names, query.flag("names"));
+  ASSIGN_OR_RETURN(request.share, query.flag("share"));
+  if (request.share && !view && request.query.by.empty()) return invalid_argument("query: share: of what? name dimensions in by");
   request.as_of = query.text("as_of");
   if (query.has("as_of") && request.as_of.empty()) return invalid_argument("query: as_of: empty");
   return request;
@@ -151,6 +190,8 @@ absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node) {
       as_of.time_ms = *instant;
     else
       return invalid_argument("query: as_of: '{}' is no cut, RFC 3339 instant, date or checkpoint:<partition>/<size>", text);
+    // Before the cut: what passes the time in between leaves the answer not final, never the other way round.
+    as_of.is_final = has_passed(*as_of.time_ms, node);
     ASSIGN_OR_RETURN(as_of.cut, cut_at_time(*as_of.time_ms, node));
   }
   const Cut head = node.ledger().cut();
@@ -173,12 +214,6 @@ absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const 
     return std::optional<Cut>(cut);
   }
   return std::optional<Cut>();
-}
-
-bool is_final(std::int64_t as_of_ms, Node& node) {
-  for (PartitionId partition : node.definition().all_partitions())
-    if (node.ledger().head(partition).ledger_time_ms <= as_of_ms) return false;
-  return true;
 }
 
 }  // namespace bukubesar

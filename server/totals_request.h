@@ -17,21 +17,22 @@ namespace bukubesar {
 struct AsOf {
   Cut cut;
   std::optional<std::int64_t> time_ms;  // where it was given as a time
+  bool is_final = true;                 // false while some partition may still get an entry with ledger time <= the time
 };
 // A cut "0=812,reference=97" that names every partition, an RFC 3339 instant, a date (the end of that day), or
 // "checkpoint:<partition>/<size>". FailedPrecondition: a time where the ledger has no clock. OutOfRange: beyond the ledger.
 [[nodiscard]] absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node);
-// False while some partition may still get an entry with ledger time <= the time.
-[[nodiscard]] bool is_final(std::int64_t as_of_ms, Node& node);
 // "min_cut" of a raw query string; nothing where it is not there.
 [[nodiscard]] absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition);
 
 struct TotalsRequest {
   TotalsQuery query;
-  std::string as_of;                     // as given; empty: current
-  std::optional<std::int64_t> as_of_ms;  // where it is a time
-  std::string from, until;               // as given
+  std::string as_of;             // as given; empty: current
+  std::optional<bool> is_final;  // where it is a time
+  std::string from, until;       // as given
   bool csv = false;
+  bool names = false;  // names beside codes
+  bool share = false;  // each row's part of its group
 };
 
 // Every dimension, in the order of the enumeration.

@@ -161,7 +161,7 @@ class Node {
   Judge judge_{Routing{*parse_partitioner(definition_.partitioner), definition_.partitions}};
   std::map<PartitionId, Part> parts_;
   std::map<PartitionId, std::map<std::string, Accepted>> accepted_;
-  std::int64_t clock_ms_ = 1'680'000'000'000;
+  std::int64_t clock_ms_ = 1'700'000'000'000;
   std::string last_rejection_;
 };
 

@@ -290,6 +290,37 @@ TEST(Totals, ScaleIsWhatWasInForceInTheOrderMonth) {
   EXPECT_EQ(scales(ScaleBasis::latest, cut), "large:4 unknown:1 ");
 }
 
+TEST(Totals, AFactHoldsFromItsMonthOnAndNotBefore) {
+  Small s;
+  s.node.add("institution/D262", fact_json("institution", "D262", "1", R"("valid_from":"2020-01","region":"63.09")"), true);
+  s.node.add("institution/D262", fact_json("institution", "D262", "2", R"("valid_from":"2999-01","region":"99.99")"), true);
+  s.node.add("vendor/v1", fact_json("vendor", "v1", "3", R"("valid_from":"2020-01","scale":"micro","domicile":"63.01")"), true);
+  s.node.add("vendor/v1", fact_json("vendor", "v1", "4", R"("valid_from":"2999-01","scale":"large","domicile":"99.99")"), true);
+  s.add({.institution = "D262", .vendor = "v1"});
+  s.open();
+  TotalsQuery query;
+  query.by = {Dimension::region, Dimension::vendor_domicile, Dimension::scale};
+  query.scale_basis = ScaleBasis::latest;
+  const std::vector<std::string> want = {"63.09", "63.01", "micro"};
+  EXPECT_EQ(s.totals(query).rows.at(0).key, want);
+  query.cut = s.node.ledger().cut();
+  EXPECT_EQ(s.totals(query).rows.at(0).key, want) << "as of a cut as now";
+}
+
+TEST(Totals, SetsOfFundingNeverShareAText) {
+  Small s;
+  s.add({.subject = "e-katalog-6/A", .funding = {"A;B"}});
+  s.add({.subject = "e-katalog-6/B", .funding = {"A", "B"}});
+  s.add({.subject = "e-katalog-6/C", .funding = {R"(A\\)", "B"}});
+  s.open();
+  TotalsQuery query;
+  query.by = {Dimension::funding};
+  EXPECT_EQ(s.totals(query).rows.size(), 3U);
+  EXPECT_EQ(s.p->purchase("e-katalog-6/A", std::nullopt)->funding, std::vector<std::string>{"A;B"});
+  EXPECT_EQ(s.p->purchase("e-katalog-6/B", std::nullopt)->funding, (std::vector<std::string>{"A", "B"}));
+  EXPECT_EQ(s.p->purchase("e-katalog-6/C", std::nullopt)->funding, (std::vector<std::string>{"A\\", "B"}));
+}
+
 TEST(Totals, AReclassificationMovesWhatWasSummedBefore) {
   Small s;
   s.add({.subject = "e-katalog-6/A", .scale = "large"});

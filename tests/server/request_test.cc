@@ -33,6 +33,23 @@ TEST(Query, LimitsAreChecked) {
   }
 }
 
+TEST(Query, AListIsSplitBeforeItIsDecoded) {
+  const auto query = Query::parse("funding=A%2CB,C", {"funding"});
+  ASSERT_TRUE(query.ok());
+  EXPECT_EQ(query->list("funding"), (std::vector<std::string>{"A,B", "C"}));
+  EXPECT_TRUE(query->list("absent").empty());
+}
+
+TEST(TotalsRequest, RefusesValuesThatADimensionCanNeverHave) {
+  const auto refused = [](std::string_view query) { return !parse_totals_request(query, Definition(), false).ok(); };
+  for (const char* bad : {"fiscal_year=abc", "fiscal_year=2023,", "order_month=2023", "event_month=x", "region=Kab%20Tabalong",
+                          "vendor=%20", "from=2023-06-02&until=2023-06-01", "from=2023-06-01T00:00:00Z&until=2023-06-01T00:00:00Z"})
+    EXPECT_TRUE(refused(bad)) << bad;
+  for (const char* good : {"fiscal_year=2023", "fiscal_year=unknown", "order_month=2023-05,unknown", "region=63.09",
+                           "funding=any%2C%20thing", "from=2023-06-01&until=2023-06-01"})
+    EXPECT_FALSE(refused(good)) << good;
+}
+
 TEST(Router, TakesTheRestOfThePathDecodedOnce) {
   Router router;
   Route route;
