@@ -43,9 +43,9 @@ class Loader {
   void file(const std::string& path, std::string_view text) {
     JsonText json;
     std::vector<JsonProblem> problems;
-    read_json(text, JsonComments::ignored, json, problems);
+    const bool is_json = read_json(text, JsonComments::ignored, json, problems);
     for (const JsonProblem& problem : problems) problems_.push_back(fmt::format("{}:{}: {}", path, problem.line, problem.what));
-    if (!problems.empty()) return;
+    if (!is_json) return;  // a doubled member, on the other hand, does not hide what else is wrong
     if (!json.value.is_object()) return problems_.push_back(fmt::format("{}:1: must be an object, is {}", path, kind_of(json.value)));
     for (const auto& [section, body] : json.value.items()) {
       if (find_setting(section) != nullptr) {

@@ -356,23 +356,27 @@ absl::StatusOr<DefinitionFile> DefinitionFile::create(const std::string& path, c
   return file;
 }
 
-absl::Status DefinitionFile::append(std::string_view line) {
+absl::StatusOr<Definition> DefinitionFile::with(std::string_view line) const {
   if (line.find('\n') != std::string_view::npos) return invalid_argument("{}: a statement is one line", path_);
   std::string text = text_;
   if (!text.empty() && text.back() != '\n') text += '\n';
   text += fmt::format("{}\n", line);
-  ASSIGN_OR_RETURN(Definition definition, parse_definition(text, path_));
+  return parse_definition(text, path_);
+}
+
+absl::Status DefinitionFile::append(std::string_view line) {
+  ASSIGN_OR_RETURN(Definition definition, with(line));
   ASSIGN_OR_RETURN(const std::string on_disk, read_file(path_));
   // Already there: written by an earlier try, whose sync failed.
-  if (on_disk != text_ && on_disk != text)
+  if (on_disk != text_ && on_disk != definition.text)
     return failed_precondition("{}: somebody changed it since this node read it; start again", path_);
   // Whole and renamed into place, so that a crash leaves the old file or the new one, never half a line. A link stays a link.
   std::error_code error;
   const std::filesystem::path target = std::filesystem::canonical(path_, error);
   crash_point("definition_before");
-  RETURN_IF_ERROR(write_file_durably(error ? path_ : target.string(), text));
+  RETURN_IF_ERROR(write_file_durably(error ? path_ : target.string(), definition.text));
   crash_point("definition_after");
-  text_ = std::move(text);
+  text_ = definition.text;
   take(std::move(definition));
   return absl::OkStatus();
 }

@@ -102,6 +102,8 @@ class DefinitionFile {
   static absl::StatusOr<DefinitionFile> create(const std::string& path, const Definition& first);
   [[nodiscard]] const Definition& definition() const { return *newest_->load(); }
   [[nodiscard]] const std::string& path() const { return path_; }
+  // The definition as it would be with the line. InvalidArgument where it is refused.
+  [[nodiscard]] absl::StatusOr<Definition> with(std::string_view line) const;
   // Parses the line with all that stands before it, appends it and syncs; the file is unchanged where it is refused.
   // FailedPrecondition where somebody else changed the file since it was read.
   [[nodiscard]] absl::Status append(std::string_view line);

@@ -146,11 +146,11 @@ int JsonText::line_of(const std::string& pointer) const {
   return at == lines.end() ? 1 : at->second;
 }
 
-void read_json(std::string_view text, JsonComments comments, JsonText& to, std::vector<JsonProblem>& problems) {
+bool read_json(std::string_view text, JsonComments comments, JsonText& to, std::vector<JsonProblem>& problems) {
   int line = 1;
   Builder builder(text, &line, to, problems);
   const CountingIterator first(text.data(), &line), last(text.data() + text.size(), &line);
-  Json::sax_parse(first, last, &builder, nlohmann::detail::input_format_t::json, true, comments == JsonComments::ignored);
+  return Json::sax_parse(first, last, &builder, nlohmann::detail::input_format_t::json, true, comments == JsonComments::ignored);
 }
 
 std::string_view kind_of(const Json& value) {

@@ -25,8 +25,8 @@ struct JsonText {
 
 enum class JsonComments : bool { refused, ignored };
 
-// Appends to `problems`. `to` is whole only where nothing was appended.
-void read_json(std::string_view text, JsonComments comments, JsonText& to, std::vector<JsonProblem>& problems);
+// Appends to `problems`. False: this is no JSON, and `to` is not whole. A member that stands twice is a problem too; the last one counts.
+bool read_json(std::string_view text, JsonComments comments, JsonText& to, std::vector<JsonProblem>& problems);
 
 // "  kind, of the wrong type" in words: "a string", "an object", …
 [[nodiscard]] std::string_view kind_of(const nlohmann::ordered_json& value);

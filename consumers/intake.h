@@ -142,6 +142,8 @@ struct ContractFinding {
 [[nodiscard]] absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition);
 // Makes both topics as the contract asks, where they are missing.
 [[nodiscard]] absl::Status create_topics(const Config& config, std::uint32_t partitions);
+// Whether librdkafka takes the broker's settings; nothing is asked of the broker.
+[[nodiscard]] absl::Status check_broker_settings(const Config& config);
 // The cluster id of the configured broker.
 [[nodiscard]] absl::StatusOr<std::string> cluster_id(const Config& config);
 // The first offset that the broker still has: what a first definition's `first_offset` should be. NotFound: no such topic.

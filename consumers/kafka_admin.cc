@@ -248,6 +248,11 @@ absl::Status create_topics(const Config& config, std::uint32_t partitions) {
   return absl::OkStatus();
 }
 
+absl::Status check_broker_settings(const Config& config) {
+  if (config.broker.kind == BrokerKind::embedded) return absl::OkStatus();
+  return admin_handle(config).status();
+}
+
 absl::StatusOr<std::string> cluster_id(const Config& config) {
   if (config.broker.kind == BrokerKind::embedded) return std::string(kEmbeddedCluster);
   ASSIGN_OR_RETURN(const KafkaHandle handle, admin_handle(config));

@@ -94,7 +94,8 @@ struct Ledger::Impl {
   absl::Status open(const Definition& definition);
   absl::Status open_store();
   absl::Status check_identity();
-  absl::Status check_definition_text(std::string_view text);
+  absl::Status check_definition_text(const Definition& definition);
+  [[nodiscard]] absl::Status check_new_rules(const Definition& definition, std::string_view known_text) const;
   absl::Status load_heads();
   absl::Status load_partition(LedgerPartition& partition, const PartitionHead& head);
   absl::Status rebuild_ids(LedgerPartition& partition, const PartitionHead& head);

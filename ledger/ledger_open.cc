@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include "base/bytes.h"
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "events/rules.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rows.h"
 
@@ -55,10 +57,15 @@ absl::Status Ledger::Impl::open(const Definition& definition) {
     if (const SourceStatement* source = definition.source_of(id, Epoch(0))) partition->first_offset = source->first_offset;
     partitions.emplace(id, std::move(partition));
   }
+  for (const RulesStatement& line : definition.rules)
+    if (line.version > kRulesVersionNewest)
+      return failed_precondition(
+          "the definition of ledger {} names rules version {}; this program knows 1 … {}: a newer one must run first", name, line.version,
+          kRulesVersionNewest);
   RETURN_IF_ERROR(open_store());
   RETURN_IF_ERROR(check_identity());
-  RETURN_IF_ERROR(check_definition_text(definition.text));
   RETURN_IF_ERROR(load_heads());
+  RETURN_IF_ERROR(check_definition_text(definition));
   {
     absl::MutexLock lock(&checkpoints_mutex);
     RETURN_IF_ERROR(load_next_cut_note());
@@ -128,15 +135,38 @@ absl::Status Ledger::Impl::check_identity() {
   return absl::OkStatus();
 }
 
-absl::Status Ledger::Impl::check_definition_text(std::string_view text) {
+// What an entry was judged by is settled: rules lines that came since the last time begin after every entry there is.
+absl::Status Ledger::Impl::check_new_rules(const Definition& definition, std::string_view known_text) const {
+  ASSIGN_OR_RETURN(const Definition known, parse_definition(known_text, "definition"));
+  absl::MutexLock lock(&heads_mutex);
+  for (std::size_t i = known.rules.size(); i < definition.rules.size(); ++i) {
+    const RulesStatement& line = definition.rules[i];
+    for (const auto& [id, head] : heads) {
+      if (head.size == 0) continue;
+      const bool behind = line.from_place ? line.from_place->partition == id && std::tie(line.from_place->epoch, line.from_place->offset) <
+                                                                                    std::tie(head.epoch, head.next_offset)
+                                          : line.from_ledger_time_ms.value_or(0) <= head.ledger_time_ms;
+      if (behind)
+        return failed_precondition(
+            "rules version {} would hold for entries that stand already: partition {} of ledger {} has {} entries, ledger time {} ms, next "
+            "offset {}; name a later point",
+            line.version, id.name(), name, head.size, head.ledger_time_ms, head.next_offset.value());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Ledger::Impl::check_definition_text(const Definition& definition) {
+  const std::string& text = definition.text;
   const std::string mark = definition_mark(text);
   ASSIGN_OR_RETURN(const auto stored, store->get(Family::heads, kDefinitionKey));
   if (stored) {
     if (stored->size() != mark.size()) return data_loss("{}: the row '{}' is damaged", options.directory, kDefinitionKey);
     const auto known = load_be<std::uint64_t>(stored->data());
-    if (known > text.size() || definition_mark(text.substr(0, known)) != *stored)
+    if (known > text.size() || definition_mark(std::string_view(text).substr(0, known)) != *stored)
       return data_loss("the definition's first {} bytes are not those that ledger {} was opened with: lines are added to it, never changed",
                        known, name);
+    RETURN_IF_ERROR(check_new_rules(definition, std::string_view(text).substr(0, known)));
   }
   if (options.read_only || stored == mark) return absl::OkStatus();
   StoreBatch batch;

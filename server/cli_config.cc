@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include "base/status.h"
+#include "consumers/intake.h"
+#include "projections/views.h"
 #include "server/cli.h"
 #include "server/node.h"
 
@@ -8,9 +10,19 @@ namespace bukubesar {
 
 namespace {
 
+// What a setting points to must be well too.
+absl::Status check_referenced(const Config& config) {
+  if (!config.projections.views_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string views, read_file(config.projections.views_file));
+    RETURN_IF_ERROR(with_context(parse_views(views).status(), config.projections.views_file));
+  }
+  return check_broker_settings(config);
+}
+
 void check(CliContext& context) {
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
+  if (const absl::Status well = check_referenced(*config); !well.ok()) return context.fail(well);
   fmt::print("{}\n", context.config_file.empty() ? "no file; defaults, environment and flags are well" : context.config_file + ": well");
 }
 
@@ -30,6 +42,12 @@ void show_definition(CliContext& context) {
   fmt::print("{}", *text);
 }
 
+// A ledger that stands already has a say: lines must not change what its entries were judged by.
+absl::Status check_with_ledger(const Config& config, const Definition& definition) {
+  const auto ledger = Ledger::open({ledger_directory(config), /*read_only=*/true, {}}, definition);
+  return absl::IsNotFound(ledger.status()) ? absl::OkStatus() : ledger.status();
+}
+
 void append_definition(CliContext& context, const std::string& line) {
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
@@ -38,6 +56,9 @@ void append_definition(CliContext& context, const std::string& line) {
   if (!lock.ok()) return context.fail(lock.status());
   auto file = DefinitionFile::load(definition_path(*config));
   if (!file.ok()) return context.fail(file.status());
+  const auto longer = file->with(line);
+  if (!longer.ok()) return context.fail(longer.status());
+  if (const absl::Status fits = check_with_ledger(*config, *longer); !fits.ok()) return context.fail(fits);
   if (const absl::Status appended = file->append(line); !appended.ok()) return context.fail(appended);
   fmt::print("appended to {}; every node of this ledger needs the same line\n", file->path());
 }

@@ -99,6 +99,28 @@ TEST(Ledger, I1DenseABatchThatLeavesAHoleOrOverlapsIsRefused) {
   ASSERT_EQ(commit_events(*ledger, kP0, 1), absl::OkStatus()) << "a refused batch leaves no trace";
 }
 
+TEST(Ledger, I5RulesLinesHoldForEntriesToComeAndForVersionsThatThereAre) {
+  TemporaryDirectory directory;
+  const auto with = [](const std::vector<std::string>& lines) {
+    std::string text = R"({"ledger":{"name":"test","format":1,"partitions":1,"partitioner":"murmur2","clock":"kafka","zone":"+08:00"}})"
+                       "\n"
+                       R"({"rules":{"version":1,"from":"1970-01-01T00:00:00Z"}})"
+                       "\n";
+    for (const std::string& line : lines) text += line + "\n";
+    return *parse_definition(text, "d.jsonl");
+  };
+  {
+    auto ledger = open_ledger(directory.ledger(), with({}));
+    BatchMaker maker(kP0, ledger->head(kP0));
+    ASSERT_TRUE(ledger->commit(commit_of(maker.accepted("a", 1'700'000'000'000).take())).ok());
+  }
+  const auto refusal = [&](const std::string& line) {
+    return std::string(Ledger::open({directory.ledger(), false, {}}, with({line})).status().message());
+  };
+  EXPECT_NE(refusal(R"({"rules":{"version":2,"from":"2100-01-01T00:00:00Z"}})").find("this program knows 1 … 1"), std::string::npos);
+  EXPECT_EQ(refusal(R"({"authority":{"source":"/feed/x"}})"), "");
+}
+
 TEST(Ledger, I2ImmutableWhatWasReadReadsTheSameAfterLaterCommits) {
   TemporaryDirectory directory;
   auto ledger = open_ledger(directory.ledger(), make_definition());

@@ -48,6 +48,7 @@ class CliTest : public testing::Test {
     context.flags = {{"data_dir", directory_}, {"http.port", "0"}};
     context.format = format;
     context.url = url_;
+    context.config_file = config_file_;
     CLI::App app("test", "bukubesar");
     app.require_subcommand(1);
     for (const auto& [name, add] : commands()) add(app, context);
@@ -68,6 +69,7 @@ class CliTest : public testing::Test {
   }
 
   std::string directory_;
+  std::string config_file_;
   std::string url_ = "http://127.0.0.1:1";  // nobody listens there
 };
 
@@ -99,6 +101,24 @@ TEST_F(CliTest, AKeyIsMadeOnceAndNeverOverwritten) {
   EXPECT_EQ(keys[1]["origin"], "kalsel/reference");
   EXPECT_EQ(run({"key", "new"}).exit_code, 2);
   EXPECT_EQ(run({"key", "show"}, OutputFormat::json).out, made.out);
+}
+
+TEST_F(CliTest, ConfigCheckLooksIntoWhatSettingsPointTo) {
+  config_file_ = directory_ + "/bukubesar.json";
+  const auto check = [&](const std::string& text) {
+    EXPECT_TRUE(write_file_durably(config_file_, text).ok());
+    return run({"config", "check"});
+  };
+  ASSERT_TRUE(write_file_durably(directory_ + "/views.json", R"({"views":[{"name":"x","by":["nonsense"]}]})").ok());
+  const Outcome views = check(R"({"projections":{"views_file":")" + directory_ + R"(/views.json"}})");
+  EXPECT_EQ(views.exit_code, 2);
+  EXPECT_NE(views.err.find("'nonsense' is no dimension"), std::string::npos) << views.err;
+  const Outcome property = check(R"({"broker":{"kind":"kafka","bootstrap_servers":"127.0.0.1:1","properties":{"no.such.property":"1"}}})");
+  EXPECT_EQ(property.exit_code, 2);
+  EXPECT_NE(property.err.find("no.such.property"), std::string::npos) << property.err;
+  const Outcome both = check("{\"http\":{\"port\":1,\n\"port\":2},\n\"nonsense\":{}}");
+  EXPECT_NE(both.err.find("stands twice"), std::string::npos) << both.err;
+  EXPECT_NE(both.err.find("nonsense"), std::string::npos) << "a doubled member hides nothing: " << both.err;
 }
 
 TEST_F(CliTest, TheDefaultConfigurationChecks) {
@@ -148,6 +168,9 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
   EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.err;
   EXPECT_TRUE(Json::parse(sound.out)["ok"].get<bool>());
   EXPECT_EQ(run({"config", "definition", "--append", "nonsense"}).exit_code, 2);
+  const Outcome rules = run({"config", "definition", "--append", R"({"rules":{"version":2,"from":"2020-01-01T00:00:00Z"}})"});
+  EXPECT_EQ(rules.exit_code, 2) << "a line that the ledger can't live with is not written";
+  EXPECT_NE(rules.err.find("rules version 2"), std::string::npos) << rules.err;
   EXPECT_EQ(run({"config", "definition", "--append", R"({"authority":{"source":"/feed/x"}})"}).exit_code, 0);
   EXPECT_NE(run({"config", "definition"}).out.find("/feed/x"), std::string::npos);
   std::filesystem::remove_all(directory_ + "/ledger");
