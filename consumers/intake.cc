@@ -209,9 +209,9 @@ struct Intake::Impl {
     const std::int64_t took_us = microseconds_since(start);
     for (const CommitObserver& observer : options.observers) observer(job);
     const absl::Status recorded = ledger.record_heads(false);
+    count(*job, *cost, took_us);  // before the answer: who was told looks at figures that hold it
     if (const auto answering = current_publisher()) answering->on_commit(*job);
     crash_point("commit_answered");
-    count(*job, *cost, took_us);
     return with_context(recorded, "sizes and roots cannot be recorded outside the ledger");
   }
 

@@ -166,7 +166,7 @@ absl::Status Ledger::Impl::check_definition_text(const Definition& definition) {
     if (known > text.size() || definition_mark(std::string_view(text).substr(0, known)) != *stored)
       return data_loss("the definition's first {} bytes are not those that ledger {} was opened with: lines are added to it, never changed",
                        known, name);
-    RETURN_IF_ERROR(check_new_rules(definition, std::string_view(text).substr(0, known)));
+    if (known > 0) RETURN_IF_ERROR(check_new_rules(definition, std::string_view(text).substr(0, known)));
   }
   if (options.read_only || stored == mark) return absl::OkStatus();
   StoreBatch batch;

@@ -73,10 +73,10 @@ bool whole_after(std::string_view log, std::size_t at) {
       from += piece->size;
     if (end_of_whole(log, from) > from) return true;
   }
-  // In the same block, where the damaged piece's length is to be believed.
-  if (at + kHeaderBytes > log.size()) return false;
-  const std::size_t behind = at + kHeaderBytes + (byte_at(log, at + 4) | byte_at(log, at + 5) << 8);
-  return behind < std::min(log.size(), next_block(at)) && end_of_whole(log, behind) > behind;
+  // In the same block, wherever it begins: the damaged piece's own length may be part of the damage.
+  for (std::size_t from = at + 1; from < std::min(log.size(), next_block(at)); ++from)
+    if (end_of_whole(log, from) > from) return true;
+  return false;
 }
 
 bool has_empty_sector(std::string_view log, std::size_t from) {
