@@ -61,13 +61,11 @@ absl::StatusOr<Query> Query::parse(std::string_view raw, const std::vector<std::
     if (pair.empty()) continue;
     const std::size_t equals = pair.find('=');
     const auto name = percent_decode(pair.substr(0, equals), true);
-    const std::string_view encoded = equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
-    const auto value = percent_decode(encoded, true);
+    const auto value = percent_decode(equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1), true);
     if (!name || !value) return invalid_argument("query: '{}' is not percent-encoded", pair);
     if (std::find(known.begin(), known.end(), *name) == known.end())
       return invalid_argument("query: unknown parameter '{}'; known here: {}", *name, joined(known));
     if (!query.values_.emplace(*name, *value).second) return invalid_argument("query: parameter '{}' stands twice", *name);
-    query.raw_.emplace(*name, encoded);
   }
   return query;
 }
@@ -79,15 +77,18 @@ std::string_view Query::text(std::string_view name) const {
 
 std::vector<std::string> Query::list(std::string_view name) const {
   std::vector<std::string> parts;
-  const auto found = raw_.find(name);
-  if (found == raw_.end()) return parts;
-  std::string_view rest = found->second;
-  while (true) {
-    const std::size_t comma = rest.find(',');
-    parts.push_back(percent_decode(rest.substr(0, comma), true).value_or(std::string()));  // parse() has decoded the whole
-    if (comma == std::string_view::npos) return parts;
-    rest.remove_prefix(comma + 1);
+  if (!has(name)) return parts;
+  const std::string_view whole = text(name);
+  parts.emplace_back();
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    if (whole[i] == ',') {
+      parts.emplace_back();
+    } else {
+      if (whole[i] == '\\' && i + 1 < whole.size()) ++i;
+      parts.back() += whole[i];
+    }
   }
+  return parts;
 }
 
 absl::StatusOr<std::optional<std::uint64_t>> Query::number(std::string_view name) const {

@@ -24,7 +24,7 @@ class Query {
   [[nodiscard]] bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
   // Empty where it is absent.
   [[nodiscard]] std::string_view text(std::string_view name) const;
-  // "a,b" → a, b. A comma inside of a value is written %2C.
+  // "a,b" → a, b. A comma or backslash inside of a value has a backslash before it.
   [[nodiscard]] std::vector<std::string> list(std::string_view name) const;
   [[nodiscard]] absl::StatusOr<std::optional<std::uint64_t>> number(std::string_view name) const;
   // 1 … most; `usual` where it is absent.
@@ -34,7 +34,6 @@ class Query {
 
  private:
   std::map<std::string, std::string, std::less<>> values_;
-  std::map<std::string, std::string, std::less<>> raw_;  // still percent-encoded
 };
 
 // Decimal digits, no sign, no leading zero.
