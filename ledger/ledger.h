@@ -72,6 +72,7 @@ struct LedgerOptions {
   std::string directory;   // <data_dir>/ledger
   bool read_only = false;  // beside a running server: sees the commits that stood when it was opened
   Progress progress;
+  bool with_ids = true;  // false: find_accepted() knows none, and entries are not read at the opening; for reading only
 };
 
 // What commits cost, for metrics.

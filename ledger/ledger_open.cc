@@ -194,7 +194,7 @@ absl::Status Ledger::Impl::load_heads() {
 }
 
 absl::Status Ledger::Impl::load_partition(LedgerPartition& partition, const PartitionHead& head) {
-  RETURN_IF_ERROR(rebuild_ids(partition, head));
+  if (options.with_ids || !options.read_only) RETURN_IF_ERROR(rebuild_ids(partition, head));
   TileSource source(*this, partition.id, head.size);
   ASSIGN_OR_RETURN(partition.frontier, load_frontier(source, head.size));
   if (partition.frontier.root() != head.root)

@@ -1,9 +1,15 @@
 // Verify: re-reads everything and says what is off, naming the first bad sequence. It trusts nothing that was derived:
-// every payload and entry is hashed, tree and id index are rebuilt, heads and counts are compared with the rebuilt ones.
+// every payload and entry is hashed and judged again by the rules that were in force, tree and id index are rebuilt, heads and counts are
+// compared with the rebuilt ones.
+//
+// Threads  of its own while it runs: chunks are decompressed, hashed and judged by all cores, and looked at in order by the caller's
+// thread,
+//          so that what is found, and in which order, does not depend on them.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +24,7 @@ struct VerifyFinding {
 };
 struct VerifyReport {
   Cut cut;                              // what was covered
+  std::string first_bad_sequence;       // "0:812"; empty: no finding names an entry
   std::vector<VerifyFinding> findings;  // empty: all is well; in the order found, at most kVerifyFindingsMax
   std::uint64_t findings_left_out = 0;  // beyond those
   std::uint64_t entries = 0, payloads = 0, hash_only = 0, payload_bytes = 0, checkpoints = 0;
@@ -25,13 +32,14 @@ struct VerifyReport {
 };
 inline constexpr std::size_t kVerifyFindingsMax = 100;
 
-// Read are all rows of the ledger, the heads file and the checksums of RocksDB's files. RocksDB's OPTIONS, IDENTITY and log
-// files hold nothing that an answer depends on and are not looked at; damage to CURRENT, MANIFEST and logs shows when the
+// Read are all rows of the ledger, the heads file and the checksums of RocksDB's files. RocksDB's OPTIONS, IDENTITY and own log
+// hold nothing that an answer depends on and are not looked at; damage to CURRENT, MANIFEST and logs shows when the
 // ledger is opened.
 //
 // key_file: of the signing keys; empty: signatures are not checked.
-// visit: told each run in order, so that the projections' check (fold against segments) needs no second pass; may be empty.
-using VerifyVisitor = std::function<void(PartitionId, const StoredRun&)>;
+// visit: told each run in order, so that the projections' check (fold against segments) needs no second pass; may be empty. `events` stand
+// beside the run's entries: what the payload of an accepted one says, else null.
+using VerifyVisitor = std::function<void(PartitionId, const StoredRun&, std::span<const Event* const> events)>;
 [[nodiscard]] VerifyReport verify_ledger(const Ledger& ledger, const Definition& definition, const std::string& key_file,
                                          const VerifyVisitor& visit, const Progress& progress);
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -167,7 +168,8 @@ class SegmentCheck {
   static absl::StatusOr<std::unique_ptr<SegmentCheck>> open(const std::string& directory, const Definition& definition,
                                                             std::uint64_t segment_rows = 65'536);
   ~SegmentCheck();
-  void visit(PartitionId partition, const StoredRun& run);
+  // events: beside the run's entries, null where an entry was not accepted.
+  void visit(PartitionId partition, const StoredRun& run, std::span<const Event* const> events);
   // One text for each difference: "segment 0/000003: row 17 amount want … got …".
   [[nodiscard]] std::vector<std::string> finish();
 

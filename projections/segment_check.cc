@@ -16,7 +16,6 @@ struct SegmentCheck::Impl {
   std::string directory;
   std::uint64_t segment_rows = kSegmentRows;
   FoldSettings settings;
-  Routing routing;
   std::map<PartitionId, std::unique_ptr<PartitionFold>> folds;
   std::map<PartitionId, std::uint32_t> compared;  // segments that were there and are made again
   std::map<PartitionId, bool> broken;             // entries that could not be folded
@@ -25,7 +24,7 @@ struct SegmentCheck::Impl {
   void add(std::string text) {
     if (differences.size() < kDifferencesMax) differences.push_back(std::move(text));
   }
-  void visit(PartitionId id, const StoredRun& run);
+  void visit(PartitionId id, const StoredRun& run, std::span<const Event* const> events);
   void compare_full(PartitionFold& fold);
   void compare(const std::string& name, const SegmentContent& want, const SegmentContent& got);
   void compare_rows(const std::string& name, const SegmentContent& want, const SegmentContent& got);
@@ -41,9 +40,6 @@ absl::StatusOr<std::unique_ptr<SegmentCheck>> SegmentCheck::open(const std::stri
   impl->directory = directory;
   impl->segment_rows = segment_rows;
   impl->settings = FoldSettings::of(definition);
-  const auto partitioner = parse_partitioner(definition.partitioner);
-  if (!partitioner) return invalid_argument("definition: partitioner '{}' is unknown", definition.partitioner);
-  impl->routing = {*partitioner, definition.partitions};
   for (std::uint32_t number = 0; number < definition.partitions; ++number) {
     const PartitionId id(number);
     impl->folds[id] = std::make_unique<PartitionFold>(id, impl->settings, segment_rows);
@@ -51,24 +47,22 @@ absl::StatusOr<std::unique_ptr<SegmentCheck>> SegmentCheck::open(const std::stri
   return std::unique_ptr<SegmentCheck>(new SegmentCheck(std::move(impl)));
 }
 
-void SegmentCheck::visit(PartitionId partition, const StoredRun& run) { impl_->visit(partition, run); }
+void SegmentCheck::visit(PartitionId partition, const StoredRun& run, std::span<const Event* const> events) {
+  impl_->visit(partition, run, events);
+}
 
-void SegmentCheck::Impl::visit(PartitionId id, const StoredRun& run) {
+void SegmentCheck::Impl::visit(PartitionId id, const StoredRun& run, std::span<const Event* const> events) {
   const auto found = folds.find(id);
   if (found == folds.end() || broken[id]) return;  // the reference partition has no segments
   PartitionFold& fold = *found->second;
-  Judge judge(routing);
-  Arena arena(256 * 1024);
-  for (const StoredEntry& stored : run.entries) {
-    const Event* event = nullptr;
-    if (stored.entry.verdict == Verdict::accepted) {
-      if (stored.payload) event = judge.judge(stored.entry.rules_version, id, *stored.payload, arena).event;
-      if (event == nullptr || stored.sequence.value() != fold.next_sequence()) {
-        add(fmt::format("entry {}:{} can not be folded again; segments from there on were not compared", id.name(),
-                        stored.sequence.value()));
-        broken[id] = true;
-        return;
-      }
+  for (std::size_t i = 0; i < run.entries.size(); ++i) {
+    const StoredEntry& stored = run.entries[i];
+    const Event* event = events[i];
+    const bool expected = stored.entry.verdict == Verdict::accepted;
+    if (stored.sequence.value() != fold.next_sequence() || expected != (event != nullptr)) {
+      add(fmt::format("entry {}:{} can not be folded again; segments from there on were not compared", id.name(), stored.sequence.value()));
+      broken[id] = true;
+      return;
     }
     fold.apply(stored.sequence, stored.entry, stored.payload, event);
     if (fold.has_full()) compare_full(fold);

@@ -24,6 +24,7 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
   LedgerOptions options;
   options.directory = ledger_directory(config);
   options.read_only = true;
+  options.with_ids = false;
   options.progress = progress;
   const auto ledger = Ledger::open(std::move(options), file.definition());
   if (!ledger.ok()) {
@@ -32,7 +33,10 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
   }
   auto segments = SegmentCheck::open(segments_directory(config), file.definition());
   VerifyVisitor visit;
-  if (segments.ok()) visit = [&segments](PartitionId partition, const StoredRun& run) { (*segments)->visit(partition, run); };
+  if (segments.ok())
+    visit = [&segments](PartitionId partition, const StoredRun& run, std::span<const Event* const> events) {
+      (*segments)->visit(partition, run, events);
+    };
   report = verify_ledger(**ledger, file.definition(), exists(key_path(config)) ? key_path(config) : "", visit, progress);
   if ((*ledger)->shorter_than_recorded())
     report.findings.push_back({ledger_directory(config), "shorter than the last size and root recorded outside it (I9)"});
@@ -50,6 +54,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
     for (const VerifyFinding& finding : report.findings) findings.push_back({{"place", finding.place}, {"what", finding.what}});
     const Json json = {{"ok", report.ok()},
                        {"cut", to_json(report.cut)},
+                       {"first_bad_sequence", text_or_null(report.first_bad_sequence)},
                        {"entries", report.entries},
                        {"payloads", report.payloads},
                        {"hash_only", report.hash_only},
@@ -73,6 +78,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
     fmt::print("all is well\n");
     return;
   }
+  if (!report.first_bad_sequence.empty()) fmt::print("the first bad sequence is {}\n", report.first_bad_sequence);
   fmt::print("\n{}", findings.text());
   if (report.findings.size() >= kVerifyFindingsMax) fmt::print("(the first {} are listed)\n", kVerifyFindingsMax);
 }

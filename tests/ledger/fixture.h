@@ -1,6 +1,7 @@
 // What the ledger's tests share: a definition, a directory of its own, and batches that fit.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/bytes.h"
 #include "config/definition.h"
 #include "events/payload.h"
+#include "events/rules.h"
 #include "ledger/ledger.h"
 #include "ledger/merkle.h"
 
@@ -24,6 +26,8 @@ inline Definition make_definition(std::uint32_t partitions = 1, LedgerClock cloc
   definition.name = "test";
   definition.partitions = partitions;
   definition.clock = clock;
+  // Events of all partitions are of one purchase, so that tests may put them where they like.
+  if (partitions > 1) definition.partitioner = "any";
   return definition;
 }
 
@@ -63,13 +67,13 @@ class BatchMaker {
     head_ = head;
   }
   BatchMaker& accepted(std::string_view id, std::int64_t timestamp_ms = 0) {
-    Entry entry = record(fmt_payload(id), timestamp_ms);
+    Entry entry = record(event_payload(id), timestamp_ms);
     entry.verdict = Verdict::accepted;
     entry.fingerprint = fingerprint_of("/feed/test", id);
     return add(entry);
   }
   BatchMaker& duplicate(std::string_view id, Sequence first, std::int64_t timestamp_ms = 0) {
-    Entry entry = record(fmt_payload(id), timestamp_ms);
+    Entry entry = record(event_payload(id), timestamp_ms);
     entry.verdict = Verdict::duplicate;
     entry.reason = Reason::same;
     entry.duplicate_of = first;
@@ -79,7 +83,9 @@ class BatchMaker {
   BatchMaker& rejected(std::string_view text, std::int64_t timestamp_ms = 0) {
     Entry entry = record(payload_of("k", text), timestamp_ms);
     entry.verdict = Verdict::rejected;
-    entry.reason = Reason::null_value;
+    Arena arena;
+    entry.reason = Judge(Routing{}).judge(1, partition_, payloads_->back(), arena).reason;
+    EXPECT_NE(entry.reason, Reason::none) << text;
     return add(entry);
   }
   // Rejected for its size, kept as hash only.
@@ -123,8 +129,15 @@ class BatchMaker {
   [[nodiscard]] std::size_t count() const { return batch_.entries.size(); }
 
  private:
-  static std::string fmt_payload(std::string_view id) {
-    return payload_of("e-katalog-6/" + std::string(id), R"({"specversion":"1.0","id":")" + std::string(id) + R"("})");
+  // An event of /feed/test with this id, as the rules accept it in this partition.
+  [[nodiscard]] std::string event_payload(std::string_view id) const {
+    const bool reference = partition_.is_reference();
+    const std::string_view subject = reference ? "commodity/k-1" : "e-katalog-6/P1";
+    return payload_of(subject,
+                      fmt::format(R"({{"specversion":"1.0","type":"id.bukubesar.{}.v1","source":"/feed/test","id":"{}","subject":"{}",)"
+                                  R"("data":{{"salt":"00112233445566778899aabbccddeeff",{}}}}})",
+                                  reference ? "reference.commodity" : "purchase.advanced", id, subject,
+                                  reference ? R"("valid_from":"2023-01")" : R"("stage":"completed")"));
   }
   Entry record(std::string payload, std::int64_t timestamp_ms) {
     Entry entry;

@@ -493,9 +493,11 @@ TEST(Ledger, VerifyTellsItsVisitorEveryEntryInOrder) {
   ASSERT_EQ(commit_events(*ledger, kP0, 700), absl::OkStatus());
   std::uint64_t next = 0;
   const VerifyReport report = verify_ledger(*ledger, make_definition(), "",
-                                            [&](PartitionId partition, const StoredRun& run) {
+                                            [&](PartitionId partition, const StoredRun& run, std::span<const Event* const> events) {
                                               EXPECT_EQ(partition, kP0);
+                                              ASSERT_EQ(events.size(), run.entries.size());
                                               for (const StoredEntry& entry : run.entries) EXPECT_EQ(entry.sequence, Sequence(next++));
+                                              for (const Event* event : events) EXPECT_EQ(event->source, "/feed/test");
                                             },
                                             {});
   EXPECT_TRUE(report.ok());

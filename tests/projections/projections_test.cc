@@ -329,6 +329,7 @@ TEST(Projections, ChangedFeedsMakeSegmentsAgain) {
 // ---- The check that `verify` runs.
 
 std::vector<std::string> check(Node& node, std::uint64_t segment_rows) {
+  Judge judge({Partitioner::murmur2, node.definition().partitions});
   auto check = SegmentCheck::open(node.segments(), node.definition(), segment_rows);
   EXPECT_TRUE(check.ok()) << check.status();
   const Cut cut = node.ledger().cut();
@@ -336,7 +337,11 @@ std::vector<std::string> check(Node& node, std::uint64_t segment_rows) {
     for (std::uint64_t at = 0; at < size;) {
       const auto run = node.ledger().read(id, Sequence(at), 100);
       EXPECT_TRUE(run.ok()) << run.status();
-      (*check)->visit(id, *run);
+      Arena arena;
+      std::vector<const Event*> events;
+      for (const StoredEntry& stored : run->entries)
+        events.push_back(stored.entry.verdict == Verdict::accepted ? judge.judge(1, id, *stored.payload, arena).event : nullptr);
+      (*check)->visit(id, *run, events);
       at += run->entries.size();
     }
   }
