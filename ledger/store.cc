@@ -16,8 +16,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <set>
 #include <utility>
@@ -26,10 +28,12 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "ledger/checked_files.h"
 #include "ledger/log_tail.h"
 
 namespace bukubesar {
@@ -49,6 +53,8 @@ constexpr int kCatchUpRounds = 3;
 // A disk with less room than this is full: memtables and a log must fit, or it would be full again at once.
 constexpr std::size_t kRoomBytesMin = 16U << 20;
 constexpr absl::Duration kReadsEndWithin = absl::Seconds(30);
+constexpr std::size_t kCheckPieceBytes = 256U << 10;
+constexpr std::string_view kFileChecksumName = "FileChecksumCrc32c";
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
@@ -121,6 +127,7 @@ class CrashListener : public rocksdb::EventListener {
 
 rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
+  options.env = checked_files();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   // The default mode opens quietly with records missing where a log is damaged in its middle.
@@ -357,7 +364,15 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_beside_writer(
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
-bool Store::exists(const std::string& directory) { return ::access((directory + "/CURRENT").c_str(), F_OK) == 0; }
+bool Store::exists(const std::string& directory) {
+  std::error_code none;  // no such directory: no store
+  for (const auto& file : std::filesystem::directory_iterator(directory, none)) {
+    const std::string name = file.path().filename().string();
+    // A first start that was cut off leaves a MANIFEST alone.
+    if (name == "CURRENT" || name.ends_with(".sst") || name.ends_with(".log")) return true;
+  }
+  return false;
+}
 
 absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
   lower_background_priority();
@@ -366,7 +381,12 @@ absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
   std::error_code error;
   const auto canonical = std::filesystem::weakly_canonical(options.directory, error);
   if (!error) impl->options.directory = canonical.string();
-  if (options.read_only && !exists(impl->options.directory)) return not_found("no ledger store in {}", options.directory);
+  const bool is_there = exists(impl->options.directory);
+  if (options.read_only && !is_there) return not_found("no ledger store in {}", options.directory);
+  // RocksDB would take it for empty, and delete what is there.
+  const std::string current = impl->options.directory + "/CURRENT";
+  if (is_there && ::access(current.c_str(), F_OK) != 0)
+    return data_loss("{} is missing: it names the MANIFEST in force; put back a copy of the directory", current);
   ASSIGN_OR_RETURN(auto database, options.read_only ? impl->open_reader() : impl->open_writer());
   BB_CHECK(database->handles.size() == kFamilies.size() + 1, "RocksDB opens the families it was asked for");
   impl->exchange(std::move(database));
@@ -473,11 +493,45 @@ absl::Status Store::scan(Family family, std::string_view first, bool bulk, const
   return rows->status();
 }
 
-absl::Status Store::verify_checksums() const {
-  const auto database = impl_->current();
-  RETURN_IF_ERROR(to_status(database->db->VerifyFileChecksums({}), "checksums of files"));
-  return to_status(database->db->VerifyChecksum(), "checksums of blocks");
+std::vector<Store::TableFile> Store::table_files() const {
+  std::vector<rocksdb::LiveFileMetaData> found;
+  impl_->current()->db->GetLiveFilesMetaData(&found);
+  std::vector<TableFile> files;
+  for (const rocksdb::LiveFileMetaData& file : found) {
+    TableFile one{file.db_path + file.name, file.file_checksum, std::nullopt, file.smallestkey, file.largestkey};
+    for (const Family family : kFamilies)
+      if (file.column_family_name == name_of(family)) one.family = family;
+    if (file.file_checksum_func_name == kFileChecksumName) files.push_back(std::move(one));
+  }
+  return files;
 }
+
+absl::Status Store::check_file(const TableFile& file, const std::function<bool(std::uint64_t bytes)>& step) const {
+  const int fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) {
+    const auto now = table_files();
+    const bool in_force = std::any_of(now.begin(), now.end(), [&](const TableFile& other) { return other.path == file.path; });
+    return in_force ? data_loss("{} is missing", file.path) : absl::OkStatus();
+  }
+  if (fd < 0) return unavailable("{}: {}", file.path, std::strerror(errno));
+  const auto sum = rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({});
+  std::string piece(kCheckPieceBytes, '\0');
+  ssize_t got = 0;
+  bool goes_on = true;
+  while (goes_on && (got = ::read(fd, piece.data(), piece.size())) > 0) {
+    sum->Update(piece.data(), static_cast<std::size_t>(got));
+    goes_on = step(static_cast<std::uint64_t>(got));
+  }
+  const int error = errno;
+  ::close(fd);
+  if (got < 0) return unavailable("{}: {}", file.path, std::strerror(error));
+  if (!goes_on) return absl::OkStatus();
+  sum->Finalize();
+  if (sum->GetChecksum() == file.checksum) return absl::OkStatus();
+  return data_loss("{}: checksum want {} got {}", file.path, hex(file.checksum), hex(sum->GetChecksum()));
+}
+
+absl::Status Store::verify_checksums() const { return to_status(impl_->current()->db->VerifyFileChecksums({}), "checksums of files"); }
 
 absl::Status Store::flush() {
   const auto database = impl_->current();

@@ -1,5 +1,5 @@
 // Store: RocksDB as the ledger needs it: families of sorted rows, one synced atomic batch, scans that never end early in silence.
-// Only store.cc sees RocksDB.
+// Only store.cc and checked_files.cc see RocksDB.
 //
 // Threads  any; RocksDB orders the writes.
 // Crash    a batch that returned OK is present after power loss; one that did not is wholly present or wholly absent.
@@ -91,7 +91,17 @@ class Store {
   using Visitor = std::function<bool(std::string_view key, std::string_view value)>;
   [[nodiscard]] absl::Status scan(Family family, std::string_view first, bool bulk, const Visitor& visit) const;
   [[nodiscard]] std::unique_ptr<StoreCursor> cursor(Family family, std::string_view first, bool bulk) const;
-  // RocksDB's checksums of whole files, then of every block.
+  // A table file in force, with its checksum as RocksDB's manifest has it.
+  struct TableFile {
+    std::string path, checksum;
+    std::optional<Family> family;  // nothing: of none of ours
+    std::string first_key, last_key;
+  };
+  [[nodiscard]] std::vector<TableFile> table_files() const;
+  // Reads the file itself, past RocksDB's cache, and compares. `step` is told the bytes of each piece, and false from it ends the reading
+  // with OK. OK where the file was compacted away meanwhile.
+  [[nodiscard]] absl::Status check_file(const TableFile& file, const std::function<bool(std::uint64_t bytes)>& step) const;
+  // All of them at once.
   [[nodiscard]] absl::Status verify_checksums() const;
   // Moves what stands in memory to files: for tests and orderly backups; commits do not need it.
   [[nodiscard]] absl::Status flush();
