@@ -60,6 +60,11 @@ struct SigningConfig {
   std::uint32_t interval_ms = 1000;  // at most one checkpoint a second
 };
 
+struct ScrubConfig {
+  std::uint64_t bytes_per_s_max = 4U << 20;  // of stored rows read again; 0: no scrub
+  std::uint32_t interval_s = 3600;           // between the starts of two passes
+};
+
 struct ProjectionConfig {
   std::string views_file;  // empty: the standing views that the binary carries
 };
@@ -75,6 +80,7 @@ struct Config {
   HttpConfig http;
   IntakeConfig intake;
   SigningConfig signing;
+  ScrubConfig scrub;
   ProjectionConfig projections;
   LogConfig log;
 };

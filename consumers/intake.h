@@ -148,5 +148,8 @@ struct ContractFinding {
 [[nodiscard]] absl::StatusOr<std::string> cluster_id(const Config& config);
 // The first offset that the broker still has: what a first definition's `first_offset` should be. NotFound: no such topic.
 [[nodiscard]] absl::StatusOr<Offset> first_offset_of(const Config& config, const std::string& topic, std::int32_t kafka_partition);
+// The first committed record that a fresh consumer finds inside the gap; nothing where there is none, or retention has passed. Waits some
+// seconds, then Unavailable.
+[[nodiscard]] absl::StatusOr<std::optional<Offset>> record_in_gap(const Config& config, const SourceStatement& source, const Gap& gap);
 
 }  // namespace bukubesar

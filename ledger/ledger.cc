@@ -118,6 +118,16 @@ absl::StatusOr<Cut> Ledger::cut_of_checkpoint(PartitionId partition, std::uint64
 
 bool Ledger::shorter_than_recorded() const { return impl_->shorter; }
 
+void Ledger::mark_damaged(PartitionId partition, std::string why) {
+  absl::MutexLock lock(&impl_->damage_mutex);
+  impl_->damaged.try_emplace(partition, std::move(why));
+}
+
+std::map<PartitionId, std::string> Ledger::damage() const {
+  absl::MutexLock lock(&impl_->damage_mutex);
+  return impl_->damaged;
+}
+
 std::vector<std::pair<std::string, std::uint64_t>> Ledger::memory_bytes() const {
   auto parts = impl_->store->memory_bytes();
   std::uint64_t ids = 0;

@@ -150,6 +150,11 @@ class Ledger {
   // True while a partition is shorter than recorded: no reads, no signing, until re-reading Kafka has reached that size and root.
   [[nodiscard]] bool shorter_than_recorded() const;
 
+  // Stored bytes of the partition were found not to be what was committed: its heads are no longer signed, until the process has been
+  // started again over bytes that are. The first reason stays.
+  void mark_damaged(PartitionId partition, std::string why);
+  [[nodiscard]] std::map<PartitionId, std::string> damage() const;
+
   // Bytes by part, for metrics: "id_table", "block_cache", "memtables", …
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;
@@ -158,6 +163,7 @@ class Ledger {
 
  private:
   friend class LedgerVerifier;
+  friend class Scrub;
   friend class TileSource;
   struct Impl;
   explicit Ledger(std::unique_ptr<Impl> impl);

@@ -77,6 +77,9 @@ struct Ledger::Impl {
   std::atomic<bool> shorter = false;
   std::optional<WrittenCommit> doubtful;  // commit thread only
 
+  mutable absl::Mutex damage_mutex;
+  std::map<PartitionId, std::string> damaged ABSL_GUARDED_BY(damage_mutex);
+
   mutable absl::Mutex checkpoints_mutex;
   std::uint64_t next_cut_note ABSL_GUARDED_BY(checkpoints_mutex) = 0;
   bool cut_note_doubtful ABSL_GUARDED_BY(checkpoints_mutex) = false;  // its write failed: it may be stored

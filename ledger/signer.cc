@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/crash_point.h"
 #include "base/status.h"
+#include "ledger/merkle.h"
 
 namespace bukubesar {
 
@@ -33,11 +34,19 @@ absl::Status CheckpointSigner::sign() {
   Cut cut;
   std::vector<Checkpoint> parts;
   std::vector<std::pair<PartitionId, std::string>> notes;
+  const auto damage = ledger_.damage();
   for (const auto& [partition, head] : ledger_.heads()) {
     const std::string origin = fmt::format("{}/{}", name_, partition.name());
+    ASSIGN_OR_RETURN(const auto last, last_signed(ledger_, partition, origin));
+    if (damage.contains(partition)) {
+      // The cut note goes on listing what was signed before.
+      const Checkpoint listed = last ? last->checkpoint : Checkpoint{origin, 0, empty_root()};
+      cut.set(partition, listed.size);
+      parts.push_back(listed);
+      continue;
+    }
     cut.set(partition, head.size);
     parts.push_back({origin, head.size, head.root});
-    ASSIGN_OR_RETURN(const auto last, last_signed(ledger_, partition, origin));
     const std::uint64_t from = last ? last->checkpoint.size : 0;
     if (last && from > head.size)
       return data_loss("partition {}: {} entries, but a checkpoint of {} is signed", partition.name(), head.size, from);

@@ -77,7 +77,7 @@ struct TlogProof {
 [[nodiscard]] absl::Status verify_tlog_proof(const TlogProof& proof, std::string_view entry, std::string_view verifier_key);
 
 // Signs the ledger's heads: reads the new tiles back, computes the root from them, compares, signs, stores the checkpoints and
-// the cut note, and records heads (I9). Nothing is done where no head has moved.
+// the cut note, and records heads (I9). Nothing is done where no head has moved. A partition that is known to be damaged is passed over.
 // Threads  from one thread at a time.
 // Errors   FailedPrecondition while the ledger is shorter than recorded. DataLoss: what was read back does not give the root, or
 //          does not continue the tree that was signed last; nothing was signed.

@@ -142,6 +142,21 @@ void sample_sources(Node& node, Samples& samples) {
   samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(stats.queue_depth), {label("queue", "commits")});
 }
 
+void sample_scrub(const Scrub& scrub, Samples& samples) {
+  const ScrubStatus status = scrub.status();
+  for (const auto& [partition, position] : status.partitions) {
+    const Samples::Labels at{label("partition", partition.name())};
+    samples.gauge("bukubesar_scrub_sequence_next", "Sequence that the scrub's pass reads next.", number(position.next), at);
+    samples.gauge("bukubesar_scrub_sequence_limit", "Entries that the scrub's pass reads.", number(position.size), at);
+  }
+  samples.counter("bukubesar_scrub_errors_total", "Places where stored bytes are not what they should be, found by the scrub.",
+                  status.errors);
+  samples.counter("bukubesar_scrub_passes_total", "Passes of the scrub over everything.", status.passes);
+  samples.counter("bukubesar_scrub_entries_total", "Entries that the scrub hashed again.", status.entries);
+  samples.counter("bukubesar_scrub_read_bytes_total", "Stored bytes that the scrub read.", status.read_bytes);
+  samples.counter("bukubesar_scrub_gaps_total", "Gaps of transactional sources that the scrub looked into.", status.gaps_looked_at);
+}
+
 void sample_projections(Node& node, Samples& samples) {
   const ProjectionStatus status = node.projections().status();
   for (PartitionId partition : node.ledger().partitions()) {
@@ -245,6 +260,7 @@ std::string Metrics::text(Node& node) const {
     sample_ledger(node, samples);
     sample_sources(node, samples);
     sample_projections(node, samples);
+    if (node.scrub() != nullptr) sample_scrub(*node.scrub(), samples);
   }
   samples.append_to(all);
   return prometheus::TextSerializer().Serialize(all);

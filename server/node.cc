@@ -144,6 +144,7 @@ absl::Status Node::open_all() {
   RETURN_IF_ERROR(load_key());
   RETURN_IF_ERROR(start_intake());
   crash_point("start_intake_begun");
+  start_scrub();
   signing_ = std::thread([this] { sign_loop(); });
   return absl::OkStatus();
 }
@@ -190,11 +191,40 @@ void Node::check_contract() {
   }
 }
 
+void Node::start_scrub() {
+  if (config_.scrub.bytes_per_s_max == 0) return;
+  ScrubOptions options;
+  options.ledger = ledger_.get();
+  options.bytes_per_s_max = config_.scrub.bytes_per_s_max;
+  options.interval = std::chrono::seconds(config_.scrub.interval_s);
+  if (config_.broker.kind == BrokerKind::kafka) {
+    options.commits_gaps_at_once = [this](PartitionId partition, Epoch epoch) {
+      const SourceStatement* source = definition().source_of(partition, epoch);
+      return source != nullptr && source->transactional;
+    };
+    options.record_in_gap = [this](PartitionId partition, const Gap& gap) {
+      return bukubesar::record_in_gap(config_, *definition().source_of(partition, gap.epoch), gap);
+    };
+  }
+  scrub_ = std::make_unique<Scrub>(std::move(options));
+  scrub_->start();
+}
+
+std::string Node::damage_text() const {
+  if (!scrub_) return {};
+  const ScrubStatus status = scrub_->status();
+  if (status.errors == 0) return {};
+  std::string text = fmt::format("the scrub found {} errors", status.errors);
+  for (const ScrubFinding& finding : status.findings) text += fmt::format("; {}: {}", finding.place, finding.what);
+  return text;
+}
+
 void Node::stop() {
   if (stopped_) return;
   stopped_ = true;
   crash_point("stop_begun");
   http_->stop_accepting();
+  if (scrub_) scrub_->stop();
   if (intake_) intake_->stop();
   crash_point("stop_drained");
   if (signing_.joinable()) {
@@ -214,6 +244,7 @@ void Node::stop() {
     if (const absl::Status recorded = ledger_->record_heads(true); !recorded.ok())
       spdlog::error("recording the heads: {}", message_of(recorded));
   }
+  scrub_.reset();
   intake_.reset();
   projections_.reset();
   ledger_.reset();
@@ -325,6 +356,9 @@ std::vector<std::string> Node::warnings() const {
   if (const std::string failed = projections_->status().failed; !failed.empty()) warnings.push_back("projections have stopped: " + failed);
   if (ledger_->shorter_than_recorded())
     warnings.push_back("the ledger is shorter than recorded: reads wait until Kafka has been read again");
+  if (std::string damage = damage_text(); !damage.empty()) warnings.push_back(std::move(damage));
+  for (const auto& [partition, why] : ledger_->damage())
+    warnings.push_back("partition " + partition.name() + " is damaged and is not signed any more: run `bukubesar verify` (" + why + ")");
   absl::MutexLock lock(&mutex_);
   if (!signer_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");
   if (!signing_trouble_.empty()) warnings.push_back("signing fails: " + signing_trouble_);

@@ -22,6 +22,7 @@
 #include "config/definition.h"
 #include "consumers/intake.h"
 #include "ledger/ledger.h"
+#include "ledger/scrub.h"
 #include "ledger/signer.h"
 #include "projections/projections.h"
 #include "server/data_lock.h"
@@ -66,6 +67,10 @@ class Node {
   [[nodiscard]] Intake& intake() { return *intake_; }
   [[nodiscard]] HttpServer& http() { return *http_; }
   [[nodiscard]] Metrics& metrics() { return metrics_; }
+  // Null where the configuration has it off.
+  [[nodiscard]] const Scrub* scrub() const { return scrub_.get(); }
+  // What the scrub has found, for people, one line; empty: nothing.
+  [[nodiscard]] std::string damage_text() const;
   [[nodiscard]] const Router& router() const { return router_; }
 
   // The verifier key of a partition; FailedPrecondition while the node has no signing key.
@@ -82,6 +87,7 @@ class Node {
   [[nodiscard]] absl::Status open_all();
   [[nodiscard]] absl::Status start_intake();
   void check_contract();
+  void start_scrub();
   [[nodiscard]] absl::Status load_key();
   void sign_loop();
   void sign_once();
@@ -99,6 +105,7 @@ class Node {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Projections> projections_;
   std::unique_ptr<Intake> intake_;
+  std::unique_ptr<Scrub> scrub_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
   bool stopped_ = false;

@@ -84,6 +84,25 @@ Json bytes_json(const std::vector<std::pair<std::string, std::uint64_t>>& parts)
   return json;
 }
 
+Json scrub_json(Node& node) {
+  if (node.scrub() == nullptr) return nullptr;
+  const ScrubStatus status = node.scrub()->status();
+  Json partitions = Json::array();
+  for (const auto& [partition, position] : status.partitions)
+    partitions.push_back({{"partition", partition.name()}, {"next", position.next}, {"size", position.size}, {"errors", position.errors}});
+  Json findings = Json::array();
+  for (const ScrubFinding& finding : status.findings) findings.push_back({{"place", finding.place}, {"what", finding.what}});
+  return {{"in_pass", status.in_pass},
+          {"passes", status.passes},
+          {"last_pass_ended", instant_or_null(status.last_pass_ended_ms, node.definition().zone_minutes)},
+          {"partitions", partitions},
+          {"entries", status.entries},
+          {"read_bytes", status.read_bytes},
+          {"gaps_looked_at", status.gaps_looked_at},
+          {"errors", status.errors},
+          {"findings", findings}};
+}
+
 absl::StatusOr<ServerResponse> status_answer(Node& node) {
   const ProjectionStatus projections = node.projections().status();
   const IntakeStats intake = node.intake().stats();
@@ -130,6 +149,7 @@ absl::StatusOr<ServerResponse> status_answer(Node& node) {
         {"hand_offs_dropped", projections.hand_offs_dropped},
         {"caught_up_from_ledger", projections.caught_up_from_ledger},
         {"failed", text_or_null(projections.failed)}}},
+      {"scrub", scrub_json(node)},
       {"memory_bytes",
        {{"ledger", bytes_json(node.ledger().memory_bytes())}, {"projections", bytes_json(node.projections().memory_bytes())}}},
       {"disk_bytes", {{"ledger", node.ledger().disk_bytes()}, {"segments", node.projections().disk_bytes()}}}};
@@ -227,6 +247,8 @@ void add_status_routes(Router& router, Node& node) {
   add_always(router, "/healthz", [] { return plain(200, "ok"); });
   add_always(router, "/readyz", [&node] {
     const absl::Status readable = node.readable();
+    // Reads go on, with what is whole; but who can choose should ask another node.
+    if (const std::string damage = readable.ok() ? node.damage_text() : ""; !damage.empty()) return plain(503, "damaged: " + damage);
     if (readable.ok()) return plain(200, "ready");
     ServerResponse waiting = plain(503, message_of(readable));
     waiting.with("Retry-After", "1");

@@ -288,6 +288,25 @@ TEST_F(KafkaSourceTest, GapsOfDeclaredTransactionsAreCommittedAtOnce) {
   expect_complete(*node);
 }
 
+TEST_F(KafkaSourceTest, AGapIsLookedIntoForARecordThatIsThereAfterAll) {
+  kafka->transact(topic, purchases(0, 3), true);     // 0 1 2, control 3
+  kafka->transact(topic, purchases(100, 2), false);  // 4 5 aborted, control 6
+  kafka->produce(topic, purchases(10, 1));           // 7
+  SourceStatement source;
+  source.topic = topic;
+  const auto look = [&](std::int64_t first, std::int64_t limit) {
+    const auto found = record_in_gap(node->config, source, {Epoch(0), Offset(first), Offset(limit)});
+    EXPECT_TRUE(found.ok()) << found.status();
+    return found.value_or(std::nullopt);
+  };
+  EXPECT_EQ(look(3, 7), std::nullopt);
+  EXPECT_EQ(look(1, 4), Offset(1));
+  EXPECT_EQ(look(3, 8), Offset(7));
+  EXPECT_EQ(look(8, 9), std::nullopt) << "the end of the partition";
+  kafka->delete_records(topic, 3);
+  EXPECT_EQ(look(1, 2), std::nullopt) << "retention has passed";
+}
+
 TEST_F(KafkaSourceTest, GapsOfUndeclaredTransactionsAreFetchedAgainFirst) {
   for (int i = 0; i < 20; ++i) kafka->transact(topic, purchases(i * 10, 3), i % 3 != 0);
   kafka->produce(topic, purchases(1000, 1));
