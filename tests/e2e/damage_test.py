@@ -269,6 +269,7 @@ def main():
         outcomes["configuration"] = check_configuration(work, rng)
         for outcome, count in sorted(outcomes.items()):
             print(f"{count:6} {outcome}")
+        print(f"counts: damages={len(damages)} damages_named={outcomes['verify names it']} configuration_flips={outcomes['configuration']}")
         for error in broken:
             sys.stderr.write(f"BROKEN (seed {SEED}): {error}\n")
         assert not broken, f"{len(broken)} of {len(damages)} ways break the promise"
