@@ -89,14 +89,6 @@ absl::Status Ledger::store_checkpoints(const std::vector<std::pair<PartitionId, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<std::string>> Ledger::newest_checkpoint(PartitionId partition) const {
-  ASSIGN_OR_RETURN(auto row, impl_->store->at_or_before(Family::checkpoints, checkpoint_key(partition, ~std::uint64_t{0})));
-  if (!row) return std::optional<std::string>();
-  const auto key = parse_checkpoint_key('c', row->key);
-  if (!key || key->partition != partition) return std::optional<std::string>();
-  return std::optional<std::string>(std::move(row->value));
-}
-
 absl::StatusOr<std::optional<std::string>> Ledger::newest_cut_note() const {
   ASSIGN_OR_RETURN(const auto row, impl_->store->at_or_before(Family::checkpoints, cut_note_key(~std::uint64_t{0})));
   if (!row || row->key.substr(0, 1) != cut_note_key(0).substr(0, 1)) return std::optional<std::string>();

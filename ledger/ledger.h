@@ -139,7 +139,18 @@ class Ledger {
   // Signed notes, verbatim. store_checkpoints() writes one for each partition and the cut note of all, in one synced batch.
   [[nodiscard]] absl::Status store_checkpoints(const std::vector<std::pair<PartitionId, std::string>>& notes, const Cut& cut,
                                                std::string_view cut_note);
+  // With the cosignatures that it has by now; nothing where none is signed (or none is cosigned).
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_checkpoint(PartitionId partition) const;
+  [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_cosigned_checkpoint(PartitionId partition) const;
+  // NotFound names the nearest sizes that are signed.
+  [[nodiscard]] absl::StatusOr<std::string> checkpoint(PartitionId partition, std::uint64_t size) const;
+  // Sizes that are signed, descending from the last one below `limit` on, at most `count`.
+  [[nodiscard]] absl::StatusOr<std::vector<std::uint64_t>> checkpoint_sizes(PartitionId partition, std::uint64_t limit,
+                                                                            std::size_t count) const;
+  // Adds a witness's signature to the checkpoint of this size, synced; a later one by the same witness takes its place. InvalidArgument
+  // where it does not hold. Who may be a witness is the caller's to say.
+  [[nodiscard]] absl::Status store_cosignature(PartitionId partition, std::uint64_t size, std::string_view cosigner_key,
+                                               std::string_view signature_line);
   // The cut note of the newest signing, verbatim.
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_cut_note() const;
   // The cut of the first cut note that lists this size of this partition; NotFound where none does.

@@ -108,6 +108,9 @@ struct Ledger::Impl {
   // ledger_commit.cc
   void publish(const WrittenCommit& commit);
 
+  // ledger_checkpoints.cc
+  [[nodiscard]] absl::StatusOr<std::string> with_cosignatures(PartitionId partition, std::uint64_t size, std::string note) const;
+
   // ledger_read.cc. They see what is stored; bounding by the published size is the caller's.
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const EntryChunk>> entry_chunk(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const PayloadChunk>> payload_chunk(PartitionId partition, Sequence sequence) const;

@@ -5,16 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "ledger/merkle.h"
+#include "ledger/note_text.h"
 #include "ledger/signer.h"
 
 namespace bukubesar {
@@ -26,10 +24,8 @@ constexpr std::size_t kSeedBytes = 32;
 constexpr std::size_t kPublicKeyBytes = 32;
 constexpr std::size_t kSignatureBytes = 64;
 constexpr char kEd25519Type = 1;
-constexpr std::string_view kSignaturePrefix = "\u2014 ";
-constexpr std::size_t kNoteBytesMax = 1U << 20;
-constexpr std::string_view kProofHeader = "c2sp.org/tlog-proof@v1\n";
-constexpr std::size_t kProofHashesMax = 63;
+constexpr char kCosignatureType = 4;
+constexpr std::size_t kTimeBytes = 8;  // before the signature, in a cosignature
 
 struct KeyDeleter {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
@@ -42,56 +38,15 @@ using Context = std::unique_ptr<EVP_MD_CTX, ContextDeleter>;
 
 const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
-std::string key_id(std::string_view name, std::string_view public_key) {
+std::string key_id(std::string_view name, char type, std::string_view public_key) {
   Sha256 hasher;
-  const Hash256 hash = hasher.update(name).update("\n").update({&kEd25519Type, 1}).update(public_key).finish();
+  const Hash256 hash = hasher.update(name).update("\n").update({&type, 1}).update(public_key).finish();
   return std::string(as_view(hash).substr(0, 4));
-}
-
-// The next line of `rest`, without its newline; nothing where there is no whole line.
-std::optional<std::string_view> take_line(std::string_view& rest) {
-  const std::size_t end = rest.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = rest.substr(0, end);
-  rest.remove_prefix(end + 1);
-  return line;
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<Hash256> parse_hash(std::string_view text) {
-  const auto bytes = unbase64(text);
-  if (!bytes || bytes->size() != sizeof(Hash256)) return std::nullopt;
-  Hash256 hash;
-  std::memcpy(hash.data(), bytes->data(), hash.size());
-  return hash;
-}
-
-struct NoteParts {
-  std::string_view text;        // with its final newline
-  std::string_view signatures;  // lines
-};
-
-absl::StatusOr<NoteParts> split_note(std::string_view note) {
-  if (note.size() > kNoteBytesMax) return invalid_argument("note: {} bytes, at most {}", note.size(), kNoteBytesMax);
-  if (std::any_of(note.begin(), note.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\n'; }))
-    return invalid_argument("note: holds a control character");
-  const std::size_t middle = note.rfind("\n\n");
-  if (middle == std::string_view::npos || middle == 0) return invalid_argument("note: no empty line between text and signatures");
-  const NoteParts parts{note.substr(0, middle + 1), note.substr(middle + 2)};
-  if (parts.signatures.empty() || parts.signatures.back() != '\n')
-    return invalid_argument("note: no signature line, or its newline is missing");
-  return parts;
 }
 
 struct VerifierKey {
   std::string name, id, public_key;
+  char type = kEd25519Type;
 };
 
 absl::StatusOr<VerifierKey> parse_verifier_key(std::string_view text) {
@@ -103,19 +58,33 @@ absl::StatusOr<VerifierKey> parse_verifier_key(std::string_view text) {
   const auto id = unhex(text.substr(first + 1, second - first - 1));
   const auto data = unbase64(text.substr(second + 1));
   if (!id || id->size() != 4) return invalid_argument("verifier key '{}': the key id is not 8 hex digits", text);
-  if (!data || data->size() != 1 + kPublicKeyBytes || data->front() != kEd25519Type)
-    return invalid_argument("verifier key '{}' holds no Ed25519 key", text);
+  if (!data || data->size() != 1 + kPublicKeyBytes || (data->front() != kEd25519Type && data->front() != kCosignatureType))
+    return invalid_argument("verifier key '{}' holds no Ed25519 key of a log or a witness", text);
   key.id = *id;
+  key.type = data->front();
   key.public_key = data->substr(1);
-  if (key_id(key.name, key.public_key) != key.id) return invalid_argument("verifier key '{}': the key id does not fit the key", text);
+  if (key_id(key.name, key.type, key.public_key) != key.id)
+    return invalid_argument("verifier key '{}': the key id does not fit the key", text);
   return key;
 }
 
-bool signature_holds(std::string_view public_key, std::string_view message, std::string_view signature) {
+bool ed25519_holds(std::string_view public_key, std::string_view message, std::string_view signature) {
   const Key key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, bytes_of(public_key), public_key.size()));
   const Context context(EVP_MD_CTX_new());
   return key != nullptr && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
          EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(), bytes_of(message), message.size()) == 1;
+}
+
+// What a witness signs: the time, then the whole text of the note (C2SP tlog-cosignature v1).
+std::string cosigned_message(std::uint64_t time_s, std::string_view note_text) {
+  return fmt::format("cosignature/v1\ntime {}\n{}", time_s, note_text);
+}
+
+// bytes: what follows the key id in a signature line.
+bool signature_holds(const VerifierKey& key, std::string_view note_text, std::string_view bytes) {
+  if (key.type == kEd25519Type) return bytes.size() == kSignatureBytes && ed25519_holds(key.public_key, note_text, bytes);
+  if (bytes.size() != kTimeBytes + kSignatureBytes) return false;
+  return ed25519_holds(key.public_key, cosigned_message(load_be<std::uint64_t>(bytes.data()), note_text), bytes.substr(kTimeBytes));
 }
 
 }  // namespace
@@ -131,6 +100,8 @@ struct SigningKeys::Impl {
     BB_CHECK(key != nullptr, "OpenSSL offers Ed25519");
     return key;
   }
+  [[nodiscard]] std::string verifier_key(std::string_view name, char type) const;
+  [[nodiscard]] std::string signature_of(std::string_view name, std::string_view message) const;
 };
 
 namespace {
@@ -204,22 +175,38 @@ SigningKeys SigningKeys::of_seed(std::string_view seed) {
   return SigningKeys(std::move(impl));
 }
 
-std::string SigningKeys::verifier_key(std::string_view origin) const {
-  const std::string public_key = public_key_of(impl_->key_of(origin));
-  return fmt::format("{}+{}+{}", origin, hex(key_id(origin, public_key)), base64(std::string(1, kEd25519Type) + public_key));
+std::string SigningKeys::Impl::verifier_key(std::string_view name, char type) const {
+  const std::string public_key = public_key_of(key_of(name));
+  return fmt::format("{}+{}+{}", name, hex(key_id(name, type, public_key)), base64(std::string(1, type) + public_key));
 }
 
-std::string SigningKeys::sign_note(std::string_view origin, std::string_view text) const {
-  BB_CHECK(!text.empty() && text.back() == '\n', "a note's text ends in a newline");
-  const Key key = impl_->key_of(origin);
+std::string SigningKeys::Impl::signature_of(std::string_view name, std::string_view message) const {
+  const Key key = key_of(name);
   const Context context(EVP_MD_CTX_new());
   std::string signature(kSignatureBytes, '\0');
   std::size_t size = signature.size();
   BB_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1, "Ed25519 starts");
-  BB_CHECK(EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, bytes_of(text), text.size()) == 1 &&
-               size == kSignatureBytes,
-           "Ed25519 signs any bytes");
-  return fmt::format("{}\n{}{} {}\n", text, kSignaturePrefix, origin, base64(key_id(origin, public_key_of(key)) + signature));
+  BB_CHECK(
+      EVP_DigestSign(context.get(), reinterpret_cast<unsigned char*>(signature.data()), &size, bytes_of(message), message.size()) == 1 &&
+          size == kSignatureBytes,
+      "Ed25519 signs any bytes");
+  return signature;
+}
+
+std::string SigningKeys::verifier_key(std::string_view origin) const { return impl_->verifier_key(origin, kEd25519Type); }
+std::string SigningKeys::cosigner_key(std::string_view name) const { return impl_->verifier_key(name, kCosignatureType); }
+
+std::string SigningKeys::sign_note(std::string_view origin, std::string_view text) const {
+  BB_CHECK(!text.empty() && text.back() == '\n', "a note's text ends in a newline");
+  const std::string id = key_id(origin, kEd25519Type, public_key_of(impl_->key_of(origin)));
+  return fmt::format("{}\n{}{} {}\n", text, kSignaturePrefix, origin, base64(id + impl_->signature_of(origin, text)));
+}
+
+std::string SigningKeys::cosignature_line(std::string_view name, std::string_view text, std::uint64_t time_s) const {
+  std::string bytes = key_id(name, kCosignatureType, public_key_of(impl_->key_of(name)));
+  append_be(bytes, time_s);
+  bytes += impl_->signature_of(name, cosigned_message(time_s, text));
+  return fmt::format("{}{} {}\n", kSignaturePrefix, name, base64(bytes));
 }
 
 std::string checkpoint_text(std::string_view origin, std::uint64_t size, const Hash256& root) {
@@ -232,8 +219,8 @@ absl::StatusOr<Checkpoint> parse_checkpoint(std::string_view note) {
   const auto origin = take_line(rest);
   const auto size_text = take_line(rest);
   const auto root_text = take_line(rest);
-  const auto size = size_text ? parse_number(*size_text) : std::nullopt;
-  const auto root = root_text ? parse_hash(*root_text) : std::nullopt;
+  const auto size = size_text ? parse_note_number(*size_text) : std::nullopt;
+  const auto root = root_text ? parse_note_hash(*root_text) : std::nullopt;
   if (!origin || origin->empty()) return invalid_argument("checkpoint: no origin");
   if (!size) return invalid_argument("checkpoint of {}: the second line is no size", *origin);
   if (!root) return invalid_argument("checkpoint of {}: the third line is no root", *origin);
@@ -247,22 +234,40 @@ absl::Status verify_note(std::string_view note, std::string_view verifier_key) {
   bool holds = false;
   // Every line is looked at, also behind the signature that was asked for: a note is well-formed as a whole.
   for (std::string_view rest = parts.signatures; !rest.empty();) {
-    const std::string_view line = *take_line(rest);
-    const std::size_t space = line.find(' ', kSignaturePrefix.size());
-    if (line.substr(0, kSignaturePrefix.size()) != kSignaturePrefix || space == std::string_view::npos)
-      return invalid_argument("note: '{}' is no signature line", line);
-    const auto signature = unbase64(line.substr(space + 1));
-    if (!signature || signature->size() < 5) return invalid_argument("note: the signature in '{}' is not base64", line);
-    if (line.substr(kSignaturePrefix.size(), space - kSignaturePrefix.size()) != key.name) continue;
+    ASSIGN_OR_RETURN(const SignatureLine line, parse_signature_line(*take_line(rest)));
+    if (line.name != key.name) continue;
     name_seen = true;
-    if (signature->substr(0, 4) != key.id) continue;
-    if (signature->size() != 4 + kSignatureBytes || !signature_holds(key.public_key, parts.text, signature->substr(4)))
+    if (line.bytes.substr(0, 4) != key.id) continue;
+    if (!signature_holds(key, parts.text, std::string_view(line.bytes).substr(4)))
       return invalid_argument("note: the signature by {} does not hold for this text", key.name);
     holds = true;
   }
   if (holds) return absl::OkStatus();
-  if (name_seen) return invalid_argument("note: signed by another key of the name {}, not by {}", key.name, verifier_key);
-  return invalid_argument("note: not signed by {}", key.name);
+  if (name_seen) return failed_precondition("note: signed by another key of the name {}, not by {}", key.name, verifier_key);
+  return failed_precondition("note: not signed by {}", key.name);
+}
+
+absl::StatusOr<KeyInfo> key_info(std::string_view verifier_key) {
+  ASSIGN_OR_RETURN(VerifierKey key, parse_verifier_key(verifier_key));
+  return KeyInfo{std::move(key.name), hex(key.id), key.type == kCosignatureType};
+}
+
+absl::StatusOr<std::vector<NoteSignature>> note_signatures(std::string_view note) {
+  ASSIGN_OR_RETURN(const NoteParts parts, split_note(note));
+  std::vector<NoteSignature> signatures;
+  for (std::string_view rest = parts.signatures; !rest.empty();) {
+    const std::string_view text = *take_line(rest);
+    ASSIGN_OR_RETURN(const SignatureLine line, parse_signature_line(text));
+    NoteSignature signature{std::string(line.name), hex(line.bytes.substr(0, 4)), std::string(text) + "\n", std::nullopt};
+    if (line.bytes.size() == 4 + kTimeBytes + kSignatureBytes) signature.cosigned_at_s = load_be<std::uint64_t>(line.bytes.data() + 4);
+    signatures.push_back(std::move(signature));
+  }
+  return signatures;
+}
+
+absl::StatusOr<std::string> note_text(std::string_view note) {
+  ASSIGN_OR_RETURN(const NoteParts parts, split_note(note));
+  return std::string(parts.text);
 }
 
 std::string cut_note_origin(std::string_view ledger) { return fmt::format("{}/cut", ledger); }
@@ -285,56 +290,13 @@ absl::StatusOr<CutNote> parse_cut_note(std::string_view note) {
     const std::size_t first = line ? line->find(' ') : std::string_view::npos;
     const std::size_t second = first == std::string_view::npos ? first : line->find(' ', first + 1);
     if (second == std::string_view::npos) return invalid_argument("cut note {}: a line is not: origin size root", *name);
-    const auto size = parse_number(line->substr(first + 1, second - first - 1));
-    const auto root = parse_hash(line->substr(second + 1));
+    const auto size = parse_note_number(line->substr(first + 1, second - first - 1));
+    const auto root = parse_note_hash(line->substr(second + 1));
     if (!size || !root) return invalid_argument("cut note {}: '{}' has no size or no root", *name, *line);
     cut.parts.push_back({std::string(line->substr(0, first)), *size, *root});
   }
   if (cut.parts.empty()) return invalid_argument("cut note {}: lists nothing", *name);
   return cut;
-}
-
-std::string tlog_proof(std::uint64_t index, const std::vector<Hash256>& hashes, std::string_view checkpoint_note, std::string_view extra) {
-  std::string text(kProofHeader);
-  if (!extra.empty()) text += fmt::format("extra {}\n", base64(extra));
-  text += fmt::format("index {}\n", index);
-  for (const Hash256& hash : hashes) text += base64(as_view(hash)) + "\n";
-  text += "\n";
-  text += checkpoint_note;
-  return text;
-}
-
-absl::StatusOr<TlogProof> parse_tlog_proof(std::string_view text) {
-  if (text.substr(0, kProofHeader.size()) != kProofHeader) return invalid_argument("proof: the first line is not c2sp.org/tlog-proof@v1");
-  TlogProof proof;
-  std::string_view rest = text.substr(kProofHeader.size());
-  auto line = take_line(rest);
-  if (line && line->substr(0, 6) == "extra ") {
-    proof.extra = unbase64(line->substr(6));
-    if (!proof.extra) return invalid_argument("proof: the extra line is not base64");
-    line = take_line(rest);
-  }
-  const auto index = line && line->substr(0, 6) == "index " ? parse_number(line->substr(6)) : std::nullopt;
-  if (!index) return invalid_argument("proof: no index line");
-  proof.index = *index;
-  for (line = take_line(rest); line && !line->empty(); line = take_line(rest)) {
-    const auto hash = parse_hash(*line);
-    if (!hash) return invalid_argument("proof: '{}' is no hash", *line);
-    if (proof.hashes.size() == kProofHashesMax) return invalid_argument("proof: more than {} hashes", kProofHashesMax);
-    proof.hashes.push_back(*hash);
-  }
-  if (!line) return invalid_argument("proof: no empty line before the checkpoint");
-  proof.checkpoint_note = std::string(rest);
-  return proof;
-}
-
-absl::Status verify_tlog_proof(const TlogProof& proof, std::string_view entry, std::string_view verifier_key) {
-  RETURN_IF_ERROR(verify_note(proof.checkpoint_note, verifier_key));
-  ASSIGN_OR_RETURN(const Checkpoint checkpoint, parse_checkpoint(proof.checkpoint_note));
-  // The key name is the origin: a note of another origin, cosigned by this key, proves nothing about this log.
-  if (checkpoint.origin != verifier_key.substr(0, verifier_key.find('+')))
-    return invalid_argument("proof: the checkpoint is of {}, not of the key's origin", checkpoint.origin);
-  return check_inclusion(proof.hashes, proof.index, checkpoint.size, leaf_hash(entry), checkpoint.root);
 }
 
 }  // namespace bukubesar

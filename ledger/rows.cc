@@ -1,5 +1,7 @@
 #include "ledger/rows.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "base/bytes.h"
@@ -127,6 +129,30 @@ std::optional<StoredCutNote> parse_cut_note_value(std::string_view value) {
   auto cut = Cut::parse(text);
   if (!cut.ok()) return std::nullopt;
   return StoredCutNote{*std::move(cut), std::string(reader.rest())};
+}
+
+std::string cosignature_key(PartitionId partition, std::uint64_t size, std::string_view witness) {
+  return sized_key('s', partition, size) + std::string(witness);
+}
+
+std::optional<CosignatureKey> parse_cosignature_key(std::string_view key) {
+  if (key.empty() || key.front() != 's') return std::nullopt;
+  ByteReader reader(key.substr(1));
+  CosignatureKey parsed;
+  parsed.partition = PartitionId(reader.be<std::uint32_t>());
+  parsed.size = reader.be<std::uint64_t>();
+  parsed.witness = std::string(reader.rest());
+  return reader.ok() && !parsed.witness.empty() ? std::optional(std::move(parsed)) : std::nullopt;
+}
+
+std::string cosignature_value(std::string_view verifier_key, std::string_view signature_line) {
+  return fmt::format("{}\n{}", verifier_key, signature_line);
+}
+
+std::optional<StoredCosignature> parse_cosignature_value(std::string_view value) {
+  const std::size_t end = value.find('\n');
+  if (end == std::string_view::npos || value.back() != '\n' || end + 1 == value.size()) return std::nullopt;
+  return StoredCosignature{std::string(value.substr(0, end)), std::string(value.substr(end + 1))};
 }
 
 std::string head_key(PartitionId partition) {

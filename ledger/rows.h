@@ -48,10 +48,11 @@ struct OffsetRun {
 [[nodiscard]] std::string offset_value(const OffsetRun& run);
 [[nodiscard]] std::optional<OffsetRun> parse_offset_run(std::string_view key, std::string_view value);
 
-// checkpoints, three kinds of keys:
+// checkpoints, four kinds of keys:
 //   'c' partition u32 size u64    a checkpoint: the note
 //   'i' partition u32 size u64    number u64 of the first cut note that lists this size
 //   'n' number u64                a cut note, numbered from 0: u32 length, text of the cut, the note
+//   's' partition u32 size u64 name   a witness's signature: its verifier key, a newline, the signature line
 [[nodiscard]] std::string checkpoint_key(PartitionId partition, std::uint64_t size);
 [[nodiscard]] std::string cut_index_key(PartitionId partition, std::uint64_t size);
 [[nodiscard]] std::string cut_note_key(std::uint64_t number);
@@ -68,6 +69,20 @@ struct StoredCutNote {
   std::string note;
 };
 [[nodiscard]] std::optional<StoredCutNote> parse_cut_note_value(std::string_view value);
+
+[[nodiscard]] std::string cosignature_key(PartitionId partition, std::uint64_t size, std::string_view witness);
+struct CosignatureKey {
+  PartitionId partition;
+  std::uint64_t size = 0;
+  std::string witness;
+};
+[[nodiscard]] std::optional<CosignatureKey> parse_cosignature_key(std::string_view key);
+[[nodiscard]] std::string cosignature_value(std::string_view verifier_key, std::string_view signature_line);
+struct StoredCosignature {
+  std::string verifier_key;
+  std::string line;  // newline included
+};
+[[nodiscard]] std::optional<StoredCosignature> parse_cosignature_value(std::string_view value);
 
 // heads: 'h' partition u32 → the head; "format" → "1"; "ledger" → the name, "partitions" → decimal, "partitioner" → its name,
 // "definition" → length u64 of the definition's file when the ledger was last opened, SHA-256 of those bytes.

@@ -3,7 +3,7 @@
 // One secret seed (its own file, mode 0600); the Ed25519 key of each origin is derived from it, since tlog-policy files
 // treat two verifier keys with one public key as duplicates.
 //
-// Source  C2SP signed-note, tlog-checkpoint, tlog-proof. RFC 8032. docs/FORMAT.md has each with a worked example.
+// Source  C2SP signed-note, tlog-checkpoint, tlog-cosignature. RFC 8032. docs/FORMAT.md has each with a worked example.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,12 @@ class SigningKeys {
   SigningKeys& operator=(SigningKeys&&) noexcept;
   // `<origin>+<8 hex of the key id>+<base64 of 01 ‖ public key>`
   [[nodiscard]] std::string verifier_key(std::string_view origin) const;
+  // The same for a witness: its key cosigns (type 04). A name of its own, so a key of its own.
+  [[nodiscard]] std::string cosigner_key(std::string_view name) const;
   // The note text (final newline included), an empty line, "— <origin> <base64>" and a newline.
   [[nodiscard]] std::string sign_note(std::string_view origin, std::string_view text) const;
+  // The signature line of a witness under a note's text, newline included: "I saw this, and nothing that contradicts it, at time_s".
+  [[nodiscard]] std::string cosignature_line(std::string_view name, std::string_view text, std::uint64_t time_s) const;
 
  private:
   struct Impl;
@@ -50,8 +54,27 @@ struct Checkpoint {
   Hash256 root{};
 };
 [[nodiscard]] absl::StatusOr<Checkpoint> parse_checkpoint(std::string_view note);
-// OK where `note` carries a valid signature by `verifier_key`; says otherwise which part is off.
+// OK where `note` carries a valid signature by `verifier_key`, of a log or of a witness. InvalidArgument: the key, the note or that
+// signature is damaged. FailedPrecondition: the key did not sign.
 [[nodiscard]] absl::Status verify_note(std::string_view note, std::string_view verifier_key);
+
+struct KeyInfo {
+  std::string name;
+  std::string id;           // 8 hex digits
+  bool is_witness = false;  // its key cosigns
+};
+[[nodiscard]] absl::StatusOr<KeyInfo> key_info(std::string_view verifier_key);
+
+// Who signed a note, by its own words: nothing is verified.
+struct NoteSignature {
+  std::string name;
+  std::string key_id;                          // 8 hex digits
+  std::string line;                            // verbatim, newline included
+  std::optional<std::uint64_t> cosigned_at_s;  // of a witness
+};
+[[nodiscard]] absl::StatusOr<std::vector<NoteSignature>> note_signatures(std::string_view note);
+// What is signed: all before the empty line, with its final newline.
+[[nodiscard]] absl::StatusOr<std::string> note_text(std::string_view note);
 
 // The name, and key name, of the cut notes of a ledger: `<ledger>/cut`. No partition is called that.
 [[nodiscard]] std::string cut_note_origin(std::string_view ledger);
@@ -62,19 +85,6 @@ struct CutNote {
   std::vector<Checkpoint> parts;  // numbered partitions ascending, then the reference partition
 };
 [[nodiscard]] absl::StatusOr<CutNote> parse_cut_note(std::string_view note);
-
-// C2SP tlog-proof text for one entry: proof of inclusion under the checkpoint. `extra` empty: no extra line.
-[[nodiscard]] std::string tlog_proof(std::uint64_t index, const std::vector<Hash256>& hashes, std::string_view checkpoint_note,
-                                     std::string_view extra);
-struct TlogProof {
-  std::optional<std::string> extra;
-  std::uint64_t index = 0;
-  std::vector<Hash256> hashes;  // the leaf's sibling first
-  std::string checkpoint_note;
-};
-[[nodiscard]] absl::StatusOr<TlogProof> parse_tlog_proof(std::string_view text);
-// OK where the checkpoint is signed by `verifier_key` and the entry's bytes are in its tree at the proof's index.
-[[nodiscard]] absl::Status verify_tlog_proof(const TlogProof& proof, std::string_view entry, std::string_view verifier_key);
 
 // Signs the ledger's heads: reads the new tiles back, computes the root from them, compares, signs, stores the checkpoints and
 // the cut note, and records heads (I9). Nothing is done where no head has moved. A partition that is known to be damaged is passed over.

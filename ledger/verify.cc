@@ -32,6 +32,23 @@ void LedgerVerifier::check_checkpoint(std::string_view key, std::string_view not
   if (const absl::Status signature = verify_note(note, keys->verifier_key(origin)); !signature.ok()) find(place, signature);
 }
 
+void LedgerVerifier::check_cosignature(std::string_view key, std::string_view value) {
+  const auto parsed = parse_cosignature_key(key);
+  if (!parsed || impl_.find(parsed->partition) == nullptr) return find("cosignatures", fmt::format("a key that names none: {}", hex(key)));
+  const std::string place = fmt::format("cosignature {}/{} by {}", parsed->partition.name(), parsed->size, parsed->witness);
+  const auto stored = parse_cosignature_value(value);
+  if (!stored) return find(place, "damaged");
+  const auto note = ledger_.checkpoint(parsed->partition, parsed->size);
+  if (!note.ok()) return find(place, note.status());
+  const auto text = note_text(*note);
+  if (!text.ok()) return find(place, text.status());
+  const auto info = key_info(stored->verifier_key);
+  if (!info.ok()) return find(place, info.status());
+  if (info->name != parsed->witness) return find(place, fmt::format("its key is that of {}", info->name));
+  if (const absl::Status held = verify_note(fmt::format("{}\n{}", *text, stored->line), stored->verifier_key); !held.ok())
+    find(place, held);
+}
+
 void LedgerVerifier::check_cut_note(std::uint64_t number, std::string_view value, const SigningKeys* keys) {
   const std::string place = fmt::format("cut note {}", number);
   const auto stored = parse_cut_note_value(value);
@@ -59,7 +76,7 @@ void LedgerVerifier::check_cut_note(std::uint64_t number, std::string_view value
 void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
   const auto rows = impl_.store->cursor(Family::checkpoints, "", /*bulk=*/true);
   std::uint64_t next_note = 0;
-  // Key order: checkpoints 'c', the index 'i', cut notes 'n'.
+  // Key order: checkpoints 'c', the index 'i', cut notes 'n', cosignatures 's'.
   for (; rows->valid(); rows->next()) {
     const std::string_view key = rows->key();
     const char kind = key.empty() ? '\0' : key.front();
@@ -76,6 +93,8 @@ void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
       if (*number != next_note) find(fmt::format("cut note {}", next_note), "the row is missing");
       next_note = *number + 1;
       check_cut_note(*number, rows->value(), keys);
+    } else if (kind == 's') {
+      check_cosignature(key, rows->value());
     } else {
       find("checkpoints", fmt::format("a key that names none: {}", hex(key)));
     }

@@ -49,6 +49,7 @@ class LedgerVerifier {
   void claim(PartitionId partition, std::uint64_t size, const Hash256& root, std::string place);
   void read_checkpoints(const SigningKeys* keys);
   void check_checkpoint(std::string_view key, std::string_view note, const SigningKeys* keys);
+  void check_cosignature(std::string_view key, std::string_view value);
   void check_cut_note(std::uint64_t number, std::string_view value, const SigningKeys* keys);
   void read_heads_file();
   void check_claims_beyond(const std::map<PartitionId, PartitionHead>& heads);

@@ -2,6 +2,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "ledger/proof.h"
 #include "ledger/signer.h"
 #include "server/entry_json.h"
 #include "server/problem.h"

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "ledger/chunk.h"
 #include "ledger/heads_file.h"
+#include "ledger/proof.h"
 #include "ledger/rows.h"
 #include "ledger/signer.h"
 #include "ledger/statement.h"
@@ -161,10 +162,32 @@ TEST(Format, KeysAndNotes) {
   EXPECT_EQ(example("cut-note"),
             keys->sign_note("test/cut", cut_note_text("test", {{"test/0", 2, example_root()}, {"test/reference", 0, empty_root()}})));
   const Hash256 sibling = leaf_hash(example("entry-duplicate"));
-  EXPECT_EQ(example("tlog-proof"), tlog_proof(0, {sibling}, example("checkpoint"), example_payload()));
+  const std::string extra = example("entry") + example_payload();
+  EXPECT_EQ(example("tlog-proof"), tlog_proof(0, {sibling}, example("checkpoint"), extra));
+  EXPECT_EQ(check_file(example("tlog-proof"), {keys->verifier_key("test/0")}).result, CheckResult::holds);
   const auto proof = parse_tlog_proof(example("tlog-proof"));
   ASSERT_TRUE(proof.ok()) << proof.status();
   EXPECT_EQ(verify_tlog_proof(*proof, example("entry"), keys->verifier_key("test/0")), absl::OkStatus());
+}
+
+TEST(Format, Cosignatures) {
+  const SigningKeys keys = example_keys();
+  const std::string text = *note_text(example("checkpoint"));
+  EXPECT_EQ(example("cosigner-key"), keys.cosigner_key("witness/1") + "\n");
+  EXPECT_EQ(example("cosignature"), keys.cosignature_line("witness/1", text, 1'700'000'000));
+  std::string key = keys.cosigner_key("witness/1");
+  EXPECT_EQ(verify_note(example("checkpoint") + example("cosignature"), key), absl::OkStatus());
+  expect_hex("cosignature-key", cosignature_key(kP0, 2, "witness/1"));
+}
+
+TEST(Format, ConsistencyProofs) {
+  const SigningKeys keys = example_keys();
+  ConsistencyProof proof;
+  proof.hashes = {leaf_hash(example("entry-duplicate"))};
+  proof.old_note = keys.sign_note("test/0", checkpoint_text("test/0", 1, leaf_hash(example("entry"))));
+  proof.new_note = example("checkpoint");
+  EXPECT_EQ(example("consistency-proof"), to_text(proof));
+  EXPECT_EQ(check_file(example("consistency-proof"), {keys.verifier_key("test/0")}).result, CheckResult::holds);
 }
 
 TEST(Format, TilesAndBundles) {

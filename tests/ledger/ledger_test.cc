@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "config/definition.h"
 #include "ledger/chunk.h"
+#include "ledger/proof.h"
 #include "ledger/signer.h"
 #include "ledger/tlog_path.h"
 #include "ledger/verify.h"

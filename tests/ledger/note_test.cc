@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "ledger/proof.h"
 #include "ledger/signer.h"
 #include "tests/ledger/fixture.h"
 

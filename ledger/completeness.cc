@@ -1,0 +1,146 @@
+#include "ledger/completeness.h"
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kRun = 8192;
+constexpr std::int64_t kDayMs = 86'400'000;
+
+std::optional<Date> day_of(std::int64_t time_ms, int zone_minutes) {
+  if (time_ms == 0) return std::nullopt;
+  const std::int64_t local = time_ms + std::int64_t{zone_minutes} * 60'000;
+  return Date{static_cast<std::int32_t>(local >= 0 ? local / kDayMs : (local - kDayMs + 1) / kDayMs)};
+}
+
+class PartitionCount {
+ public:
+  PartitionCount(const Ledger& ledger, const Definition& definition, PartitionId partition, const PartitionHead& head, Completeness& to)
+      : ledger_(ledger), definition_(definition), partition_(partition), head_(head), to_(to), first_row_(to.rows.size()) {}
+  absl::Status run();
+
+ private:
+  template <class... Args>
+  void contradict(fmt::format_string<Args...> format, Args&&... args) {
+    to_.contradictions.push_back(fmt::format("partition {}: {}", partition_.name(), fmt::format(format, std::forward<Args>(args)...)));
+  }
+  void take(std::uint64_t sequence, const Entry& entry);
+  void take_gap(std::uint64_t sequence, CompletenessRow& row);
+  CompletenessRow& row_of(std::uint64_t sequence, const Entry& entry);
+  void compare_with_head();
+
+  const Ledger& ledger_;
+  const Definition& definition_;
+  const PartitionId partition_;
+  const PartitionHead head_;
+  Completeness& to_;
+  const std::size_t first_row_;
+  std::vector<Gap> gaps_;
+  std::size_t next_gap_ = 0;
+  Epoch epoch_;
+  Offset next_offset_{0};
+  std::int64_t time_ms_ = 0;
+};
+
+absl::Status PartitionCount::run() {
+  ASSIGN_OR_RETURN(gaps_, ledger_.gaps(partition_));
+  if (const SourceStatement* source = definition_.source_of(partition_, Epoch(0))) next_offset_ = source->first_offset;
+  for (std::uint64_t at = 0; at < head_.size;) {
+    ASSIGN_OR_RETURN(const std::vector<Entry> entries,
+                     ledger_.read_entries(partition_, Sequence(at), std::min<std::uint64_t>(kRun, head_.size - at)));
+    if (entries.empty()) return data_loss("{}:{}: no entry", partition_.name(), at);
+    for (const Entry& entry : entries) take(at++, entry);
+  }
+  compare_with_head();
+  return absl::OkStatus();
+}
+
+CompletenessRow& PartitionCount::row_of(std::uint64_t sequence, const Entry& entry) {
+  time_ms_ = ledger_time_after(definition_.clock, time_ms_, entry);
+  const std::optional<Date> day = day_of(time_ms_, definition_.zone_minutes);
+  if (to_.rows.size() > first_row_ && to_.rows.back().epoch == epoch_ && to_.rows.back().day == day) return to_.rows.back();
+  CompletenessRow row;
+  row.partition = partition_;
+  row.epoch = epoch_;
+  row.day = day;
+  row.first_sequence = sequence;
+  row.first_offset = row.limit_offset = next_offset_;
+  to_.rows.push_back(row);
+  return to_.rows.back();
+}
+
+void PartitionCount::take_gap(std::uint64_t sequence, CompletenessRow& row) {
+  while (next_gap_ < gaps_.size() && gaps_[next_gap_].epoch == epoch_ && gaps_[next_gap_].limit <= row.limit_offset) {
+    const Gap& gap = gaps_[next_gap_++];
+    row.gap_offsets += static_cast<std::uint64_t>(gap.limit - gap.first);
+    to_.gaps.push_back({partition_, gap, Sequence(sequence), time_ms_});
+  }
+}
+
+void PartitionCount::take(std::uint64_t sequence, const Entry& entry) {
+  if (entry.kind == EntryKind::source_statement) {
+    epoch_ = entry.epoch;
+    const SourceStatement* source = definition_.source_of(partition_, entry.epoch);
+    if (source == nullptr)
+      contradict("entry {} begins epoch {}, which the definition does not have", sequence, entry.epoch.value());
+    else
+      next_offset_ = source->first_offset;
+  }
+  CompletenessRow& row = row_of(sequence, entry);
+  ++row.entries;
+  if (entry.kind == EntryKind::source_statement) {
+    ++row.counts.statements;
+    return;
+  }
+  if (entry.epoch != epoch_) contradict("entry {} is of epoch {} inside epoch {}", sequence, entry.epoch.value(), epoch_.value());
+  if (entry.offset < next_offset_) contradict("entry {}: offset {} after {}", sequence, entry.offset.value(), next_offset_.value() - 1);
+  ++row.records;
+  row.limit_offset = next_offset_ = entry.offset + 1;
+  take_gap(sequence, row);
+  if (entry.verdict == Verdict::accepted) ++row.counts.accepted;
+  if (entry.verdict == Verdict::duplicate) ++row.counts.duplicate;
+  if (entry.verdict == Verdict::rejected) ++row.counts.rejected;
+}
+
+void PartitionCount::compare_with_head() {
+  VerdictCounts counts;
+  std::uint64_t records = 0, gap_offsets = 0;
+  for (std::size_t i = first_row_; i < to_.rows.size(); ++i) {
+    const CompletenessRow& row = to_.rows[i];
+    if (!row.holds())
+      contradict("epoch {}{}: {} offsets consumed, {} records and {} offsets in gaps; {} entries", row.epoch.value(),
+                 row.day ? " on " + format_date(*row.day) : "", row.offsets(), row.records, row.gap_offsets, row.entries);
+    counts.accepted += row.counts.accepted;
+    counts.duplicate += row.counts.duplicate;
+    counts.rejected += row.counts.rejected;
+    counts.statements += row.counts.statements;
+    records += row.records;
+    gap_offsets += row.gap_offsets;
+  }
+  const auto compare = [&](std::string_view what, std::uint64_t counted, std::uint64_t said) {
+    if (counted != said) contradict("{} counted {}, its head says {}", what, counted, said);
+  };
+  compare("accepted", counts.accepted, head_.counts.accepted);
+  compare("duplicate", counts.duplicate, head_.counts.duplicate);
+  compare("rejected", counts.rejected, head_.counts.rejected);
+  compare("source statements", counts.statements, head_.counts.statements);
+  compare("records", records, head_.records);
+  compare("gap offsets", gap_offsets, head_.gap_offsets);
+}
+
+}  // namespace
+
+absl::StatusOr<Completeness> count_completeness(const Ledger& ledger, const Definition& definition) {
+  Completeness found;
+  for (const auto& [partition, head] : ledger.heads()) {
+    found.cut.set(partition, head.size);
+    RETURN_IF_ERROR(PartitionCount(ledger, definition, partition, head, found).run());
+  }
+  return found;
+}
+
+}  // namespace bukubesar

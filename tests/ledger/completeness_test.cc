@@ -1,0 +1,70 @@
+#include "ledger/completeness.h"
+
+#include "tests/ledger/fixture.h"
+
+namespace bukubesar {
+namespace {
+
+constexpr std::int64_t kNoonMs = 1'683'777'600'000;  // 2023-05-11T12:00:00+08:00
+constexpr std::int64_t kDayMs = 86'400'000;
+
+TEST(Completeness, I3CountsEveryOffsetByEpochAndDay) {
+  TemporaryDirectory directory;
+  Definition definition = make_definition();
+  auto ledger = open_ledger(directory.ledger(), definition);
+  BatchMaker maker(kP0, ledger->head(kP0));
+  maker.accepted("a", kNoonMs).accepted("b", kNoonMs).duplicate("a", Sequence(0), kNoonMs).gap(3).rejected("x", kNoonMs + kDayMs);
+  ASSERT_EQ(ledger->commit(commit_of(maker.take())).status(), absl::OkStatus());
+  SourceStatement source;
+  source.epoch = Epoch(1);
+  source.partition = kP0;
+  source.topic = "t";
+  source.cluster = "c";
+  source.size = ledger->head(kP0).size;
+  source.root = std::string(as_view(ledger->head(kP0).root));
+  source.first_offset = Offset(40);
+  source.reason = "recreated";
+  source.decided_by = "bureau";
+  source.line = to_line(source);
+  definition.sources.push_back(source);
+  maker.follow(ledger->head(kP0));
+  maker.statement(source).gap(2).accepted("c", kNoonMs + kDayMs);
+  ASSERT_EQ(ledger->commit(commit_of(maker.take())).status(), absl::OkStatus());
+
+  const auto found = count_completeness(*ledger, definition);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->contradictions, std::vector<std::string>());
+  ASSERT_EQ(found->rows.size(), 3U);
+  EXPECT_EQ(format_date(*found->rows[0].day), "2023-05-11");
+  EXPECT_EQ(found->rows[0].entries, 3U);
+  EXPECT_EQ(found->rows[0].offsets(), 3U);
+  EXPECT_EQ(format_date(*found->rows[1].day), "2023-05-12");
+  EXPECT_EQ(found->rows[1].offsets(), 4U);
+  EXPECT_EQ(found->rows[1].gap_offsets, 3U);
+  EXPECT_EQ(found->rows[1].counts.rejected, 1U);
+  EXPECT_EQ(found->rows[2].epoch, Epoch(1));
+  EXPECT_EQ(found->rows[2].first_offset, Offset(40));
+  EXPECT_EQ(found->rows[2].offsets(), 3U);
+  EXPECT_EQ(found->rows[2].entries, 2U);
+  EXPECT_EQ(found->rows[2].counts.statements, 1U);
+  ASSERT_EQ(found->gaps.size(), 2U);
+  EXPECT_EQ(found->gaps[0].before, Sequence(3));
+  EXPECT_EQ(found->gaps[1].gap.first, Offset(40));
+}
+
+TEST(Completeness, SaysWhereTheDefinitionAndTheEntriesDiffer) {
+  TemporaryDirectory directory;
+  Definition definition = make_definition();
+  const auto ledger = open_ledger(directory.ledger(), definition);
+  ASSERT_EQ(commit_events(*ledger, kP0, 5), absl::OkStatus());
+  SourceStatement source;
+  source.partition = kP0;
+  source.first_offset = Offset(2);  // it began at 0
+  definition.sources.push_back(source);
+  const auto found = count_completeness(*ledger, definition);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_FALSE(found->contradictions.empty());
+}
+
+}  // namespace
+}  // namespace bukubesar
