@@ -58,6 +58,15 @@ struct IntakeConfig {
 struct SigningConfig {
   std::string key_file;              // empty: <data_dir>/signing.key
   std::uint32_t interval_ms = 1000;  // at most one checkpoint a second
+  std::string witnesses;             // verifier keys of those whose cosignatures are taken, with commas
+};
+
+struct WitnessConfig {
+  std::string ledger;                 // URL of the server whose heads this node witnesses; empty: none
+  std::string name;                   // of this witness, in its key; such as "inspektorat.example/bukubesar"
+  std::string keys_file;              // verifier keys of that ledger; empty: <data_dir>/witness.keys, fetched once where it is missing
+  std::uint32_t interval_ms = 1'000;  // how often it looks
+  bool once = false;                  // the process ends when each partition was looked at
 };
 
 struct ScrubConfig {
@@ -81,6 +90,7 @@ struct Config {
   IntakeConfig intake;
   SigningConfig signing;
   ScrubConfig scrub;
+  WitnessConfig witness;
   ProjectionConfig projections;
   LogConfig log;
 };
@@ -90,6 +100,8 @@ using Settings = std::vector<std::pair<std::string, std::string>>;  // ("http.po
 // file: empty for none. environment: name=value pairs (all; others are ignored). flags: dotted keys, applied last.
 [[nodiscard]] absl::StatusOr<Config> load_config(const std::string& file, const std::vector<std::string>& environment,
                                                  const Settings& flags);
+// signing.witnesses, one by one.
+[[nodiscard]] std::vector<std::string> witness_keys(const SigningConfig& signing);
 // The commented default file that `bukubesar config show-default` prints: config/bukubesar.json, compiled in.
 [[nodiscard]] std::string_view default_config_text();
 // config/views.json, compiled in.

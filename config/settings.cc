@@ -78,6 +78,11 @@ std::string topic(const std::string& value) {
   return is_topic_name(value) ? "" : fmt::format("\"{}\" is no topic name: 1 … 249 letters, digits, '.', '_' and '-'", value);
 }
 
+std::string witness_name(const std::string& value) {
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c < 0x7F && c != '+'; });
+  return plain ? "" : fmt::format("\"{}\" is no key name: printable ASCII without spaces and '+'", value);
+}
+
 std::string loopback(const std::string& value) {
   in_addr v4{};
   in6_addr v6{};
@@ -165,6 +170,17 @@ std::vector<Setting> make_settings() {
           "scrub.bytes_per_s_max", [](Config& c) -> std::uint64_t& { return c.scrub.bytes_per_s_max; }, 0, 16 * kGiB),
       whole<std::uint32_t>(
           "scrub.interval_s", [](Config& c) -> std::uint32_t& { return c.scrub.interval_s; }, 1, 31'536'000),
+      text(
+          "signing.witnesses", [](Config& c) -> std::string& { return c.signing.witnesses; }, anything),
+      text(
+          "witness.ledger", [](Config& c) -> std::string& { return c.witness.ledger; }, anything),
+      text(
+          "witness.name", [](Config& c) -> std::string& { return c.witness.name; }, witness_name),
+      text(
+          "witness.keys_file", [](Config& c) -> std::string& { return c.witness.keys_file; }, anything),
+      whole<std::uint32_t>(
+          "witness.interval_ms", [](Config& c) -> std::uint32_t& { return c.witness.interval_ms; }, 100, 86'400'000),
+      boolean("witness.once", [](Config& c) -> bool& { return c.witness.once; }),
       text(
           "projections.views_file", [](Config& c) -> std::string& { return c.projections.views_file; }, anything),
       text(

@@ -1,7 +1,8 @@
 // The command line: one binary, subcommands. Each add_…_command() adds one, with its help, examples and callback.
 //
 // Exit codes  0 done; 1 something is off (verify found damage, doctor a broken contract, rows were refused); 2 the command line,
-//             configuration or input is wrong; 3 not found; 4 the server, broker or disk did not answer; 5 the ledger's data is damaged.
+//             configuration or input is wrong; 3 not found; 4 the server, broker or disk did not answer; 5 the ledger's data is damaged;
+//             6 a position beyond the end. `check` has three more: 7 about another ledger, 8 a key did not sign, 9 no proof.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -29,6 +30,11 @@ struct CliContext {
   void fail(const absl::Status& status);
 };
 
+inline constexpr int kExitBeyondEnd = 6;
+inline constexpr int kExitOtherLedger = 7;
+inline constexpr int kExitNotSigned = 8;
+inline constexpr int kExitNoProof = 9;
+
 void add_serve_command(CLI::App& app, CliContext& context);
 void add_import_command(CLI::App& app, CliContext& context);
 void add_demo_command(CLI::App& app, CliContext& context);
@@ -39,6 +45,11 @@ void add_status_command(CLI::App& app, CliContext& context);
 void add_verify_command(CLI::App& app, CliContext& context);
 void add_doctor_command(CLI::App& app, CliContext& context);
 void add_key_command(CLI::App& app, CliContext& context);
+void add_prove_command(CLI::App& app, CliContext& context);
+void add_check_command(CLI::App& app, CliContext& context);
+void add_export_command(CLI::App& app, CliContext& context);
+void add_completeness_command(CLI::App& app, CliContext& context);
+void add_witness_command(CLI::App& app, CliContext& context);
 void add_config_command(CLI::App& app, CliContext& context);
 
 }  // namespace bukubesar

@@ -25,6 +25,7 @@ absl::StatusOr<std::vector<std::string>> origins_of(const Config& config) {
   }
   std::vector<std::string> origins;
   for (PartitionId partition : definition.all_partitions()) origins.push_back(definition.origin(partition));
+  origins.push_back(cut_note_origin(definition.name));
   return origins;
 }
 
@@ -37,6 +38,10 @@ absl::Status show_keys(const CliContext& context, const Config& config) {
   for (const std::string& origin : origins) {
     table.row({origin, keys.verifier_key(origin)});
     json.push_back({{"origin", origin}, {"verifier_key", keys.verifier_key(origin)}});
+  }
+  if (const std::string& witness = config.witness.name; !witness.empty()) {
+    table.row({witness, keys.cosigner_key(witness)});
+    json.push_back({{"witness", witness}, {"verifier_key", keys.cosigner_key(witness)}});
   }
   if (context.format == OutputFormat::json)
     fmt::print("{}\n", to_text(json));
@@ -62,7 +67,8 @@ void add_key_command(CLI::App& app, CliContext& context) {
   command->footer(
       "Examples:\n"
       "  bukubesar key new      makes <data_dir>/signing.key, mode 0600; never overwrites one\n"
-      "  bukubesar key show     the verifier key of each origin, for whoever checks");
+      "  bukubesar key show     the verifier key of each origin, for whoever checks\n"
+      "  bukubesar --set witness.name=inspektorat.example/bukubesar key show     and of that witness, for signing.witnesses");
   CLI::App* make = command->add_subcommand("new", "make a signing key");
   make->callback([&context] {
     if (const absl::Status done = new_key(context); !done.ok()) context.fail(done);

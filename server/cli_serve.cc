@@ -75,9 +75,50 @@ void serve(CliContext& context) {
   impatience.detach();
   node.stop();
   spdlog::info("stopped");
+  if (node.witness_objects()) context.exit_code = 1;
+}
+
+struct WitnessFlags {
+  std::string ledger, name, keys_file;
+  bool once = false;
+};
+
+void witness(CliContext& context, const WitnessFlags& flags) {
+  const auto set = [&context](const char* key, const std::string& value) {
+    if (!value.empty()) context.flags.emplace_back(key, value);
+  };
+  set("witness.ledger", flags.ledger);
+  set("witness.name", flags.name);
+  set("witness.keys_file", flags.keys_file);
+  if (flags.once) set("witness.once", "true");
+  serve(context);
 }
 
 }  // namespace
+
+void add_witness_command(CLI::App& app, CliContext& context) {
+  CLI::App* command =
+      app.add_subcommand("witness", "run a second node that rebuilds the ledger from Kafka and cosigns what it finds the same");
+  auto flags = std::make_shared<WitnessFlags>();
+  command->add_option("--ledger", flags->ledger, "the server that signs")->required()->type_name("URL");
+  command->add_option("--name", flags->name, "of this witness, as in its key: inspektorat.example/bukubesar")->required();
+  command->add_option("--key", flags->keys_file, "verifier keys of the ledger; without it <data>/witness.keys, fetched on the first start")
+      ->type_name("FILE");
+  command->add_flag("--once", flags->once, "end when every partition was looked at");
+  command->footer(
+      "It is a whole node (`serve`) with a data directory and a key of its own, made where they are missing; it reads the same topics. "
+      "The\n"
+      "operator of the ledger lists its key in signing.witnesses; it is printed at the start.\n"
+      "Where the roots differ, where the ledger has become shorter or signs with another key, it refuses that partition for good: a "
+      "critical\n"
+      "line in its log with both roots and the signed checkpoint, the metric bukubesar_witness_refused, a warning in its status, exit code "
+      "1.\n\n"
+      "Examples:\n"
+      "  bukubesar --data /srv/witness --set http.port=8081 --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 \\\n"
+      "    witness --ledger http://127.0.0.1:8080 --name inspektorat.example/bukubesar\n"
+      "  … witness --ledger http://127.0.0.1:8080 --name inspektorat.example/bukubesar --once && echo the same");
+  command->callback([&context, flags] { witness(context, *flags); });
+}
 
 void add_serve_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("serve", "run the server: intake from Kafka, ledger, totals, HTTP");

@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 done; 1 something is off; 2 the command line, configuration or input is wrong; 3 not found;\n"
-    "4 the server, broker or disk did not answer; 5 the ledger's data is damaged.\n\n"
+    "4 the server, broker or disk did not answer; 5 the ledger's data is damaged; 6 a position beyond the end; `check` has three more.\n\n"
     "Examples:\n"
     "  bukubesar serve\n"
     "  bukubesar totals --by district --region 63 --fiscal-year 2023\n"
@@ -79,6 +79,12 @@ int run(int argc, char** argv) {
   add_purchase_command(app, context);
   add_status_command(app, context);
   add_verify_command(app, context);
+  add_prove_command(app, context);
+  add_check_command(app, context);
+  add_export_command(app, context);
+  add_completeness_command(app, context);
+  add_witness_command(app, context);
+
   add_doctor_command(app, context);
   add_key_command(app, context);
   add_config_command(app, context);

@@ -84,6 +84,19 @@ ClientMetric::Label label(std::string name, std::string value) {
 double number(std::uint64_t value) { return static_cast<double>(value); }
 double number(std::int64_t value) { return static_cast<double>(value); }
 
+void sample_witness(Node& node, Samples& samples) {
+  if (node.witness() == nullptr) return;
+  for (const auto& [partition, size] : node.witness()->cosigned())
+    samples.gauge("bukubesar_witness_cosigned_entries", "Entries of the ledger under the newest head that this witness cosigned.",
+                  number(size), {label("partition", partition.name())});
+  std::map<PartitionId, int> refused;
+  for (PartitionId partition : node.ledger().partitions()) refused[partition] = 0;
+  for (const Disagreement& each : node.witness()->disagreements()) refused[each.partition] = 1;
+  for (const auto& [partition, yes] : refused)
+    samples.gauge("bukubesar_witness_refused", "1 where this witness has refused what the ledger signs: somebody must look.", yes,
+                  {label("partition", partition.name())});
+}
+
 void sample_ledger(Node& node, Samples& samples) {
   for (PartitionId partition : node.ledger().partitions()) {
     const PartitionHead head = node.ledger().head(partition);
@@ -258,6 +271,7 @@ std::string Metrics::text(Node& node) const {
                 {label("queue", "http_reads")});
   if (node.ready()) {
     sample_ledger(node, samples);
+    sample_witness(node, samples);
     sample_sources(node, samples);
     sample_projections(node, samples);
     if (node.scrub() != nullptr) sample_scrub(*node.scrub(), samples);

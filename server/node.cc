@@ -1,10 +1,14 @@
 #include "server/node.h"
 
+#include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <set>
 
+#include "adapters/http_client.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/crash_point.h"
@@ -49,6 +53,36 @@ absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config,
   return sources;
 }
 
+absl::StatusOr<std::string> fetch(const std::string& url, const std::string& target) {
+  HttpClientOptions options;
+  options.url = url;
+  ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(options)));
+  ASSIGN_OR_RETURN(HttpResponse response, client.get(target));
+  RETURN_IF_ERROR(with_context(status_of(response), url + target));
+  return std::move(response.body);
+}
+
+// A witness has the definition of the ledger that it witnesses: taken over where it has none, compared where it has one.
+absl::Status follow_definition(const Config& config, const std::string& path) {
+  if (config.broker.kind == BrokerKind::embedded)
+    return invalid_argument("a witness reads the same topics as the ledger: set broker.kind to \"kafka\", and broker.bootstrap_servers");
+  auto theirs = fetch(config.witness.ledger, "/v1/definition");
+  if (!file_exists(path)) {
+    RETURN_IF_ERROR(theirs.status());
+    RETURN_IF_ERROR(parse_definition(*theirs, config.witness.ledger + "/v1/definition").status());
+    spdlog::info("took the definition over from {}: {}", config.witness.ledger, path);
+    return write_file_durably(path, *theirs);
+  }
+  if (!theirs.ok()) {
+    spdlog::warn("the ledger's definition could not be compared: {}", message_of(theirs.status()));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string ours, read_file(path));
+  if (ours != *theirs)
+    return failed_precondition("{} and {}/v1/definition differ: every node of a ledger needs the same lines", path, config.witness.ledger);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string definition_path(const Config& config) { return config.data_dir + "/definition.jsonl"; }
@@ -60,6 +94,7 @@ std::string key_path(const Config& config) {
 
 absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
   const std::string path = definition_path(config);
+  if (!config.witness.ledger.empty()) RETURN_IF_ERROR(follow_definition(config, path));
   if (file_exists(path)) return DefinitionFile::load(path);
   if (file_exists(ledger_directory(config) + "/CURRENT"))
     return failed_precondition("{} is missing but {} holds a ledger; bring the definition back from another node or a backup", path,
@@ -141,11 +176,13 @@ absl::Status Node::open_all() {
   projections_->start();
   look_for_synthetic_feeds();
 
+  RETURN_IF_ERROR(load_witness_keys());
   RETURN_IF_ERROR(load_key());
   RETURN_IF_ERROR(start_intake());
   crash_point("start_intake_begun");
   start_scrub();
   signing_ = std::thread([this] { sign_loop(); });
+  RETURN_IF_ERROR(start_witness());
   return absl::OkStatus();
 }
 
@@ -227,11 +264,12 @@ void Node::stop() {
   if (scrub_) scrub_->stop();
   if (intake_) intake_->stop();
   crash_point("stop_drained");
+  {
+    absl::MutexLock lock(&mutex_);
+    stop_signing_ = true;
+  }
+  if (witnessing_.joinable()) witnessing_.join();
   if (signing_.joinable()) {
-    {
-      absl::MutexLock lock(&mutex_);
-      stop_signing_ = true;
-    }
     signing_.join();
     sign_once();
   }
@@ -247,7 +285,7 @@ void Node::stop() {
   scrub_.reset();
   intake_.reset();
   projections_.reset();
-  ledger_.reset();
+  ledger_.reset();  // the witness stays: what it refused is asked for after the stop
 }
 
 absl::Status Node::readable() const {
@@ -277,6 +315,7 @@ void Node::note_progress(std::string_view what, std::uint64_t done, std::uint64_
 }
 
 absl::Status Node::load_key() {
+  if (!config_.witness.ledger.empty()) return absl::OkStatus();  // a witness cosigns, and signs nothing of its own
   const std::string path = key_path(config_);
   if (!file_exists(path)) {
     spdlog::warn("no signing key at {}: nothing is signed; make one with `bukubesar key new`", path);
@@ -292,6 +331,96 @@ absl::StatusOr<std::string> Node::verifier_key(PartitionId partition) const {
   absl::MutexLock lock(&mutex_);
   if (!signer_) return failed_precondition("this node has no signing key; `bukubesar key new` makes one");
   return signer_->keys().verifier_key(definition().origin(partition));
+}
+
+absl::Status Node::load_witness_keys() {
+  for (std::string& key : bukubesar::witness_keys(config_.signing)) {
+    ASSIGN_OR_RETURN(const KeyInfo info, key_info(key));
+    if (!info.is_witness) return invalid_argument("signing.witnesses: {} is the key of a log, not of a witness", info.name);
+    witness_keys_.push_back(std::move(key));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Node::verifier_keys() const {
+  absl::MutexLock lock(&mutex_);
+  if (!signer_) return failed_precondition("this node has no signing key; `bukubesar key new` makes one");
+  std::vector<std::string> keys;
+  for (PartitionId partition : definition().all_partitions()) keys.push_back(signer_->keys().verifier_key(definition().origin(partition)));
+  keys.push_back(signer_->keys().verifier_key(cut_note_origin(definition().name)));
+  keys.insert(keys.end(), witness_keys_.begin(), witness_keys_.end());
+  return keys;
+}
+
+absl::Status Node::start_witness() {
+  if (config_.witness.ledger.empty()) return absl::OkStatus();
+  if (config_.witness.name.empty()) return invalid_argument("witness.name is empty: a witness has a name of its own, in its key");
+  note_progress("starting the witness", 0, 0);
+  WitnessOptions options;
+  options.definition = &definition();
+  options.ledger = ledger_.get();
+  options.server.url = config_.witness.ledger;
+  options.name = config_.witness.name;
+  options.state_path = config_.data_dir + "/witness.state";
+  const std::string keys_path = config_.witness.keys_file.empty() ? config_.data_dir + "/witness.keys" : config_.witness.keys_file;
+  if (config_.witness.keys_file.empty() && !file_exists(keys_path)) {
+    ASSIGN_OR_RETURN(const std::string fetched, fetch(config_.witness.ledger, "/log/vkeys"));
+    RETURN_IF_ERROR(write_file_durably(keys_path, fetched));
+    spdlog::warn("took the ledger's verifier keys over from {}: compare {} with what its operator says", config_.witness.ledger, keys_path);
+  }
+  ASSIGN_OR_RETURN(const std::string keys, read_file(keys_path));
+  for (std::string_view rest = keys; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.empty()) continue;
+    if (const auto info = key_info(line); !info.ok()) return with_context(info.status(), keys_path);
+    options.verifier_keys.emplace_back(line);
+  }
+  if (!file_exists(key_path(config_))) RETURN_IF_ERROR(SigningKeys::create(key_path(config_)));
+  ASSIGN_OR_RETURN(SigningKeys own, SigningKeys::load(key_path(config_)));
+  ASSIGN_OR_RETURN(witness_, Witness::open(std::move(options), std::move(own)));
+  spdlog::info("witness of {}: the ledger takes its cosignatures with signing.witnesses {}", config_.witness.ledger,
+               witness_->verifier_key());
+  witnessing_ = std::thread([this] { witness_loop(); });
+  return absl::OkStatus();
+}
+
+void Node::witness_loop() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stop_signing_), absl::Milliseconds(config_.witness.interval_ms))) return;
+    }
+    if (!ready_) continue;  // the end of `once` is a stop like any other, and needs a start
+    const absl::StatusOr<bool> done = witness_->look();
+    const std::string trouble = done.ok() ? "" : message_of(done.status());
+    {
+      absl::MutexLock lock(&mutex_);
+      if (trouble != witness_trouble_ && !trouble.empty()) spdlog::error("witness: {}", trouble);
+      witness_trouble_ = trouble;
+    }
+    // A ledger that does not take our cosignature will not by itself: only what may pass is waited for.
+    const bool may_pass = done.ok() ? !*done : absl::IsUnavailable(done.status()) || absl::IsNotFound(done.status());
+    if (config_.witness.once && !may_pass) break;
+  }
+  kill(getpid(), SIGTERM);  // the designed stop
+}
+
+bool Node::witness_objects() const {
+  if (!witness_) return false;
+  absl::MutexLock lock(&mutex_);
+  return !witness_->disagreements().empty() || (config_.witness.once && !witness_trouble_.empty());
+}
+
+std::vector<std::string> Node::known_sources() {
+  std::set<std::string> sources(definition().authorities.begin(), definition().authorities.end());
+  for (const FeedStatement& feed : definition().feeds) sources.insert(feed.source);
+  TotalsQuery query;
+  query.by = {Dimension::feed};
+  if (const auto answer = projections_->totals(query); answer.ok())
+    for (const TotalsRow& row : answer->rows)
+      if (!row.key.empty() && row.key[0] != "unknown") sources.insert(row.key[0]);
+  return {sources.begin(), sources.end()};
 }
 
 void Node::sign_loop() {
@@ -359,8 +488,12 @@ std::vector<std::string> Node::warnings() const {
   if (std::string damage = damage_text(); !damage.empty()) warnings.push_back(std::move(damage));
   for (const auto& [partition, why] : ledger_->damage())
     warnings.push_back("partition " + partition.name() + " is damaged and is not signed any more: run `bukubesar verify` (" + why + ")");
+  if (witness_)
+    for (const Disagreement& each : witness_->disagreements())
+      warnings.push_back(fmt::format("witness: REFUSED partition {}: {}", each.partition.name(), each.what));
   absl::MutexLock lock(&mutex_);
-  if (!signer_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");
+  if (!witness_trouble_.empty()) warnings.push_back("witness: " + witness_trouble_);
+  if (!signer_ && !witness_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");
   if (!signing_trouble_.empty()) warnings.push_back("signing fails: " + signing_trouble_);
   return warnings;
 }

@@ -29,6 +29,7 @@
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/router.h"
+#include "server/witness.h"
 
 namespace bukubesar {
 
@@ -76,6 +77,15 @@ class Node {
   // The verifier key of a partition; FailedPrecondition while the node has no signing key.
   [[nodiscard]] absl::StatusOr<std::string> verifier_key(PartitionId partition) const;
   [[nodiscard]] std::string bootstrap_servers() const { return intake_->bootstrap_servers(); }
+  // Of all partitions and of the cut notes, then of the witnesses that are configured.
+  [[nodiscard]] absl::StatusOr<std::vector<std::string>> verifier_keys() const;
+  [[nodiscard]] const std::vector<std::string>& witness_keys() const { return witness_keys_; }
+  // Null where this node is no witness.
+  [[nodiscard]] const Witness* witness() const { return witness_.get(); }
+  // True where it refused a partition, or (witness.once) its last look failed.
+  [[nodiscard]] bool witness_objects() const;
+  // CloudEvents sources that the definition or an accepted event names.
+  [[nodiscard]] std::vector<std::string> known_sources();
   // Why the intake was not started (topic contract); empty where it was.
   [[nodiscard]] const std::string& intake_refusal() const { return intake_refusal_; }
   // For people, in status: no key, the embedded broker has no access control, last signing failed, …
@@ -89,6 +99,9 @@ class Node {
   void check_contract();
   void start_scrub();
   [[nodiscard]] absl::Status load_key();
+  [[nodiscard]] absl::Status load_witness_keys();
+  [[nodiscard]] absl::Status start_witness();
+  void witness_loop();
   void sign_loop();
   void sign_once();
   void note_progress(std::string_view what, std::uint64_t done, std::uint64_t total);
@@ -108,7 +121,9 @@ class Node {
   std::unique_ptr<Scrub> scrub_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
+  std::unique_ptr<Witness> witness_;
   bool stopped_ = false;
+  std::vector<std::string> witness_keys_;       // written before ready_
   std::string intake_refusal_;                  // written before ready_
   std::vector<std::string> contract_warnings_;  // written before ready_
 
@@ -117,7 +132,9 @@ class Node {
   std::shared_ptr<CheckpointSigner> signer_ ABSL_GUARDED_BY(mutex_);
   std::string signing_trouble_ ABSL_GUARDED_BY(mutex_);
   bool stop_signing_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string witness_trouble_ ABSL_GUARDED_BY(mutex_);
   std::thread signing_;
+  std::thread witnessing_;
 };
 
 }  // namespace bukubesar

@@ -34,8 +34,9 @@ int exit_code_of(absl::StatusCode code) {
       return 0;
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kOutOfRange:
       return 2;
+    case absl::StatusCode::kOutOfRange:
+      return 6;
     case absl::StatusCode::kNotFound:
       return 3;
     case absl::StatusCode::kResourceExhausted:

@@ -82,6 +82,8 @@ void add_routes(Router& router, Node& node) {
   add_entry_routes(router, node);
   add_purchase_routes(router, node);
   add_log_routes(router, node);
+  add_proof_routes(router, node);
+  add_completeness_routes(router, node);
 }
 
 }  // namespace bukubesar

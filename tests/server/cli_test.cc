@@ -18,9 +18,12 @@ namespace {
 using AddCommand = void (*)(CLI::App&, CliContext&);
 const std::vector<std::pair<std::string, AddCommand>>& commands() {
   static const std::vector<std::pair<std::string, AddCommand>> all{
-      {"serve", add_serve_command},     {"import", add_import_command},     {"demo", add_demo_command},     {"totals", add_totals_command},
-      {"entries", add_entries_command}, {"purchase", add_purchase_command}, {"status", add_status_command}, {"verify", add_verify_command},
-      {"doctor", add_doctor_command},   {"key", add_key_command},           {"config", add_config_command}};
+      {"serve", add_serve_command},    {"import", add_import_command},   {"demo", add_demo_command},
+      {"totals", add_totals_command},  {"entries", add_entries_command}, {"purchase", add_purchase_command},
+      {"status", add_status_command},  {"verify", add_verify_command},   {"doctor", add_doctor_command},
+      {"key", add_key_command},        {"config", add_config_command},   {"prove", add_prove_command},
+      {"check", add_check_command},    {"export", add_export_command},   {"completeness", add_completeness_command},
+      {"witness", add_witness_command}};
   return all;
 }
 
@@ -97,7 +100,7 @@ TEST_F(CliTest, AKeyIsMadeOnceAndNeverOverwritten) {
   const Outcome made = run({"key", "new"}, OutputFormat::json);
   ASSERT_EQ(made.exit_code, 0) << made.err;
   const Json keys = Json::parse(made.out);
-  ASSERT_EQ(keys.size(), 2U);
+  ASSERT_EQ(keys.size(), 3U) << "two partitions and the cut notes";
   EXPECT_EQ(keys[1]["origin"], "kalsel/reference");
   EXPECT_EQ(run({"key", "new"}).exit_code, 2);
   EXPECT_EQ(run({"key", "show"}, OutputFormat::json).out, made.out);
