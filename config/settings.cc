@@ -166,12 +166,12 @@ std::vector<Setting> make_settings() {
           "signing.key_file", [](Config& c) -> std::string& { return c.signing.key_file; }, anything),
       whole<std::uint32_t>(
           "signing.interval_ms", [](Config& c) -> std::uint32_t& { return c.signing.interval_ms; }, 1000, 86'400'000),
+      text(
+          "signing.witnesses", [](Config& c) -> std::string& { return c.signing.witnesses; }, anything),
       whole<std::uint64_t>(
           "scrub.bytes_per_s_max", [](Config& c) -> std::uint64_t& { return c.scrub.bytes_per_s_max; }, 0, 16 * kGiB),
       whole<std::uint32_t>(
           "scrub.interval_s", [](Config& c) -> std::uint32_t& { return c.scrub.interval_s; }, 1, 31'536'000),
-      text(
-          "signing.witnesses", [](Config& c) -> std::string& { return c.signing.witnesses; }, anything),
       text(
           "witness.ledger", [](Config& c) -> std::string& { return c.witness.ledger; }, anything),
       text(
