@@ -34,9 +34,9 @@ def record_run(work, rng: random.Random):
             end = time.monotonic() + 1.6  # a signing or two
             while time.monotonic() < end or len(one.sent) < 500:
                 batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=150 if start == 1 else 1) for _ in range(rng.choice([1, 2, 30, 200]))]
-                assert know.send(server, batch) == 200
+                know.send(server, batch)
                 size = record.stat().st_size
-                answered += [(size, each) for each in batch]
+                answered += [(size, each) for each in batch if each.receipt]
             seen = set(know.signed)
             know.note_checkpoint(server)
             signed += [(record.stat().st_size, new) for new in set(know.signed) - seen]
