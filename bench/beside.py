@@ -21,7 +21,7 @@ def _slow_reader(port: int, stop, answered):
     while not stop.is_set():
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(b"GET /v1/totals?by=vendor,work_unit&format=csv HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            connection.sendall(b"GET /v1/entries/0?limit=1000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             _count(answered, connection.recv(1024).startswith(b"HTTP/1.1 200"))
             while not stop.wait(0.05) and connection.recv(1024):
                 pass
