@@ -2,11 +2,11 @@
 
 import contextlib
 import http.client
+import json
 import multiprocessing
 import random
 import socket
 import threading
-import time
 
 SLOW_READERS = 50
 
@@ -65,10 +65,16 @@ def export(port: int, stop, answered):
 
 
 def as_of(port: int, stop, answered):
-    """Totals as of ever new instants: each a scan of the history that no cache answers."""
-    start = int(time.time())
-    _again_and_again(port, stop, answered, (f"/v1/totals?by=region,scale&as_of={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(start - n))}"
-                                  for n in range(10**9)))
+    """Totals as of ever new cuts: each a scan of the history that no cache answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/v1/cut")
+    cut = json.loads(connection.getresponse().read())["cut"]
+    connection.close()
+    def paths():
+        for step in range(min(size for partition, size in cut.items() if partition != "reference")):
+            at = ",".join(f"{partition}={size if partition == 'reference' else size - step}" for partition, size in cut.items())
+            yield f"/v1/totals?by=region,scale&as_of={at}"
+    _again_and_again(port, stop, answered, paths())
 
 
 KINDS = {"slow_readers": slow_readers, "rebuild": rebuild, "export": export, "as_of": as_of}

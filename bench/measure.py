@@ -25,7 +25,8 @@ class Figures:
         "restart_seconds_5M": (15, 4),
         "disk_bytes_per_event": (300, 200),
         "memory_mib_5M": (1024, 410),
-        "memory_mib_50M": (8192, 3072),
+        "memory_mib_1M_purchases": (1024, 410),
+        "memory_mib_10M_purchases": (8192, 3072),
     }
 
     def __init__(self, judge: bool):
