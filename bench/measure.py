@@ -41,9 +41,10 @@ class Figures:
         if not self.judge or name not in self.BOUNDS:
             return ""
         floor, goal = self.BOUNDS[name]
-        def met(bound):
-            return value >= bound if goal > floor else value <= bound
-        return f"  [goal {goal:,g} met]" if met(goal) else f"  [floor {floor:,g} met, goal {goal:,g} not]" if met(floor) else f"  [BELOW the floor {floor:,g}]"
+        for word, bound in (("goal", goal), ("floor", floor)):
+            if value >= bound if goal > floor else value <= bound:
+                return f"  [{word} {bound:,g} met]"
+        return f"  [BELOW the floor {floor:,g}]"
 
 
 def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:
