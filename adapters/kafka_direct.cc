@@ -6,6 +6,8 @@
 
 #include "adapters/publisher.h"
 #include "base/status.h"
+#include "config/broker_security.h"
+#include "config/settings.h"
 
 namespace bukubesar {
 
@@ -42,11 +44,13 @@ class KafkaSink final : public EventSink {
     for (const auto& [name, value] : settings) {
       if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
         rd_kafka_conf_destroy(conf);
-        return invalid_argument("kafka: {} = {}: {}", name, value, std::string(text));
+        return is_secret_property(name) ? invalid_argument("kafka: {}: librdkafka refuses its value", name)
+                                        : invalid_argument("kafka: {} = {}: {}", name, value, std::string(text));
       }
     }
     rd_kafka_conf_set_opaque(conf, this);
     rd_kafka_conf_set_dr_msg_cb(conf, &KafkaSink::delivered);
+    rd_kafka_conf_set_error_cb(conf, &KafkaSink::met);
     rd_kafka_conf_set_log_cb(conf, nullptr);  // what matters comes back as delivery reports
     producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (producer_ == nullptr) {
@@ -81,13 +85,24 @@ class KafkaSink final : public EventSink {
     for (rd_kafka_topic_t* topic : {purchases_, reference_}) {
       const rd_kafka_metadata_t* metadata = nullptr;
       const auto error = rd_kafka_metadata(producer_, 0, topic, &metadata, 10'000);
-      if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return unavailable("kafka {}: {}", options_.bootstrap_servers, std::string(rd_kafka_err2str(error)));
-      const bool found = metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_poll(producer_, 0);
+        return unavailable("kafka {}: {}{}", options_.bootstrap_servers, std::string(rd_kafka_err2str(error)),
+                           trouble_.empty() ? "" : ": " + trouble_ + broker_advice(trouble_));
+      }
+      const auto of_topic = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
       rd_kafka_metadata_destroy(metadata);
-      if (!found) return not_found("kafka {}: no topic {}", options_.bootstrap_servers, std::string(rd_kafka_topic_name(topic)));
+      const std::string name = rd_kafka_topic_name(topic), words = rd_kafka_err2str(of_topic);
+      if (of_topic == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        return failed_precondition("kafka {}: topic {}: {}{}", options_.bootstrap_servers, name, words, broker_advice(words));
+      if (of_topic != RD_KAFKA_RESP_ERR_NO_ERROR) return not_found("kafka {}: no topic {}", options_.bootstrap_servers, name);
     }
     return absl::OkStatus();
+  }
+
+  static void met(rd_kafka_t*, int, const char* reason, void* opaque) {
+    auto* self = static_cast<KafkaSink*>(opaque);
+    if (self->trouble_.empty()) self->trouble_ = reason;
   }
 
   static void delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
@@ -139,6 +154,7 @@ class KafkaSink final : public EventSink {
   rd_kafka_t* producer_ = nullptr;
   rd_kafka_topic_t* purchases_ = nullptr;
   rd_kafka_topic_t* reference_ = nullptr;
+  std::string trouble_;   // the first of a connection
   absl::Status failure_;  // the first record that was not delivered
 };
 

@@ -1,16 +1,14 @@
 #include "adapters/secret_file.h"
 
 #include <openssl/rand.h>
-#include <sys/stat.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/file.h"
+#include "base/private_file.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -20,12 +18,8 @@ constexpr std::size_t kSecretBytes = 32;
 }
 
 absl::StatusOr<SecretFile> read_or_make_secret(const std::string& path) {
-  auto text = read_file(path);
+  auto text = read_private_file(path);
   if (text.ok()) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return unavailable("{}: {}", path, std::strerror(errno));
-    if ((info.st_mode & 077) != 0)
-      return failed_precondition("{}: mode {:o}: others can read the importer's key; chmod 600 it", path, info.st_mode & 0777U);
     while (!text->empty() && (text->back() == '\n' || text->back() == '\r')) text->pop_back();
     const auto secret = unhex(*text);
     if (!secret || secret->size() != kSecretBytes) return invalid_argument("{}: want one line of {} hex digits", path, 2 * kSecretBytes);

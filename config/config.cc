@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "config/json_text.h"
+#include "config/names.h"
 #include "config/settings.h"
 
 namespace bukubesar {
@@ -20,12 +21,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kEnvironmentPrefix = "BUKUBESAR_";
-// Read by the command line (CONFIG, URL) and by the scripts in ops/, tests/ and bench/; no settings.
+// Read by the command line (CONFIG, URL, TOKEN, TOKEN_FILE, CA_FILE) and by the scripts in ops/, tests/ and bench/; no settings.
 constexpr std::string_view kOtherVariables[] = {
-    "BUKUBESAR_CONFIG",        "BUKUBESAR_URL",  "BUKUBESAR_BINARY",       "BUKUBESAR_BUILD",
-    "BUKUBESAR_KAFKA_HOME",    "BUKUBESAR_SEED", "BUKUBESAR_KEEP",         "BUKUBESAR_KILL_ROUNDS",
-    "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG", "BUKUBESAR_FUZZ_SECONDS", "BUKUBESAR_TIMEOUT_FACTOR",
-    "BUKUBESAR_CRASH_POINT",
+    "BUKUBESAR_CONFIG",        "BUKUBESAR_URL",        "BUKUBESAR_BINARY",       "BUKUBESAR_BUILD",
+    "BUKUBESAR_KAFKA_HOME",    "BUKUBESAR_SEED",       "BUKUBESAR_KEEP",         "BUKUBESAR_KILL_ROUNDS",
+    "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG",       "BUKUBESAR_FUZZ_SECONDS", "BUKUBESAR_TIMEOUT_FACTOR",
+    "BUKUBESAR_TOKEN",         "BUKUBESAR_TOKEN_FILE", "BUKUBESAR_CA_FILE",      "BUKUBESAR_CRASH_POINT",
 };
 constexpr std::string_view kProperties = "broker.properties";
 
@@ -98,7 +99,10 @@ class Loader {
       if (key == kProperties) {
         properties_text(place, value);
       } else if (key.compare(0, kProperties.size() + 1, std::string(kProperties) + ".") == 0) {
-        property(place, key.substr(kProperties.size() + 1), value);
+        if (is_secret_property(key))
+          problems_.push_back(fmt::format("{}: is a secret, and arguments show in the list of processes; it belongs into the file", place));
+        else
+          property(place, key.substr(kProperties.size() + 1), value);
       } else if (const Setting* setting = find_setting(key)) {
         set(place, *setting, value);
       } else {
@@ -117,6 +121,36 @@ class Loader {
       problems_.push_back(fmt::format("{}: must name a broker, as in \"kafka1:9092,kafka2:9092\"", place_of("broker.bootstrap_servers")));
     if (broker.kind == BrokerKind::embedded && !broker.properties.empty())
       problems_.push_back(fmt::format("{}: the embedded broker takes none; they are for broker.kind \"kafka\"", place_of(kProperties)));
+    broker_security(broker);
+    http_access(config_.http);
+  }
+
+  void broker_security(const BrokerConfig& broker) {
+    if (broker.client_certificate_file.empty() != broker.client_key_file.empty())
+      problems_.push_back(
+          fmt::format("{}: goes together with broker.client_key_file, one of them is empty", place_of("broker.client_certificate_file")));
+    const bool sasl = broker.security_protocol.compare(0, 4, "sasl") == 0;
+    if (sasl && (broker.sasl_username.empty() || broker.sasl_password_file.empty()))
+      problems_.push_back(fmt::format("{}: {} needs broker.sasl_username and broker.sasl_password_file",
+                                      place_of("broker.security_protocol"), broker.security_protocol));
+    if (!sasl && !broker.sasl_password_file.empty())
+      problems_.push_back(fmt::format("{}: is not used with broker.security_protocol {}; sasl_ssl uses it",
+                                      place_of("broker.sasl_password_file"), broker.security_protocol));
+    if (broker.kind == BrokerKind::embedded && broker.security_protocol != "plaintext")
+      problems_.push_back(fmt::format("{}: the embedded broker knows plaintext alone; {} is for broker.kind \"kafka\"",
+                                      place_of("broker.security_protocol"), broker.security_protocol));
+  }
+
+  void http_access(const HttpConfig& http) {
+    const bool tls = !http.tls_certificate_file.empty() && !http.tls_key_file.empty();
+    if (http.tls_certificate_file.empty() != http.tls_key_file.empty())
+      problems_.push_back(
+          fmt::format("{}: goes together with http.tls_key_file, one of them is empty", place_of("http.tls_certificate_file")));
+    else if (!is_loopback_address(http.address) && !tls && !http.insecure_public_read)
+      problems_.push_back(fmt::format(
+          "{}: {} is not loopback: what can be reached from elsewhere needs TLS (http.tls_certificate_file, http.tls_key_file) and tokens "
+          "(`bukubesar token new`), or http.insecure_public_read for reads without payloads",
+          place_of("http.address"), http.address));
   }
 
   [[nodiscard]] absl::Status status() const {

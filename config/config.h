@@ -33,12 +33,25 @@ struct BrokerConfig {
   std::string reference_topic = "bukubesar.reference";
   bool create_topics = false;
   std::uint32_t replication_factor = 1;
-  std::map<std::string, std::string> properties;  // librdkafka's own (security.protocol, …); what the ledger depends on is refused
+  std::string security_protocol = "plaintext";  // plaintext, ssl, sasl_plaintext, sasl_ssl
+  std::string ca_file;                          // PEM: who signed the brokers' certificates; empty: whom the system trusts
+  std::string client_certificate_file;          // PEM, with its chain: where the brokers ask for one
+  std::string client_key_file;                  // PEM, not encrypted, mode 0600
+  std::string sasl_mechanism = "PLAIN";         // PLAIN, SCRAM-SHA-512, SCRAM-SHA-256; librdkafka before 2.6.1 fails at SCRAM with Kafka 4
+  std::string sasl_username;
+  std::string sasl_password_file;                 // mode 0600, one line; read again at each attempt, so it can change while it runs
+  std::map<std::string, std::string> properties;  // librdkafka's own; what the ledger depends on is refused
 };
 
 struct HttpConfig {
-  std::string address = "127.0.0.1";  // loopback only, until access control exists
+  std::string address = "127.0.0.1";  // beyond loopback only with TLS and tokens, or insecure_public_read
   std::uint16_t port = 8080;          // 0: any free one
+  std::string tls_certificate_file;   // PEM: the server's certificate, then the chain; empty: no TLS
+  std::string tls_key_file;           // PEM, not encrypted, mode 0600 or 0640
+  std::string tokens_file;            // empty: <data_dir>/tokens.jsonl
+  bool tokens_required = false;       // on loopback; beyond it they always are
+  bool insecure_public_read = false;  // whoever comes may read, but for payloads; without TLS tokens are not taken
+  std::string host_names;             // with commas: names that requests may use for this server, besides loopback ones
   std::uint32_t threads = 2;
   std::uint32_t connections_max = 1024;
   std::uint32_t header_bytes_max = 16 * 1024;

@@ -1,5 +1,6 @@
 #include "config/names.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,6 +39,19 @@ std::string why_no_ledger_name(std::string_view text) {
     return fmt::format("\"{}\" must consist of letters, digits, '.', '_' and '-': it becomes part of key names", text);
   if (text.front() == '.' || text.front() == '-') return fmt::format("\"{}\" must begin with a letter, a digit or '_'", text);
   return {};
+}
+
+bool is_ip_address(const std::string& text) {
+  in_addr v4{};
+  in6_addr v6{};
+  return inet_pton(AF_INET, text.c_str(), &v4) == 1 || inet_pton(AF_INET6, text.c_str(), &v6) == 1;
+}
+
+bool is_loopback_address(const std::string& text) {
+  in_addr v4{};
+  if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, text.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6) != 0;
 }
 
 std::string one_of(std::span<const std::string_view> names) { return fmt::format("must be one of {}", fmt::join(names, ", ")); }

@@ -20,6 +20,9 @@ inline constexpr std::string_view kPartitionerNames[] = {"murmur2", "crc32", "an
 [[nodiscard]] bool is_event_source(std::string_view text);
 // A ledger's name is the first part of key names in signed notes, and of file and URL paths. Empty: it is one.
 [[nodiscard]] std::string why_no_ledger_name(std::string_view text);
+// An IPv4 or IPv6 address, and one that only this machine reaches.
+[[nodiscard]] bool is_ip_address(const std::string& text);
+[[nodiscard]] bool is_loopback_address(const std::string& text);
 // "must be one of a, b, c"
 [[nodiscard]] std::string one_of(std::span<const std::string_view> names);
 

@@ -1,6 +1,5 @@
 #include "config/settings.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -83,13 +82,25 @@ std::string witness_name(const std::string& value) {
   return plain ? "" : fmt::format("\"{}\" is no key name: printable ASCII without spaces and '+'", value);
 }
 
-std::string loopback(const std::string& value) {
-  in_addr v4{};
-  in6_addr v6{};
-  const bool is_v4 = inet_pton(AF_INET, value.c_str(), &v4) == 1;
-  if (!is_v4 && inet_pton(AF_INET6, value.c_str(), &v6) != 1) return fmt::format("\"{}\" is no IP address", value);
-  const bool is_loopback = is_v4 ? (ntohl(v4.s_addr) >> 24) == 127 : IN6_IS_ADDR_LOOPBACK(&v6) != 0;
-  return is_loopback ? "" : fmt::format("{} is not a loopback address; others are refused until access control exists", value);
+std::string ip_address(const std::string& value) { return is_ip_address(value) ? "" : fmt::format("\"{}\" is no IP address", value); }
+
+std::string host_names(const std::string& value) {
+  for (const char c : value)
+    if (c <= ' ' || c == '/' || c == ':' || c == '@' || c == 0x7F)
+      return fmt::format("\"{}\" must be names with commas between them, without ports or blanks", value);
+  return {};
+}
+
+constexpr std::string_view kSecurityProtocols[] = {"plaintext", "ssl", "sasl_plaintext", "sasl_ssl"};
+std::string security_protocol(const std::string& value) {
+  return std::find(std::begin(kSecurityProtocols), std::end(kSecurityProtocols), value) != std::end(kSecurityProtocols)
+             ? ""
+             : one_of(kSecurityProtocols);
+}
+constexpr std::string_view kSaslMechanisms[] = {"PLAIN", "SCRAM-SHA-512", "SCRAM-SHA-256"};
+std::string sasl_mechanism(const std::string& value) {
+  return std::find(std::begin(kSaslMechanisms), std::end(kSaslMechanisms), value) != std::end(kSaslMechanisms) ? ""
+                                                                                                               : one_of(kSaslMechanisms);
 }
 
 constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
@@ -134,9 +145,33 @@ std::vector<Setting> make_settings() {
       whole<std::uint32_t>(
           "broker.replication_factor", [](Config& c) -> std::uint32_t& { return c.broker.replication_factor; }, 1, 32'767),
       text(
-          "http.address", [](Config& c) -> std::string& { return c.http.address; }, loopback),
+          "broker.security_protocol", [](Config& c) -> std::string& { return c.broker.security_protocol; }, security_protocol),
+      text(
+          "broker.ca_file", [](Config& c) -> std::string& { return c.broker.ca_file; }, anything),
+      text(
+          "broker.client_certificate_file", [](Config& c) -> std::string& { return c.broker.client_certificate_file; }, anything),
+      text(
+          "broker.client_key_file", [](Config& c) -> std::string& { return c.broker.client_key_file; }, anything),
+      text(
+          "broker.sasl_mechanism", [](Config& c) -> std::string& { return c.broker.sasl_mechanism; }, sasl_mechanism),
+      text(
+          "broker.sasl_username", [](Config& c) -> std::string& { return c.broker.sasl_username; }, anything),
+      text(
+          "broker.sasl_password_file", [](Config& c) -> std::string& { return c.broker.sasl_password_file; }, anything),
+      text(
+          "http.address", [](Config& c) -> std::string& { return c.http.address; }, ip_address),
       whole<std::uint16_t>(
           "http.port", [](Config& c) -> std::uint16_t& { return c.http.port; }, 0, 65'535),
+      text(
+          "http.tls_certificate_file", [](Config& c) -> std::string& { return c.http.tls_certificate_file; }, anything),
+      text(
+          "http.tls_key_file", [](Config& c) -> std::string& { return c.http.tls_key_file; }, anything),
+      text(
+          "http.tokens_file", [](Config& c) -> std::string& { return c.http.tokens_file; }, anything),
+      boolean("http.tokens_required", [](Config& c) -> bool& { return c.http.tokens_required; }),
+      boolean("http.insecure_public_read", [](Config& c) -> bool& { return c.http.insecure_public_read; }),
+      text(
+          "http.host_names", [](Config& c) -> std::string& { return c.http.host_names; }, host_names),
       whole<std::uint32_t>(
           "http.threads", [](Config& c) -> std::uint32_t& { return c.http.threads; }, 1, 256),
       whole<std::uint32_t>(
@@ -214,6 +249,14 @@ constexpr FixedProperty kFixedProperties[] = {
     {"partitioner", "the definition names the partitioner"},
     {"message.max.bytes", "the topic contract fixes it"},
     {"test.mock.num.brokers", "set broker.kind to \"embedded\""},
+    {"security.protocol", "set broker.security_protocol"},
+    {"sasl.mechanism", "set broker.sasl_mechanism"},
+    {"sasl.mechanisms", "set broker.sasl_mechanism"},
+    {"sasl.username", "set broker.sasl_username"},
+    {"sasl.password", "write it to a file of mode 0600 and set broker.sasl_password_file"},
+    {"ssl.ca.location", "set broker.ca_file"},
+    {"ssl.certificate.location", "set broker.client_certificate_file"},
+    {"ssl.key.location", "set broker.client_key_file"},
 };
 
 }  // namespace

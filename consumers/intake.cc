@@ -159,7 +159,7 @@ struct Intake::Impl {
   }
 
   [[nodiscard]] KafkaAddress address() const {
-    if (embedded()) return {broker->bootstrap_servers(), {}};
+    if (embedded()) return {broker->bootstrap_servers(), BrokerConfig()};
     return kafka_address(options.config->broker);
   }
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "config/broker_security.h"
 #include "consumers/intake.h"
 #include "consumers/kafka_handle.h"
 
@@ -141,6 +142,19 @@ std::vector<Topic> topics_of(const Config& config, const Definition* definition)
   return topics;
 }
 
+void check_sources(const Definition& definition, const std::string& cluster, const std::string& servers,
+                   std::vector<ContractFinding>& findings) {
+  for (const PartitionId partition : definition.all_partitions()) {
+    const SourceStatement* const source = definition.source_of(partition);
+    if (source == nullptr) {
+      findings.push_back({true, fmt::format("partition {}: the definition has no source for it", partition.name())});
+    } else if (source->cluster != cluster) {
+      findings.push_back({true, fmt::format("partition {}: the definition's source is cluster {}, {} is cluster {}", partition.name(),
+                                            source->cluster, servers, cluster)});
+    }
+  }
+}
+
 absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, std::vector<ContractFinding>& findings) {
   const absl::StatusOr<Shape> shape = shape_of(handle, topic.name);
   if (absl::IsNotFound(shape.status())) {
@@ -162,8 +176,33 @@ absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, std::vector<Con
   return absl::OkStatus();
 }
 
-absl::StatusOr<KafkaHandle> admin_handle(const Config& config) {
-  return make_kafka_handle(KafkaRole::producer, kafka_address(config.broker), {}, nullptr);
+// Remembers what went wrong with a connection, which the request that waited for it does not say.
+class Trouble final : public KafkaCallbacks {
+ public:
+  void on_error(std::string_view text) override {
+    if (first_.empty()) first_ = text;
+  }
+  [[nodiscard]] const std::string& first() const { return first_; }
+
+ private:
+  std::string first_;
+};
+
+// Runs `work` on a handle of its own.
+template <class Work>
+auto ask_broker(const Config& config, Work work) -> decltype(work(static_cast<rd_kafka_t*>(nullptr))) {
+  Trouble trouble;
+  ASSIGN_OR_RETURN(const KafkaHandle handle, make_kafka_handle(KafkaRole::producer, kafka_address(config.broker), {}, &trouble));
+  auto result = work(handle.get());
+  if (result.ok()) return result;
+  rd_kafka_poll(handle.get(), 0);
+  absl::Status status;
+  if constexpr (std::is_same_v<decltype(result), absl::Status>)
+    status = result;
+  else
+    status = result.status();
+  if (trouble.first().empty()) return status;
+  return absl::Status(status.code(), fmt::format("{}: {}", message_of(status), trouble.first()));
 }
 
 absl::StatusOr<std::string> cluster_id_of(rd_kafka_t* handle, const std::string& servers) {
@@ -206,7 +245,8 @@ absl::StatusOr<bool> create_topic(rd_kafka_t* handle, const Topic& topic, std::u
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
   if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) return kafka_partition_count(handle, topic.name, kTimeoutMs).ok();
   const char* const why = rd_kafka_topic_result_error_string(results[0]);
-  return failed_precondition("topic {}: {}", topic.name, why != nullptr ? why : rd_kafka_err2str(error));
+  const std::string words = why != nullptr ? why : rd_kafka_err2str(error);
+  return failed_precondition("topic {}: {}{}", topic.name, words, broker_advice(rd_kafka_err2str(error)));
 }
 
 }  // namespace
@@ -214,38 +254,33 @@ absl::StatusOr<bool> create_topic(rd_kafka_t* handle, const Topic& topic, std::u
 absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition) {
   std::vector<ContractFinding> findings;
   if (config.broker.kind == BrokerKind::embedded) return findings;  // it does not answer such questions, and keeps nothing
-  ASSIGN_OR_RETURN(const KafkaHandle handle, admin_handle(config));
-  ASSIGN_OR_RETURN(const std::string cluster, cluster_id_of(handle.get(), config.broker.bootstrap_servers));
-  if (definition != nullptr) {
-    for (const PartitionId partition : definition->all_partitions()) {
-      const SourceStatement* const source = definition->source_of(partition);
-      if (source == nullptr) {
-        findings.push_back({true, fmt::format("partition {}: the definition has no source for it", partition.name())});
-      } else if (source->cluster != cluster) {
-        findings.push_back({true, fmt::format("partition {}: the definition's source is cluster {}, {} is cluster {}", partition.name(),
-                                              source->cluster, config.broker.bootstrap_servers, cluster)});
-      }
-    }
-  }
-  for (const Topic& topic : topics_of(config, definition)) RETURN_IF_ERROR(check_topic(handle.get(), topic, findings));
+  const absl::Status asked = ask_broker(config, [&](rd_kafka_t* handle) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::string cluster, cluster_id_of(handle, config.broker.bootstrap_servers));
+    if (definition != nullptr) check_sources(*definition, cluster, config.broker.bootstrap_servers, findings);
+    for (const Topic& topic : topics_of(config, definition)) RETURN_IF_ERROR(check_topic(handle, topic, findings));
+    return absl::OkStatus();
+  });
+  RETURN_IF_ERROR(asked);
   return findings;
 }
 
 absl::Status create_topics(const Config& config, std::uint32_t partitions) {
   if (config.broker.kind == BrokerKind::embedded) return absl::OkStatus();  // it makes its own
-  ASSIGN_OR_RETURN(const KafkaHandle handle, admin_handle(config));
-  for (const Topic& topic : {Topic{config.broker.purchases_topic, static_cast<int>(partitions)}, Topic{config.broker.reference_topic, 1}}) {
-    const auto there = kafka_partition_count(handle.get(), topic.name, kTimeoutMs);
-    if (there.ok()) continue;
-    if (!absl::IsNotFound(there.status())) return there.status();
-    bool stands = false;
-    for (int i = 0; i < kCreateRetries && !stands; ++i) {
-      if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      ASSIGN_OR_RETURN(stands, create_topic(handle.get(), topic, config.broker.replication_factor));
+  return ask_broker(config, [&](rd_kafka_t* handle) -> absl::Status {
+    for (const Topic& topic :
+         {Topic{config.broker.purchases_topic, static_cast<int>(partitions)}, Topic{config.broker.reference_topic, 1}}) {
+      const auto there = kafka_partition_count(handle, topic.name, kTimeoutMs);
+      if (there.ok()) continue;
+      if (!absl::IsNotFound(there.status())) return there.status();
+      bool stands = false;
+      for (int i = 0; i < kCreateRetries && !stands; ++i) {
+        if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        ASSIGN_OR_RETURN(stands, create_topic(handle, topic, config.broker.replication_factor));
+      }
+      if (!stands) return unavailable("topic {}: its name does not become free", topic.name);
     }
-    if (!stands) return unavailable("topic {}: its name does not become free", topic.name);
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  });
 }
 
 absl::Status check_broker_settings(const Config& config) {
@@ -255,19 +290,20 @@ absl::Status check_broker_settings(const Config& config) {
 
 absl::StatusOr<std::string> cluster_id(const Config& config) {
   if (config.broker.kind == BrokerKind::embedded) return std::string(kEmbeddedCluster);
-  ASSIGN_OR_RETURN(const KafkaHandle handle, admin_handle(config));
-  return cluster_id_of(handle.get(), config.broker.bootstrap_servers);
+  return ask_broker(config, [&](rd_kafka_t* handle) { return cluster_id_of(handle, config.broker.bootstrap_servers); });
 }
 
 absl::StatusOr<Offset> first_offset_of(const Config& config, const std::string& topic, std::int32_t kafka_partition) {
   if (config.broker.kind == BrokerKind::embedded) return Offset(0);
-  ASSIGN_OR_RETURN(const KafkaHandle handle, admin_handle(config));
-  ASSIGN_OR_RETURN(const int partitions, kafka_partition_count(handle.get(), topic, kTimeoutMs));
-  if (kafka_partition >= partitions) return not_found("topic {} has no partition {}", topic, kafka_partition);
-  std::int64_t low = 0, high = 0;
-  const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(handle.get(), topic.c_str(), kafka_partition, &low, &high, kTimeoutMs);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return unavailable("{} [{}]: {}", topic, kafka_partition, rd_kafka_err2str(error));
-  return Offset(low);
+  return ask_broker(config, [&](rd_kafka_t* handle) -> absl::StatusOr<Offset> {
+    ASSIGN_OR_RETURN(const int partitions, kafka_partition_count(handle, topic, kTimeoutMs));
+    if (kafka_partition >= partitions) return not_found("topic {} has no partition {}", topic, kafka_partition);
+    std::int64_t low = 0, high = 0;
+    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(handle, topic.c_str(), kafka_partition, &low, &high, kTimeoutMs);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return unavailable("{} [{}]: {}{}", topic, kafka_partition, rd_kafka_err2str(error), broker_advice(rd_kafka_err2str(error)));
+    return Offset(low);
+  });
 }
 
 }  // namespace bukubesar

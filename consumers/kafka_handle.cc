@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 
 #include "base/status.h"
+#include "config/broker_security.h"
+#include "config/settings.h"
 
 namespace bukubesar {
 
@@ -14,6 +16,9 @@ void on_log(const rd_kafka_t* /*handle*/, int level, const char* facility, const
   spdlog::log(level <= 2 ? spdlog::level::err : spdlog::level::debug, "librdkafka {}: {}", facility, text);
 }
 
+// "…: Authentication failed (after 313ms in state AUTH_REQ, 1 identical error(s) suppressed)" says the same each time but for its end.
+std::string_view without_timing(std::string_view text) { return text.substr(0, text.rfind(" (after ")); }
+
 void on_error(rd_kafka_t* handle, int error, const char* reason, void* opaque) {
   // One of several brokers being away is librdkafka's to live with; losing a connection that stood, or all brokers, is ours to hear.
   if (opaque == nullptr ||
@@ -21,8 +26,10 @@ void on_error(rd_kafka_t* handle, int error, const char* reason, void* opaque) {
     return;
   char fatal_text[512] = "";
   if (error == RD_KAFKA_RESP_ERR__FATAL) rd_kafka_fatal_error(handle, fatal_text, sizeof fatal_text);
-  static_cast<KafkaCallbacks*>(opaque)->on_error(
-      fmt::format("{}: {}", rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)), fatal_text[0] != '\0' ? fatal_text : reason));
+  std::string text = fmt::format("{}: {}", rd_kafka_err2str(static_cast<rd_kafka_resp_err_t>(error)),
+                                 fatal_text[0] != '\0' ? fatal_text : without_timing(reason));
+  text += broker_advice(text);
+  static_cast<KafkaCallbacks*>(opaque)->on_error(text);
 }
 
 void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void* opaque) {
@@ -32,6 +39,7 @@ void on_delivery(rd_kafka_t* /*handle*/, const rd_kafka_message_t* message, void
 absl::Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   char text[512];
   if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), text, sizeof text) == RD_KAFKA_CONF_OK) return absl::OkStatus();
+  if (is_secret_property(name)) return invalid_argument("broker.properties: {}: librdkafka refuses its value", name);
   return invalid_argument("broker.properties: {}={}: {}", name, value, text);
 }
 
@@ -47,7 +55,7 @@ const KafkaSettings& common_defaults() {
 
 }  // namespace
 
-KafkaAddress kafka_address(const BrokerConfig& config) { return {config.bootstrap_servers, config.properties}; }
+KafkaAddress kafka_address(const BrokerConfig& config) { return {config.bootstrap_servers, config}; }
 
 void KafkaHandleDeleter::operator()(rd_kafka_s* handle) const {
   // No group is ever joined, so there is none to leave: closing would only wait for brokers that may be gone.
@@ -61,7 +69,8 @@ absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress
   const std::unique_ptr<rd_kafka_conf_t, decltype(&rd_kafka_conf_destroy)> holder(rd_kafka_conf_new(), &rd_kafka_conf_destroy);
   rd_kafka_conf_t* conf = holder.get();
   for (const auto& [name, value] : common_defaults()) RETURN_IF_ERROR(set(conf, name, value));
-  for (const auto& [name, value] : address.properties) RETURN_IF_ERROR(set(conf, name, value));
+  ASSIGN_OR_RETURN(const auto properties, broker_properties(address.broker));
+  for (const auto& [name, value] : properties) RETURN_IF_ERROR(set(conf, name, value));
   RETURN_IF_ERROR(set(conf, "bootstrap.servers", address.bootstrap_servers));
   for (const auto& [name, value] : fixed) RETURN_IF_ERROR(set(conf, name, value));
   rd_kafka_conf_set_log_cb(conf, &on_log);
@@ -78,6 +87,15 @@ absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress
     return invalid_argument("broker.properties: librdkafka refuses them: {}", text);
   }
   return KafkaHandle(handle);
+}
+
+absl::Status renew_password(rd_kafka_t* handle, const KafkaAddress& address) {
+  ASSIGN_OR_RETURN(const std::string password, broker_password(address.broker));
+  rd_kafka_error_t* const error = rd_kafka_sasl_set_credentials(handle, address.broker.sasl_username.c_str(), password.c_str());
+  if (error == nullptr) return absl::OkStatus();
+  const absl::Status status = unavailable("broker.sasl_password_file: {}", rd_kafka_error_string(error));
+  rd_kafka_error_destroy(error);
+  return status;
 }
 
 absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name, const KafkaSettings& fixed) {
@@ -107,7 +125,10 @@ absl::StatusOr<int> kafka_partition_count(rd_kafka_s* handle, const std::string&
     const rd_kafka_metadata_topic_t& found = metadata->topics[i];
     if (topic != found.topic) continue;
     if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || found.err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) break;
-    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) return unavailable("topic {}: {}", topic, rd_kafka_err2str(found.err));
+    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      const std::string why = rd_kafka_err2str(found.err);
+      return unavailable("topic {}: {}{}", topic, why, broker_advice(why));
+    }
     return found.partition_cnt;
   }
   return not_found("topic {} does not exist", topic);

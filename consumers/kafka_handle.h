@@ -23,17 +23,17 @@ namespace bukubesar {
 
 using KafkaSettings = std::vector<std::pair<std::string, std::string>>;
 
-// Where to, and with what of the operator's own settings (security.protocol, …).
+// Where to, and as whom. Files that `broker` names are read whenever a handle is made.
 struct KafkaAddress {
   std::string bootstrap_servers;
-  std::map<std::string, std::string> properties;
+  BrokerConfig broker;
 };
 [[nodiscard]] KafkaAddress kafka_address(const BrokerConfig& config);
 
 class KafkaCallbacks {
  public:
   virtual ~KafkaCallbacks() = default;
-  // A connection was lost or refused, or the handle is fatally wrong.
+  // A connection was lost or refused, or the handle is fatally wrong. The text is the same for the same trouble, and says what to look at.
   virtual void on_error(std::string_view text) = 0;
   virtual void on_delivery(const rd_kafka_message_s* /*message*/) {}
 };
@@ -54,10 +54,13 @@ using KafkaTopic = std::unique_ptr<rd_kafka_topic_s, KafkaTopicDeleter>;
 using KafkaQueue = std::unique_ptr<rd_kafka_queue_s, KafkaQueueDeleter>;
 
 // `fixed` wins over the operator's settings: it is what the design insists on. `callbacks` must outlive the handle; may be null.
-// InvalidArgument names the setting that librdkafka refuses.
+// InvalidArgument names the setting that librdkafka refuses; other errors are of broker_properties().
 [[nodiscard]] absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress& address, const KafkaSettings& fixed,
                                                             KafkaCallbacks* callbacks);
 [[nodiscard]] absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name, const KafkaSettings& fixed);
+
+// Gives a handle that lives on the password that the file has now.
+[[nodiscard]] absl::Status renew_password(rd_kafka_s* handle, const KafkaAddress& address);
 
 // Partition count of a topic, asked of the broker. NotFound where there is no such topic; Unavailable where no broker answered.
 [[nodiscard]] absl::StatusOr<int> kafka_partition_count(rd_kafka_s* handle, const std::string& topic, int timeout_ms);

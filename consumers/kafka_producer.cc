@@ -5,10 +5,13 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <thread>
 
+#include "base/private_file.h"
 #include "base/status.h"
+#include "config/broker_security.h"
 #include "consumers/kafka_embedded.h"
 
 namespace bukubesar {
@@ -17,6 +20,7 @@ namespace {
 
 constexpr int kPollMs = 20;
 constexpr int kStopFlushMs = 1000;
+constexpr std::chrono::seconds kPasswordInterval{1};
 
 KafkaSettings producer_settings(const KafkaProducerOptions& options) {
   return {{"enable.idempotence", "true"},
@@ -41,9 +45,7 @@ struct KafkaProducer::Impl final : KafkaCallbacks {
 
   void on_delivery(const rd_kafka_message_t* message) override {
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      options.delivered(message->_private,
-                        unavailable("{} [{}]: not acknowledged, it may or may not be stored: {}", rd_kafka_topic_name(message->rkt),
-                                    message->partition, rd_kafka_err2str(message->err)));
+      options.delivered(message->_private, not_acknowledged(*message));
     } else if (message->offset < 0) {
       // An idempotent retry that had arrived already is acknowledged without its offset.
       options.delivered(message->_private,
@@ -55,11 +57,33 @@ struct KafkaProducer::Impl final : KafkaCallbacks {
     }
   }
 
+  static absl::Status not_acknowledged(const rd_kafka_message_t& message) {
+    const std::string why = rd_kafka_err2str(message.err);
+    const std::string advice = broker_advice(why);
+    if (!advice.empty()) return unavailable("{} [{}]: {}{}", rd_kafka_topic_name(message.rkt), message.partition, why, advice);
+    return unavailable("{} [{}]: not acknowledged, it may or may not be stored: {}", rd_kafka_topic_name(message.rkt), message.partition,
+                       why);
+  }
+
   void run() {
     while (!stopping.load()) {
       rd_kafka_poll(handle.get(), kPollMs);
       if (options.tick) options.tick();
+      watch_password();
     }
+  }
+
+  // This handle lives as long as the node: a password that was changed has to reach it.
+  void watch_password() {
+    const std::string& file = options.address.broker.sasl_password_file;
+    const auto now = std::chrono::steady_clock::now();
+    if (file.empty() || now - password_looked_at < kPasswordInterval) return;
+    password_looked_at = now;
+    const FileStamp stamp = file_stamp(file);
+    if (stamp == password_stamp) return;
+    password_stamp = stamp;
+    if (const absl::Status renewed = renew_password(handle.get(), options.address); !renewed.ok())
+      spdlog::warn("the producer keeps the password that it has: {}", message_of(renewed));
   }
 
   absl::StatusOr<rd_kafka_topic_t*> topic(const std::string& name) {
@@ -76,6 +100,8 @@ struct KafkaProducer::Impl final : KafkaCallbacks {
   absl::Mutex mutex;
   std::map<std::string, KafkaTopic> topics ABSL_GUARDED_BY(mutex);
   std::atomic<bool> stopping = false;
+  FileStamp password_stamp;
+  std::chrono::steady_clock::time_point password_looked_at{};
   std::jthread thread;
 };
 
@@ -84,6 +110,7 @@ KafkaProducer::~KafkaProducer() { stop(); }
 
 absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::make(KafkaProducerOptions options) {
   auto impl = std::make_unique<Impl>(std::move(options));
+  impl->password_stamp = file_stamp(impl->options.address.broker.sasl_password_file);
   ASSIGN_OR_RETURN(impl->handle,
                    make_kafka_handle(KafkaRole::producer, impl->options.address, producer_settings(impl->options), impl.get()));
   Impl* raw = impl.get();

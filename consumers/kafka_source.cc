@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "config/broker_security.h"
 #include "consumers/kafka_record.h"
 
 namespace bukubesar {
@@ -27,6 +28,7 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 constexpr std::uint64_t kPrefetchBytes = 512U << 20;
 constexpr std::uint64_t kPrefetchBytesPartitionMin = 32U << 20;
 constexpr int kMetadataTimeoutMs = 1000;
+constexpr int kSecureMetadataTimeoutMs = 5000;  // handshakes and signing in come first
 constexpr milliseconds kBackoffFirst{100};
 constexpr milliseconds kBackoffMax{5000};
 constexpr milliseconds kRefetchInterval{1000};  // at most one fresh consumer a second, because of jumps
@@ -119,7 +121,11 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     if (now < next_attempt) return false;
     auto made = make_kafka_handle(KafkaRole::consumer, options.address, consumer_settings(options), this);
     if (!made.ok()) {
-      stop_because(std::nullopt, message_of(made.status()));
+      // A setting that is wrong stays wrong; a file can be put right.
+      if (absl::IsInvalidArgument(made.status()))
+        stop_because(std::nullopt, message_of(made.status()));
+      else
+        lose_broker(message_of(made.status()));
       return false;
     }
     handle = std::move(made).value();
@@ -158,6 +164,10 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     return true;
   }
 
+  int metadata_timeout_ms() const {
+    return options.address.broker.security_protocol == "plaintext" ? kMetadataTimeoutMs : kSecureMetadataTimeoutMs;
+  }
+
   // Every topic is there, with exactly the partitions that the definition knows.
   bool topology_fits() {
     std::map<std::string, int> wanted;
@@ -166,7 +176,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       count = std::max(count, partition.position.kafka_partition + 1);
     }
     for (const auto& [topic, count] : wanted) {
-      const auto found = kafka_partition_count(handle.get(), topic, kMetadataTimeoutMs);
+      const auto found = kafka_partition_count(handle.get(), topic, metadata_timeout_ms());
       if (absl::IsNotFound(found.status())) {
         lose_broker(
             fmt::format("topic {} does not exist: create it (bukubesar serve --create-topics, or broker.create_topics), "
@@ -206,7 +216,10 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   }
 
   // The broker or a connection failed: wait, longer each time, then begin again with a new consumer.
-  void lose_broker(const std::string& why) {
+  void lose_broker(std::string why) {
+    // What librdkafka has met on the way says more than that nobody answers: a password, a certificate.
+    if (handle != nullptr) rd_kafka_poll(handle.get(), 0);
+    if (!broker_error.empty() && why != broker_error) why += ": " + broker_error;
     disconnect();
     next_attempt = options.clock->steady() + backoff;
     if (waiting_why != why) spdlog::warn("intake waits for the broker at {}: {}", options.address.bootstrap_servers, why);
@@ -215,7 +228,10 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     publish_statuses();
   }
 
-  void on_error(std::string_view text) override { broker_error = std::string(text); }
+  void on_error(std::string_view text) override {
+    // That all brokers are down comes after, and because of, what went wrong with each.
+    if (broker_error.empty() || text.find("All broker connections are down") == std::string_view::npos) broker_error = std::string(text);
+  }
 
   void stop_because(std::optional<PartitionId> culprit, const std::string& why) {
     if (is_stopped) return;
@@ -443,8 +459,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
         anchor_lost(partition, "the offset is out of range");
         break;
       default:
-        lose_broker(
-            fmt::format("{} [{}]: {}", partition.position.topic, partition.position.kafka_partition, rd_kafka_message_errstr(&message)));
+        lose_broker(fmt::format("{} [{}]: {}{}", partition.position.topic, partition.position.kafka_partition,
+                                rd_kafka_message_errstr(&message), broker_advice(rd_kafka_message_errstr(&message))));
     }
   }
 

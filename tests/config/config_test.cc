@@ -68,18 +68,16 @@ TEST(Config, FlagsGoOverEnvironmentGoesOverFile) {
 }
 
 TEST(Config, PropertiesComeFromAllThreePlaces) {
-  const std::string file =
-      file_with(R"({"broker": {"kind": "kafka", "properties": {"security.protocol": "PLAINTEXT", "socket.timeout.ms": 5000}}})");
-  const auto config = load_config(file, {R"(BUKUBESAR_BROKER_PROPERTIES={"sasl.username":"u","security.protocol":"SASL_SSL"})"},
-                                  {{"broker.properties.sasl.password", "p"}, {"broker.properties", R"({"log.queue":true})"}});
+  const std::string file = file_with(R"({"broker": {"kind": "kafka", "properties": {"client.rack": "a", "socket.timeout.ms": 5000}}})");
+  const auto config = load_config(file, {R"(BUKUBESAR_BROKER_PROPERTIES={"ssl.key.password":"p","client.rack":"b"})"},
+                                  {{"broker.properties.client.id", "u"}, {"broker.properties", R"({"log.queue":true})"}});
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->broker.properties, (std::map<std::string, std::string>{{"log.queue", "true"},
-                                                                           {"sasl.password", "p"},
-                                                                           {"sasl.username", "u"},
-                                                                           {"security.protocol", "SASL_SSL"},
-                                                                           {"socket.timeout.ms", "5000"}}));
-  EXPECT_THAT(to_json(*config), HasSubstr(R"("sasl.username": "u")"));
-  EXPECT_THAT(to_json(*config), HasSubstr("\"sasl.password\": \"(not shown)\""));
+  EXPECT_EQ(
+      config->broker.properties,
+      (std::map<std::string, std::string>{
+          {"client.id", "u"}, {"client.rack", "b"}, {"log.queue", "true"}, {"socket.timeout.ms", "5000"}, {"ssl.key.password", "p"}}));
+  EXPECT_THAT(to_json(*config), HasSubstr(R"("client.id": "u")"));
+  EXPECT_THAT(to_json(*config), HasSubstr("\"ssl.key.password\": \"(not shown)\""));
 }
 
 struct Wrong {
@@ -102,16 +100,25 @@ TEST(Config, NamesWhatIsWrongAndItsLine) {
       {"{\"broker\": {\n\"reference_topic\": \"bukubesar.purchases\"}}",
        "F:2: broker.reference_topic: must differ from broker.purchases_topic"},
       {"{\"broker\": {\"kind\": \"kafka\",\n\"bootstrap_servers\": \"\"}}", "F:2: broker.bootstrap_servers: must name a broker"},
-      {"{\"broker\": {\"properties\": {\"security.protocol\": \"SSL\"}}}",
-       "broker.properties.security.protocol: the embedded broker takes none"},
+      {"{\"broker\": {\"properties\": {\"client.rack\": \"a\"}}}", "broker.properties.client.rack: the embedded broker takes none"},
+      {"{\"broker\": {\"properties\": {\"sasl.password\": \"p\"}}}",
+       "F:1: broker.properties.sasl.password: sasl.password is fixed: write it to a file of mode 0600"},
+      {"{\"broker\": {\"security_protocol\": \"ssl\"}}", "F:1: broker.security_protocol: the embedded broker knows plaintext alone"},
+      {"{\"broker\": {\"kind\": \"kafka\", \"security_protocol\": \"sasl_ssl\", \"sasl_username\": \"u\"}}",
+       "F:1: broker.security_protocol: sasl_ssl needs broker.sasl_username and broker.sasl_password_file"},
+      {"{\"broker\": {\"kind\": \"kafka\", \"sasl_password_file\": \"f\"}}", "F:1: broker.sasl_password_file: is not used with"},
+      {"{\"broker\": {\"kind\": \"kafka\", \"client_key_file\": \"f\"}}", "broker.client_certificate_file: goes together with"},
+      {"{\"http\": {\"tls_key_file\": \"f\"}}", "http.tls_certificate_file: goes together with http.tls_key_file"},
+      {"{\"http\": {\"address\": \"0.0.0.0\", \"tls_key_file\": \"f\"}}", "http.tls_certificate_file: goes together with"},
+      {"{\"http\": {\"host_names\": \"a.example:80\"}}", "F:1: http.host_names: \"a.example:80\" must be names"},
       {"{\"broker\": {\"kind\": \"kafka\", \"properties\": {\n\"group.id\": \"mine\"}}}",
        "F:2: broker.properties.group.id: group.id is fixed"},
       {"{\"broker\": {\"kind\": \"kafka\", \"properties\": {\"dr_msg_cb\": \"1\"}}}", "dr_msg_cb is a pointer inside the program"},
       {"{\"broker\": {\"kind\": \"kafka\", \"properties\": {\"x\": []}}}",
        "F:1: broker.properties.x: must be a string, a whole number or a boolean"},
       {"{\"broker\": {\"properties\": []}}", "F:1: broker.properties: must be an object, is an array"},
-      {"{\"http\": {\"address\": \"0.0.0.0\"}}", "F:1: http.address: 0.0.0.0 is not a loopback address"},
-      {"{\"http\": {\"address\": \"::\"}}", "F:1: http.address: :: is not a loopback address"},
+      {"{\"http\": {\"address\": \"0.0.0.0\"}}", "F:1: http.address: 0.0.0.0 is not loopback"},
+      {"{\"http\": {\"address\": \"::\"}}", "F:1: http.address: :: is not loopback"},
       {"{\"http\": {\"address\": \"localhost\"}}", "F:1: http.address: \"localhost\" is no IP address"},
       {"{\"ledger\": {\"name\": \"a/b\"}}", "F:1: ledger.name: \"a/b\" must consist of"},
       {"{\"ledger\": {\"partitioner\": \"random\"}}", "F:1: ledger.partitioner: must be one of murmur2, crc32, any"},
@@ -132,16 +139,18 @@ TEST(Config, NamesWhatIsWrongAndItsLine) {
 }
 
 TEST(Config, NamesAllThatIsWrongAtOnce) {
-  EXPECT_EQ(refused("{\"http\": {\n\"port\": 99999,\n\"x\": 1},\n// a comment\n\"log\": {\"level\": \"loud\"}}",
-                    {"BUKUBESAR_HTTP_THREADS=0", "BUKUBESAR_NOPE=1"}, {{"data_dir", ""}, {"nope", "1"}}),
-            "F:2: http.port: 99999 is not within 0 … 65535\n"
-            "F:3: http.x: is no setting; there are http.address, http.port, http.threads, http.connections_max, http.header_bytes_max, "
-            "http.body_bytes_max, http.request_timeout_ms\n"
-            "F:5: log.level: must be one of trace, debug, info, warn, error\n"
-            "BUKUBESAR_HTTP_THREADS: 0 is not within 1 … 256\n"
-            "BUKUBESAR_NOPE: is no setting; http.port would be BUKUBESAR_HTTP_PORT\n"
-            "--set data_dir: must not be empty\n"
-            "--set nope: is no setting; there are data_dir, ledger, broker, http, intake, signing, projections, log");
+  EXPECT_EQ(
+      refused("{\"http\": {\n\"port\": 99999,\n\"x\": 1},\n// a comment\n\"log\": {\"level\": \"loud\"}}",
+              {"BUKUBESAR_HTTP_THREADS=0", "BUKUBESAR_NOPE=1"}, {{"data_dir", ""}, {"nope", "1"}}),
+      "F:2: http.port: 99999 is not within 0 … 65535\n"
+      "F:3: http.x: is no setting; there are http.address, http.port, http.tls_certificate_file, http.tls_key_file, http.tokens_file, "
+      "http.tokens_required, http.insecure_public_read, http.host_names, http.threads, http.connections_max, http.header_bytes_max, "
+      "http.body_bytes_max, http.request_timeout_ms\n"
+      "F:5: log.level: must be one of trace, debug, info, warn, error\n"
+      "BUKUBESAR_HTTP_THREADS: 0 is not within 1 … 256\n"
+      "BUKUBESAR_NOPE: is no setting; http.port would be BUKUBESAR_HTTP_PORT\n"
+      "--set data_dir: must not be empty\n"
+      "--set nope: is no setting; there are data_dir, ledger, broker, http, intake, signing, projections, log");
 }
 
 TEST(Config, RefusesWrongEnvironmentAndFlags) {
@@ -152,6 +161,8 @@ TEST(Config, RefusesWrongEnvironmentAndFlags) {
   EXPECT_THAT(refused("", {"BUKUBESAR_BROKER_PROPERTIES=x"}), HasSubstr("BUKUBESAR_BROKER_PROPERTIES: syntax error"));
   EXPECT_THAT(refused("", {}, {{"broker.properties.isolation.level", "read_uncommitted"}}),
               HasSubstr("--set broker.properties.isolation.level: isolation.level is fixed: the ledger reads committed records only"));
+  EXPECT_THAT(refused("", {}, {{"broker.kind", "kafka"}, {"broker.properties.ssl.key.password", "p"}}),
+              HasSubstr("--set broker.properties.ssl.key.password: is a secret, and arguments show"));
 }
 
 TEST(Config, RefusesEveryPropertyThatTheLedgerDependsOn) {
@@ -159,8 +170,19 @@ TEST(Config, RefusesEveryPropertyThatTheLedgerDependsOn) {
                            "group.id", "allow.auto.create.topics", "enable.partition.eof", "bootstrap.servers", "metadata.broker.list",
                            "acks", "request.required.acks", "enable.idempotence", "partitioner", "transactional.id", "message.max.bytes"})
     EXPECT_THAT(why_property_refused(name), HasSubstr("is fixed")) << name;
-  for (const char* name : {"security.protocol", "sasl.mechanism", "ssl.ca.location", "client.id", "statistics.interval.ms"})
+  for (const char* name : {"client.rack", "socket.keepalive.enable", "ssl.cipher.suites", "client.id", "statistics.interval.ms"})
     EXPECT_EQ(why_property_refused(name), "") << name;
+}
+
+TEST(Config, BeyondLoopbackWithTlsOrReadsAlone) {
+  const Settings public_address{{"http.address", "0.0.0.0"}};
+  Settings tls = public_address;
+  tls.insert(tls.end(), {{"http.tls_certificate_file", "c.pem"}, {"http.tls_key_file", "k.pem"}});
+  EXPECT_TRUE(load_config("", {}, tls).ok());
+  Settings reads = public_address;
+  reads.emplace_back("http.insecure_public_read", "true");
+  EXPECT_TRUE(load_config("", {}, reads).ok());
+  EXPECT_THAT(refused("", {}, public_address), HasSubstr("needs TLS (http.tls_certificate_file, http.tls_key_file) and tokens"));
 }
 
 TEST(Config, AMissingFileIsNotFound) {
