@@ -4,6 +4,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/url.hpp>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "base/status.h"
+#include "config/names.h"
 
 namespace bukubesar {
 
@@ -36,11 +38,25 @@ struct Request {
   const HttpHeaders* headers = nullptr;
 };
 
+absl::Status trust(asio::ssl::context& tls, const std::string& ca_file) {
+  SSL_CTX_set_min_proto_version(tls.native_handle(), TLS1_2_VERSION);
+  beast::error_code error;
+  if (ca_file.empty())
+    tls.set_default_verify_paths(error);
+  else
+    tls.load_verify_file(ca_file, error);
+  if (error) return invalid_argument("CA file {}: {}", ca_file.empty() ? "of the system" : ca_file, error.message());
+  return absl::OkStatus();
+}
+
+bool is_this_machine(const std::string& host) { return host == "localhost" || is_loopback_address(host); }
+
 // Why a try did not end in an answer.
 struct Failure {
   absl::Status status;
   bool sent = false;  // the server may have read the request
   bool timed_out = false;
+  bool hopeless = false;  // trying again changes nothing
 };
 
 }  // namespace
@@ -54,8 +70,12 @@ std::optional<std::string_view> HttpResponse::header(std::string_view name) cons
 struct HttpClient::Impl {
   HttpClientOptions options;
   std::string host, port, prefix;
+  std::string default_port = "80";
   asio::io_context io;
+  std::optional<asio::ssl::context> tls;  // of an https URL
   std::unique_ptr<beast::tcp_stream> stream;
+  std::unique_ptr<asio::ssl::stream<beast::tcp_stream&>> secure;  // over `stream`
+  std::string why_untrusted;                                      // of the last handshake
   beast::flat_buffer buffer;
 
   // Runs the one operation that `start` begins, to its end or its stream's timeout.
@@ -70,6 +90,7 @@ struct HttpClient::Impl {
 
   beast::error_code connect() {
     beast::error_code error;
+    why_untrusted.clear();
     tcp::resolver resolver(io);
     const auto endpoints = resolver.resolve(host, port, error);
     if (error) return error;
@@ -77,18 +98,35 @@ struct HttpClient::Impl {
     buffer.clear();
     stream->expires_after(std::chrono::milliseconds(options.connect_timeout_ms));
     error = run([&](auto done) { stream->async_connect(endpoints, std::move(done)); });
-    if (error) {
-      stream.reset();
-      return error;
-    }
-    stream->socket().set_option(tcp::no_delay(true), error);
-    return {};
+    if (!error) stream->socket().set_option(tcp::no_delay(true), error);
+    if (!error && tls) error = shake_hands();
+    if (error) disconnect();
+    return error;
+  }
+
+  beast::error_code shake_hands() {
+    secure = std::make_unique<asio::ssl::stream<beast::tcp_stream&>>(*stream, *tls);
+    secure->set_verify_mode(asio::ssl::verify_peer);
+    secure->set_verify_callback(asio::ssl::host_name_verification(host));
+    // OpenSSL's macro for this casts away const: its own call takes what is not const anyway.
+    SSL_ctrl(secure->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data());
+    stream->expires_after(std::chrono::milliseconds(options.connect_timeout_ms));
+    const beast::error_code error = run([&](auto done) { secure->async_handshake(asio::ssl::stream_base::client, std::move(done)); });
+    const long verified = SSL_get_verify_result(secure->native_handle());
+    why_untrusted = verified == X509_V_OK ? "" : X509_verify_cert_error_string(verified);
+    return error;
+  }
+
+  void disconnect() {
+    secure.reset();
+    stream.reset();
   }
 
   http::request<http::string_body> build(const Request& request) const {
     http::request<http::string_body> message(request.verb, prefix + std::string(request.target), 11);
-    message.set(http::field::host, port == "80" ? host : host + ":" + port);
+    message.set(http::field::host, port == default_port ? host : host + ":" + port);
     message.set(http::field::user_agent, "bukubesar");
+    if (!options.token.empty()) message.set(http::field::authorization, "Bearer " + options.token);
     for (const auto& [name, value] : *request.headers) message.set(name, value);
     if (request.verb != http::verb::get) {
       message.set(http::field::content_type, std::string(request.content_type));
@@ -98,11 +136,22 @@ struct HttpClient::Impl {
     return message;
   }
 
+  template <class Stream>
+  beast::error_code converse(Stream& over, const http::request<http::string_body>& message,
+                             http::response_parser<http::string_body>& parser) {
+    auto error = run([&](auto done) { http::async_write(over, message, std::move(done)); });
+    if (!error) error = run([&](auto done) { http::async_read(over, buffer, parser, std::move(done)); });
+    return error;
+  }
+
   absl::StatusOr<HttpResponse> exchange(const Request& request, Failure& failure) {
     const bool reused = stream != nullptr;
     if (!reused) {
       if (const auto error = connect()) {
-        failure = {unavailable("{}: {}", options.url, error.message()), false, false};
+        const bool untrusted = !why_untrusted.empty();
+        failure = {untrusted ? invalid_argument("{}: the server's certificate is not trusted: {}", options.url, why_untrusted)
+                             : unavailable("{}: {}", options.url, error.message()),
+                   false, false, untrusted};
         return failure.status;
       }
     }
@@ -110,13 +159,14 @@ struct HttpClient::Impl {
     http::response_parser<http::string_body> parser;
     parser.body_limit(options.body_bytes_max);
     stream->expires_after(std::chrono::milliseconds(options.answer_timeout_ms));
-    auto error = run([&](auto done) { http::async_write(*stream, message, std::move(done)); });
-    if (!error) error = run([&](auto done) { http::async_read(*stream, buffer, parser, std::move(done)); });
+    const auto error = secure ? converse(*secure, message, parser) : converse(*stream, message, parser);
     if (error) {
-      stream.reset();
+      disconnect();
       const bool timed_out = error == beast::error::timeout;
       // A kept connection that the server closed while it was idle: nothing of this request was read.
-      const bool stale = reused && !parser.got_some() && (error == http::error::end_of_stream || error == asio::error::broken_pipe);
+      const bool stale = reused && !parser.got_some() &&
+                         (error == http::error::end_of_stream || error == asio::error::broken_pipe ||
+                          error == asio::ssl::error::stream_truncated || error == asio::error::eof);
       failure = {
           timed_out ? deadline_exceeded("{}: no answer to {} in {} ms", options.url, std::string(request.target), options.answer_timeout_ms)
                     : unavailable("{}: {}", options.url, error.message()),
@@ -132,7 +182,7 @@ struct HttpClient::Impl {
       response.headers.emplace_back(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
     }
     response.body = std::move(answer.body());
-    if (!answer.keep_alive()) stream.reset();
+    if (!answer.keep_alive()) disconnect();
     return response;
   }
 
@@ -156,7 +206,7 @@ struct HttpClient::Impl {
         if ((response->status != 429 && response->status != 503) || last) return response;
         wait_ms = std::max(wait_ms, retry_after_ms(*response));
       } else {
-        if (last || (failure.sent && send_twice == SendTwice::never)) return failure.status;
+        if (last || failure.hopeless || (failure.sent && send_twice == SendTwice::never)) return failure.status;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(std::min<std::uint64_t>(wait_ms, options.backoff_ms_max)));
       backoff_ms = std::min<std::uint64_t>(backoff_ms * 2, options.backoff_ms_max);
@@ -171,11 +221,18 @@ HttpClient::~HttpClient() = default;
 
 absl::StatusOr<HttpClient> HttpClient::make(HttpClientOptions options) {
   const auto parsed = boost::urls::parse_uri(options.url);
-  if (parsed.has_error() || parsed->scheme() != "http" || parsed->host().empty())
-    return invalid_argument("url {}: want http://HOST[:PORT]", options.url);
+  const bool secure = !parsed.has_error() && parsed->scheme() == "https";
+  if (parsed.has_error() || (parsed->scheme() != "http" && !secure) || parsed->host().empty())
+    return invalid_argument("url {}: want http://HOST[:PORT] or https://…", options.url);
   auto impl = std::make_unique<Impl>();
   impl->host = parsed->host_address();
-  impl->port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : "80";
+  if (secure) impl->default_port = "443";
+  impl->port = parsed->has_port() && !parsed->port().empty() ? std::string(parsed->port()) : impl->default_port;
+  if (secure) {
+    RETURN_IF_ERROR(trust(impl->tls.emplace(asio::ssl::context::tls_client), options.ca_file));
+  } else if (!options.token.empty() && !is_this_machine(impl->host)) {
+    return invalid_argument("url {}: a token would travel in clear; use https", options.url);
+  }
   impl->prefix = std::string(parsed->encoded_path());
   while (!impl->prefix.empty() && impl->prefix.back() == '/') impl->prefix.pop_back();
   impl->options = std::move(options);
@@ -213,6 +270,10 @@ absl::Status status_of(const HttpResponse& response) {
     case 415:
     case 431:
       return absl::InvalidArgumentError(text);
+    case 401:
+      return absl::UnauthenticatedError(text);
+    case 403:
+      return absl::PermissionDeniedError(text);
     case 404:
       return absl::NotFoundError(text);
     case 409:

@@ -3,10 +3,12 @@
 // Retries    a refused connection; 429 and 503, waiting as long as Retry-After says (at most backoff_ms_max); a connection that broke
 //            while the answer was outstanding, where the request says that sending it twice is harmless. All with doubling backoff, and
 //            no more than attempts_max tries.
+// TLS        for https URLs, 1.2 and 1.3; the server's name must stand in its certificate. A token is sent under TLS, or to this machine.
 // Threads    one at a time; one connection.
 // Limits     answers of at most body_bytes_max.
 // Errors     Unavailable: nobody listens, the connection broke, or still 429/503 after the last try. DeadlineExceeded: no answer in time.
-//            InvalidArgument: the URL, or an answer that is no HTTP. An answer with any other status is an answer, not an error.
+//            InvalidArgument: the URL, the CA file, a token that would travel in clear, or an answer that is no HTTP. An answer with any
+//            other status is an answer, not an error.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +34,9 @@ struct HttpResponse {
 };
 
 struct HttpClientOptions {
-  std::string url = "http://127.0.0.1:8080";  // http only; a path is put before every request's
+  std::string url = "http://127.0.0.1:8080";  // http or https; a path is put before every request's
+  std::string ca_file;                        // PEM: who signed the server's certificate; empty: whom the system trusts
+  std::string token;                          // sent as Authorization: Bearer; empty: none. Never in a message or a log
   std::uint32_t connect_timeout_ms = 5'000;
   std::uint32_t answer_timeout_ms = 60'000;
   std::uint32_t attempts_max = 8;

@@ -10,22 +10,27 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "adapters/http_client.h"
 #include "config/config.h"
 
 namespace bukubesar {
 
 enum class OutputFormat : std::uint8_t { table, json, csv };
 
-// What all subcommands share. Global flags: --config FILE, --set key=value (repeatable), --data DIR, --url URL, --format.
+// What all subcommands share. Global flags: --config FILE, --set key=value (repeatable), --data DIR, --url URL,
+// --ca-file FILE, --token-file FILE, --format.
 struct CliContext {
   std::string config_file;
   Settings flags;
   std::string url = "http://127.0.0.1:8080";
+  std::string ca_file, token_file;  // for https URLs; the token of servers that want one
   OutputFormat format = OutputFormat::table;
   int exit_code = 0;  // what main() returns; set by the callback that ran
 
   // The configuration of file, environment and flags.
   [[nodiscard]] absl::StatusOr<Config> config() const;
+  // How to ask the server of --url: with --ca-file, and the token of BUKUBESAR_TOKEN or --token-file.
+  [[nodiscard]] absl::StatusOr<HttpClientOptions> client() const;
   // Prints "bukubesar: <message>" on standard error and sets exit_code as the table above says.
   void fail(const absl::Status& status);
 };
@@ -50,6 +55,7 @@ void add_check_command(CLI::App& app, CliContext& context);
 void add_export_command(CLI::App& app, CliContext& context);
 void add_completeness_command(CLI::App& app, CliContext& context);
 void add_witness_command(CLI::App& app, CliContext& context);
+void add_token_command(CLI::App& app, CliContext& context);
 void add_config_command(CLI::App& app, CliContext& context);
 
 }  // namespace bukubesar

@@ -11,6 +11,7 @@
 #include "adapters/terminal_progress.h"
 #include "base/status.h"
 #include "base/time.h"
+#include "config/broker_security.h"
 #include "server/cli.h"
 
 namespace bukubesar {
@@ -44,7 +45,7 @@ absl::StatusOr<std::unique_ptr<EventSink>> open_sink(const CliContext& context, 
   options.purchases_topic = config.broker.purchases_topic;
   options.reference_topic = config.broker.reference_topic;
   options.partitioner = config.ledger.partitioner;
-  options.properties = config.broker.properties;
+  ASSIGN_OR_RETURN(options.properties, broker_properties(config.broker));
   return make_kafka_sink(options);
 }
 
@@ -109,8 +110,7 @@ absl::Status run(CliContext& context, DemoCommand& command) {
   }
   const bool live = command.direct.empty() && command.out.empty();
   command.run.rate = command.rate.value_or(live ? static_cast<double>(command.run.demo.purchases) / kPurchasesPerRate : 0);
-  HttpClientOptions http;
-  http.url = context.url;
+  ASSIGN_OR_RETURN(HttpClientOptions http, context.client());
   http.attempts_max = kAttemptsMax;
   ASSIGN_OR_RETURN(const std::unique_ptr<EventSink> sink, open_sink(context, command, http));
   std::optional<HttpClient> reader;

@@ -6,10 +6,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/status.h"
+#include "base/time.h"
 #include "consumers/intake.h"
 #include "server/cli.h"
 #include "server/json.h"
@@ -87,6 +90,35 @@ void check_key(const Config& config, Checks& checks) {
     checks.push_back({"signing key", Health::bad, message_of(keys.status())});
 }
 
+void check_access(const Config& config, Checks& checks) {
+  const std::int64_t now_ms = Clock::system().wall_ms();
+  if (config.http.tls_certificate_file.empty()) {
+    checks.push_back({"TLS", Health::good, "none: HTTP is in clear"});
+  } else if (const auto tls = TlsCertificate::load(config.http.tls_certificate_file, config.http.tls_key_file); !tls.ok()) {
+    checks.push_back({"TLS", Health::bad, message_of(tls.status())});
+  } else {
+    const std::vector<std::string> warnings = (*tls)->warnings(now_ms);
+    checks.push_back({"TLS", warnings.empty() ? Health::good : Health::warning,
+                      warnings.empty() ? "valid until " + format_instant_ms((*tls)->stats().expires_ms, 0) : warnings.front()});
+  }
+  AccessOptions options;
+  options.http = config.http;
+  options.tokens_path = tokens_path(config);
+  const auto access = Access::open(options);
+  if (!access.ok()) {
+    checks.push_back({"tokens", Health::bad, message_of(access.status())});
+    return;
+  }
+  const auto tokens = load_tokens(options.tokens_path).value_or(std::vector<Token>());
+  const auto valid = std::count_if(tokens.begin(), tokens.end(), [now_ms](const Token& token) { return token.state(now_ms) == "valid"; });
+  const bool locked_out = valid == 0 && !(*access)->is_open() && !config.http.insecure_public_read;
+  checks.push_back({"tokens", locked_out ? Health::warning : Health::good,
+                    fmt::format("{} valid; without one a request may {}", valid,
+                                (*access)->is_open()               ? "do everything, on loopback"
+                                : config.http.insecure_public_read ? "read"
+                                                                   : "do nothing")});
+}
+
 void check_port(const Config& config, Checks& checks) {
   if (config.http.port == 0) {
     checks.push_back({"HTTP port", Health::good, "any free one"});
@@ -131,6 +163,7 @@ void doctor(CliContext& context, bool make_topics) {
   check_data_dir(*config, checks);
   const std::optional<Definition> definition = check_definition(*config, checks);
   check_key(*config, checks);
+  check_access(*config, checks);
   check_port(*config, checks);
   check_broker(*config, definition, make_topics, checks);
   Table table;

@@ -13,6 +13,7 @@
 #include "adapters/terminal_progress.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "config/broker_security.h"
 #include "config/names.h"
 #include "server/cli.h"
 
@@ -32,7 +33,7 @@ struct ImportCommand {
 absl::StatusOr<std::unique_ptr<EventSink>> open_sink(const CliContext& context, const std::string& direct) {
   if (direct.empty()) {
     HttpSinkOptions options;
-    options.client.url = context.url;
+    ASSIGN_OR_RETURN(options.client, context.client());
     return make_http_sink(options);
   }
   ASSIGN_OR_RETURN(const Config config, context.config());
@@ -41,7 +42,7 @@ absl::StatusOr<std::unique_ptr<EventSink>> open_sink(const CliContext& context, 
   options.purchases_topic = config.broker.purchases_topic;
   options.reference_topic = config.broker.reference_topic;
   options.partitioner = config.ledger.partitioner;
-  options.properties = config.broker.properties;
+  ASSIGN_OR_RETURN(options.properties, broker_properties(config.broker));
   return make_kafka_sink(options);
 }
 
@@ -138,8 +139,7 @@ void print_csv(const ImportReport& report) {
 
 absl::Status run_realisation(CliContext& context, ImportCommand& command) {
   ASSIGN_OR_RETURN(command.options.secret, load_secret(context, command.secret_file));
-  HttpClientOptions http;
-  http.url = context.url;
+  ASSIGN_OR_RETURN(const HttpClientOptions http, context.client());
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(http));
   std::unique_ptr<EventSink> sink;
   if (!command.options.dry_run) {

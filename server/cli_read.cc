@@ -27,8 +27,7 @@ std::string target_of(std::string path, const Parameters& parameters) {
 }
 
 absl::StatusOr<std::string> ask(const CliContext& context, const std::string& target) {
-  HttpClientOptions options;
-  options.url = context.url;
+  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
   options.attempts_max = 3;
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(options));
   ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));

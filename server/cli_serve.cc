@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -17,19 +18,24 @@ namespace bukubesar {
 
 namespace {
 
-// Waits for SIGINT or SIGTERM in one place: every other thread has them blocked from before it was made.
+// Waits for SIGINT, SIGTERM or SIGHUP in one place: every other thread has them blocked from before it was made.
 class StopSignals {
  public:
   StopSignals() {
     sigemptyset(&set_);
     sigaddset(&set_, SIGINT);
     sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
   }
-  int wait() const {
-    int number = 0;
-    sigwait(&set_, &number);
+  // SIGINT or SIGTERM; SIGHUP calls `reload` and is waited through.
+  int wait(const std::function<void()>& reload) const {
+    int number = SIGHUP;
+    while (number == SIGHUP) {
+      sigwait(&set_, &number);
+      if (number == SIGHUP && reload) reload();
+    }
     return number;
   }
 
@@ -37,17 +43,21 @@ class StopSignals {
   sigset_t set_{};
 };
 
-void serve(CliContext& context) {
+void serve(CliContext& context, bool insecure_public_read) {
+  if (insecure_public_read) context.flags.emplace_back("http.insecure_public_read", "true");
   const absl::StatusOr<Config> config = context.config();
   if (!config.ok()) return context.fail(config.status());
   spdlog::set_level(spdlog::level::from_str(config->log.level));
   const auto signals = std::make_shared<StopSignals>();
-  const auto started = std::make_shared<std::atomic<bool>>(false);
+  const auto running = std::make_shared<std::atomic<Node*>>(nullptr);  // once it has started
+  const auto reload = [running] {
+    if (Node* const node = *running) node->reload_access();
+  };
   // While it starts, nothing was answered and nothing has to be drained: a signal ends the process at once, as a crash would, which the
   // ledger is made for. Once it runs, the signal is passed on to the designed stop.
-  std::thread waiter([signals, started] {
-    const int number = signals->wait();
-    if (!*started) {
+  std::thread waiter([signals, running, reload] {
+    const int number = signals->wait(reload);
+    if (*running == nullptr) {
       spdlog::info("signal {} while starting: stopped", number);
       std::_Exit(0);
     }
@@ -63,12 +73,14 @@ void serve(CliContext& context) {
     waiter.detach();
     return context.fail(status);
   }
-  *started = true;
-  spdlog::info("listening on http://{}:{}, cut {}", config->http.address, node.port(), node.projections().cut().text());
+  *running = &node;
+  spdlog::info("listening on {}://{}:{}, cut {}", node.tls() == nullptr ? "http" : "https", config->http.address, node.port(),
+               node.projections().cut().text());
   waiter.join();
-  spdlog::info("signal {}: stopping", signals->wait());
+  spdlog::info("signal {}: stopping", signals->wait(reload));
+  *running = nullptr;
   std::thread impatience([signals] {
-    signals->wait();
+    signals->wait([] {});
     spdlog::warn("second signal: ending at once");
     std::_Exit(1);
   });
@@ -123,12 +135,18 @@ void add_witness_command(CLI::App& app, CliContext& context) {
 void add_serve_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("serve", "run the server: intake from Kafka, ledger, totals, HTTP");
   command->footer(
-      "SIGINT or SIGTERM stops it in order: no new requests, intake drained and committed, heads signed, files closed; exit code 0.\n\n"
+      "SIGINT or SIGTERM stops it in order: no new requests, intake drained and committed, heads signed, files closed; exit code 0.\n"
+      "SIGHUP reads the TLS certificate and the tokens again; both are also read again by themselves when they change.\n"
+      "Beyond loopback it wants TLS and tokens (`bukubesar token new`), or --insecure-public-read: reads for whoever comes, no payloads,\n"
+      "no POST /v1/events.\n\n"
       "Examples:\n"
       "  bukubesar serve                                               embedded broker, 127.0.0.1:8080, data in var/data\n"
       "  bukubesar --data /srv/bukubesar --set http.port=8081 serve\n"
-      "  bukubesar --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 --set broker.create_topics=true serve");
-  command->callback([&context] { serve(context); });
+      "  bukubesar --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 --set broker.create_topics=true serve\n"
+      "  bukubesar --set http.address=0.0.0.0 --set http.tls_certificate_file=cert.pem --set http.tls_key_file=key.pem serve");
+  auto insecure_public_read = std::make_shared<bool>(false);
+  command->add_flag("--insecure-public-read", *insecure_public_read, "whoever comes may read, but for payloads; needs no TLS");
+  command->callback([&context, insecure_public_read] { serve(context, *insecure_public_read); });
 }
 
 }  // namespace bukubesar

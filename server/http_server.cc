@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/asio.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 #include <optional>
 #include <thread>
 
@@ -15,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "base/status.h"
 #include "server/problem.h"
+#include "server/tls_certificate.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 // g++ 12 takes the frame allocation of Asio's coroutines, which pairs its own operators, for a mismatch.
@@ -31,6 +34,10 @@ using std::chrono::milliseconds;
 
 namespace {
 
+constexpr milliseconds kHandshakeTime{10'000};
+constexpr milliseconds kLingerTime{2'000};
+constexpr std::size_t kHelloBytesMax = 16 * 1024;  // read before it is known whether it is TLS
+
 // One handler's answer on its way to the connection's coroutine.
 struct Pending {
   explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
@@ -44,17 +51,6 @@ std::string lower(std::string_view text) {
   for (char& c : result)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return result;
-}
-
-// Until access control exists, a page that a browser on this machine loaded must not reach us under a name that it made up (DNS rebinding).
-bool is_loopback_host(std::string_view host) {
-  if (host.empty()) return true;  // HTTP/1.0
-  if (host.front() == '[') return host.substr(0, host.find(']') + 1) == "[::1]";
-  host = host.substr(0, host.rfind(':'));
-  if (lower(host) == "localhost") return true;
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(std::string(host), error);
-  return !error && address.is_loopback();
 }
 
 std::string head_of(const ServerResponse& response, bool keep_alive, bool chunked, bool http_1_0) {
@@ -96,11 +92,20 @@ class Held {
 
 struct Reading {
   bool gone = false;  // nobody to answer
+  bool whole = true;  // nothing of the request is left to read
   std::optional<ServerResponse> refusal;
+  ServerRequestPtr request;  // null: no header was read
+  Router::Match match;
   std::chrono::steady_clock::time_point start;
 };
 
-ServerRequestPtr take_request(Parser::value_type& message) {
+using TlsStream = asio::ssl::stream<beast::tcp_stream&>;
+
+beast::tcp_stream& tcp_of(beast::tcp_stream& stream) { return stream; }
+beast::tcp_stream& tcp_of(TlsStream& stream) { return stream.next_layer(); }
+
+// Of a message without its body.
+ServerRequestPtr take_request(const Parser::value_type& message) {
   auto request = std::make_shared<ServerRequest>();
   request->method = std::string(message.method_string().data(), message.method_string().size());
   if (request->method == "HEAD") request->method = "GET";
@@ -110,7 +115,6 @@ ServerRequestPtr take_request(Parser::value_type& message) {
   for (const auto& field : message)
     request->headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
                                   std::string(field.value().data(), field.value().size()));
-  request->body = std::move(message.body());
   return request;
 }
 
@@ -139,12 +143,23 @@ struct HttpServer::Impl {
 
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> session(beast::tcp_stream stream);
-  asio::awaitable<Reading> read_request(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser, Held& body_bytes);
-  asio::awaitable<bool> serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer);
+  asio::awaitable<void> secure_session(beast::tcp_stream& stream);
+  // The same over tcp_stream and TlsStream.
+  template <class Stream>
+  asio::awaitable<void> serve_all(Stream& stream);
+  template <class Stream>
+  asio::awaitable<Reading> read_request(Stream& stream, beast::flat_buffer& buffer, Parser& parser, Held& body_bytes);
+  template <class Stream>
+  asio::awaitable<void> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser, Reading& reading);
+  template <class Stream>
+  asio::awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer);
+  template <class Stream>
+  asio::awaitable<bool> write(Stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0);
+  template <class Stream>
+  asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes);
+  template <class Stream>
+  asio::awaitable<void> linger(Stream& stream);
   asio::awaitable<ServerResponse> run_handler(ServerRequestPtr request, const Route* route);
-  asio::awaitable<bool> write(beast::tcp_stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0);
-  asio::awaitable<bool> write_all(beast::tcp_stream& stream, std::string_view bytes);
-  asio::awaitable<void> linger(beast::tcp_stream& stream);
   void start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond, const std::shared_ptr<Pending>& pending);
   bool run_on_pool(std::function<void()> work);
   void close_connections();
@@ -160,6 +175,7 @@ struct HttpServer::Impl {
   const HttpConfig config;
   const Router& router;
   const HttpServerHooks hooks;
+  const TlsCertificate* tls = nullptr;
   Open open;
   // Before `io`: connections that it still holds when it ends give their shares back.
   std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
@@ -237,54 +253,98 @@ asio::awaitable<void> HttpServer::Impl::accept_loop() {
 asio::awaitable<void> HttpServer::Impl::session(beast::tcp_stream stream) {
   const Opened opened(open, stream);
   Held connection(connections);
-  if (connection.add(1) > config.connections_max) {
-    ServerResponse full = problem(503, fmt::format("{} connections are open (http.connections_max)", config.connections_max));
-    co_await write(stream, full, false, false, false);
-  } else {
-    beast::flat_buffer buffer(config.header_bytes_max + kStreamChunkBytes);
-    while (co_await serve_one(stream, buffer)) {
-    }
+  const bool full = connection.add(1) > config.connections_max;
+  if (full && tls == nullptr) {
+    ServerResponse response = problem(503, fmt::format("{} connections are open (http.connections_max)", config.connections_max));
+    co_await write(stream, response, false, false, false);
+  } else if (!full && tls != nullptr) {
+    co_await secure_session(stream);
+  } else if (!full) {
+    co_await serve_all(stream);
   }
   boost::system::error_code ignored;
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
 }
 
-// Reads header and body, and finds what the request is refused for before it is routed.
-asio::awaitable<Reading> HttpServer::Impl::read_request(beast::tcp_stream& stream, beast::flat_buffer& buffer, Parser& parser,
-                                                        Held& body_bytes) {
+asio::awaitable<void> HttpServer::Impl::secure_session(beast::tcp_stream& stream) {
+  boost::system::error_code error;
+  beast::flat_buffer hello(kHelloBytesMax);
+  stream.expires_after(std::min(timeout(), kHandshakeTime));
+  const bool is_tls = co_await beast::async_detect_ssl(stream, hello, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return;
+  if (!is_tls) {
+    ServerResponse response = problem(400, "this port speaks HTTPS: ask with https://");
+    co_await write(stream, response, false, false, false);
+    co_await linger(stream);
+    co_return;
+  }
+  const auto context = tls->context();  // a certificate that is read again meets the next connection
+  TlsStream secure(stream, *context);
+  co_await secure.async_handshake(asio::ssl::stream_base::server, hello.data(), asio::redirect_error(asio::use_awaitable, error));
+  if (error) {
+    spdlog::debug("http: TLS handshake: {}", error.message());
+    co_return;
+  }
+  co_await serve_all(secure);
+  stream.expires_after(std::min(timeout(), kLingerTime));
+  co_await secure.async_shutdown(asio::redirect_error(asio::use_awaitable, error));
+}
+
+template <class Stream>
+asio::awaitable<void> HttpServer::Impl::serve_all(Stream& stream) {
+  beast::flat_buffer buffer(config.header_bytes_max + kStreamChunkBytes);
+  while (co_await serve_one(stream, buffer)) {
+  }
+}
+
+// Reads header and body, and finds what the request is refused for before it is handled: a stranger's body is not waited for.
+template <class Stream>
+asio::awaitable<Reading> HttpServer::Impl::read_request(Stream& stream, beast::flat_buffer& buffer, Parser& parser, Held& body_bytes) {
   Reading reading;
   boost::system::error_code error;
-  stream.expires_after(timeout());
+  tcp_of(stream).expires_after(timeout());
   co_await http::async_read_header(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
   reading.start = std::chrono::steady_clock::now();
+  reading.whole = !error && parser.is_done();
   if (error) {
     reading.refusal = answer_to(error, config);
     reading.gone = !reading.refusal;
     co_return reading;
   }
+  reading.request = take_request(parser.get());
   const auto host = parser.get()[http::field::host];
-  if (!is_loopback_host({host.data(), host.size()})) {
-    reading.refusal = problem(400, "Host: only loopback names are answered until access control exists");
-    co_return reading;
-  }
+  if (hooks.wrong_host) reading.refusal = hooks.wrong_host({host.data(), host.size()});
+  if (reading.refusal) co_return reading;
+  reading.match = router.find(*reading.request);
+  if (hooks.admit) reading.refusal = hooks.admit(*reading.request, reading.match.route);
+  if (reading.refusal) co_return reading;
   const std::size_t expected = parser.content_length() ? *parser.content_length() : parser.chunked() ? config.body_bytes_max : 0;
   if (body_bytes.add(expected) > kBodiesBytesMax) {
     reading.refusal = problem(429, fmt::format("request bodies of more than {} bytes are under way", kBodiesBytesMax));
     co_return reading;
   }
-  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) co_await write_all(stream, "HTTP/1.1 100 Continue\r\n\r\n");
-  if (parser.is_done()) co_return reading;
-  stream.expires_after(timeout());
-  co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
-  if (error) {
-    reading.refusal = answer_to(error, config);
-    reading.gone = !reading.refusal;
-  }
+  if (!reading.whole) co_await read_body(stream, buffer, parser, reading);
   co_return reading;
 }
 
+template <class Stream>
+asio::awaitable<void> HttpServer::Impl::read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser, Reading& reading) {
+  boost::system::error_code error;
+  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) co_await write_all(stream, "HTTP/1.1 100 Continue\r\n\r\n");
+  tcp_of(stream).expires_after(timeout());
+  co_await http::async_read(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+  reading.whole = !error;
+  if (error) {
+    reading.refusal = answer_to(error, config);
+    reading.gone = !reading.refusal;
+    co_return;
+  }
+  reading.request->body = std::move(parser.get().body());
+}
+
 // True: the connection is kept for the next request.
-asio::awaitable<bool> HttpServer::Impl::serve_one(beast::tcp_stream& stream, beast::flat_buffer& buffer) {
+template <class Stream>
+asio::awaitable<bool> HttpServer::Impl::serve_one(Stream& stream, beast::flat_buffer& buffer) {
   Parser parser;
   parser.header_limit(config.header_bytes_max);
   parser.body_limit(config.body_bytes_max);
@@ -294,22 +354,19 @@ asio::awaitable<bool> HttpServer::Impl::serve_one(beast::tcp_stream& stream, bea
   Held answering(active);
   answering.add(1);
   const std::string method(parser.get().method_string().data(), parser.get().method_string().size());
-  const ServerRequestPtr request = take_request(parser.get());
-  const bool refused = reading.refusal.has_value();
-  const Route* route = nullptr;
+  const ServerRequestPtr request = reading.request ? reading.request : std::make_shared<ServerRequest>();
+  const Route* const route = reading.match.route;
   ServerResponse response;
-  if (refused) {
+  if (reading.refusal)
     response = std::move(*reading.refusal);
-  } else {
-    Router::Match match = router.find(*request);
-    route = match.route;
-    response = std::move(match.refusal);
-    if (route != nullptr) response = co_await run_handler(request, route);
-  }
+  else if (route != nullptr)
+    response = co_await run_handler(request, route);
+  else
+    response = std::move(reading.match.refusal);
   if (hooks.decorate) hooks.decorate(*request, response);
-  const bool keep_alive = !refused && parser.get().keep_alive() && !stopping && response.status != 504;
-  const bool written = co_await write(stream, response, keep_alive, method == "HEAD", parser.get().version() == 10 && !refused);
-  if (refused) co_await linger(stream);
+  const bool keep_alive = reading.whole && parser.get().keep_alive() && !stopping && response.status != 504;
+  const bool written = co_await write(stream, response, keep_alive, method == "HEAD", parser.get().version() == 10 && reading.whole);
+  if (!reading.whole) co_await linger(stream);
   if (hooks.observe)
     hooks.observe(route == nullptr ? "none" : route->pattern, method, response.status, std::chrono::steady_clock::now() - reading.start);
   co_return keep_alive&& written;
@@ -359,11 +416,12 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(ServerRequestPtr r
   co_return std::move(*pending->response);
 }
 
-asio::awaitable<bool> HttpServer::Impl::write_all(beast::tcp_stream& stream, std::string_view bytes) {
+template <class Stream>
+asio::awaitable<bool> HttpServer::Impl::write_all(Stream& stream, std::string_view bytes) {
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, kStreamChunkBytes);
     boost::system::error_code error;
-    stream.expires_after(timeout());
+    tcp_of(stream).expires_after(timeout());
     co_await asio::async_write(stream, asio::buffer(piece.data(), piece.size()), asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return false;
     bytes.remove_prefix(piece.size());
@@ -371,8 +429,8 @@ asio::awaitable<bool> HttpServer::Impl::write_all(beast::tcp_stream& stream, std
   co_return true;
 }
 
-asio::awaitable<bool> HttpServer::Impl::write(beast::tcp_stream& stream, ServerResponse& response, bool keep_alive, bool head_only,
-                                              bool http_1_0) {
+template <class Stream>
+asio::awaitable<bool> HttpServer::Impl::write(Stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0) {
   const bool chunked = static_cast<bool>(response.stream) && !http_1_0;
   std::string out = head_of(response, keep_alive && !(response.stream && http_1_0), chunked, http_1_0);
   if (head_only) co_return co_await write_all(stream, out);
@@ -403,12 +461,13 @@ asio::awaitable<bool> HttpServer::Impl::write(beast::tcp_stream& stream, ServerR
 }
 
 // Lets a client that is still sending read our refusal before the connection is reset: takes what it sends for a short while.
-asio::awaitable<void> HttpServer::Impl::linger(beast::tcp_stream& stream) {
+template <class Stream>
+asio::awaitable<void> HttpServer::Impl::linger(Stream& stream) {
   boost::system::error_code error;
-  stream.socket().shutdown(tcp::socket::shutdown_send, error);
+  if constexpr (std::is_same_v<Stream, beast::tcp_stream>) stream.socket().shutdown(tcp::socket::shutdown_send, error);
   std::array<char, 16 * 1024> discarded;
   std::size_t bytes = 0;
-  stream.expires_after(std::min(timeout(), milliseconds(2000)));
+  tcp_of(stream).expires_after(std::min(timeout(), kLingerTime));
   while (!error && bytes < (64U << 20))
     bytes += co_await stream.async_read_some(asio::buffer(discarded), asio::redirect_error(asio::use_awaitable, error));
 }
@@ -418,13 +477,14 @@ HttpServer::HttpServer(const HttpConfig& config, const Router& router, HttpServe
 
 HttpServer::~HttpServer() { stop(milliseconds(0)); }
 
-absl::Status HttpServer::listen() {
+absl::Status HttpServer::listen(const TlsCertificate* tls) {
   boost::system::error_code error;
   const std::string& name = impl_->config.address;
   const auto address = asio::ip::make_address(name == "localhost" ? "127.0.0.1" : name, error);
   if (error) return invalid_argument("http.address: '{}' is no IP address", name);
-  if (!address.is_loopback())
-    return invalid_argument("http.address: {} is not loopback; until access control exists only 127.0.0.1 or ::1 is allowed", name);
+  if (!address.is_loopback() && tls == nullptr && !impl_->config.insecure_public_read)
+    return invalid_argument("http.address: {} is not loopback and there is no TLS", name);
+  impl_->tls = tls;
   const tcp::endpoint endpoint(address, impl_->config.port);
   impl_->acceptor.emplace(impl_->io);
   impl_->acceptor->open(endpoint.protocol(), error);

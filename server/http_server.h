@@ -1,16 +1,18 @@
-// HttpServer: HTTP/1.1 on loopback. Coroutines on a few IO threads; long reads on a small worker pool of their own.
+// HttpServer: HTTP/1.1, in clear on loopback or under TLS. Coroutines on a few IO threads; long reads on a small worker pool of their own.
 //
 // Limits   HttpConfig: connections, header, body, time. All request bodies together: kBodiesBytesMax; handlers waiting for the pool:
 //          kPoolQueueMax. Beyond a limit: 413, 431, 429 or 503, never a crash, never a silent close in the middle of an answer.
 // Slow     a reader that takes less than a chunk in request_timeout_ms is cut off; until then it holds one chunk and its answer.
 // Threads  listen() and stop() from one thread; handlers and respond from any.
-// Errors   InvalidArgument: an address that is not loopback. Unavailable: the port is taken.
+// TLS      what is not TLS on a port that wants it gets a 400 in clear; beyond the connection limit it is closed without a handshake.
+// Errors   InvalidArgument: an address that is not loopback, without TLS or insecure_public_read. Unavailable: the port is taken.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -23,7 +25,12 @@ namespace bukubesar {
 inline constexpr std::size_t kBodiesBytesMax = 256U << 20;
 inline constexpr std::size_t kPoolQueueMax = 256;
 
+class TlsCertificate;
+
 struct HttpServerHooks {
+  // Asked with the header alone, before the body is read. The route is null where none fits.
+  std::function<std::optional<ServerResponse>(ServerRequest&, const Route* route)> admit;
+  std::function<std::optional<ServerResponse>(std::string_view host)> wrong_host;
   // Called once for each answer before it is written: adds what every answer carries.
   std::function<void(const ServerRequest&, ServerResponse&)> decorate;
   // route: the pattern, or "none".
@@ -35,8 +42,8 @@ class HttpServer {
   HttpServer(const HttpConfig& config, const Router& router, HttpServerHooks hooks);
   ~HttpServer();
 
-  // Binds and starts the threads.
-  [[nodiscard]] absl::Status listen();
+  // Binds and starts the threads. tls: null for none; must outlive the server.
+  [[nodiscard]] absl::Status listen(const TlsCertificate* tls = nullptr);
   [[nodiscard]] std::uint16_t port() const;
   // New connections are refused and kept ones end after their current answer.
   void stop_accepting();

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "server/roles.h"
+
 namespace bukubesar {
 
 using ServerHeaders = std::vector<std::pair<std::string, std::string>>;
@@ -19,9 +21,10 @@ struct ServerRequest {
   std::string method;                 // "GET"; HEAD arrives as GET
   std::string path;                   // as sent, percent-encoded
   std::string query;                  // as sent, without '?'
-  ServerHeaders headers;              // names in lower case, in the order sent
+  ServerHeaders headers;              // names in lower case, in the order sent; without Authorization
   std::string body;                   // whole
   std::vector<std::string> captures;  // of the route's pattern, percent-decoded once
+  Roles roles = Roles::all();         // what the caller may do (server/access.h)
 
   // The first header of that (lower-case) name.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;

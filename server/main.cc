@@ -41,6 +41,11 @@ void add_global_options(CLI::App& app, CliContext& context) {
          "--data", [&context](const std::string& directory) { context.flags.emplace_back("data_dir", directory); }, "data directory")
       ->type_name("DIR");
   app.add_option("--url", context.url, "server that reading commands ask")->envname("BUKUBESAR_URL")->capture_default_str();
+  app.add_option("--ca-file", context.ca_file,
+                 "who signed the server's certificate (PEM), for an https URL; default: whom the system trusts")
+      ->envname("BUKUBESAR_CA_FILE");
+  app.add_option("--token-file", context.token_file, "a file with the token to send; or BUKUBESAR_TOKEN, but never an argument")
+      ->envname("BUKUBESAR_TOKEN_FILE");
   app.add_option_function<std::string>(
          "--format",
          [&context](const std::string& name) {
@@ -87,6 +92,7 @@ int run(int argc, char** argv) {
 
   add_doctor_command(app, context);
   add_key_command(app, context);
+  add_token_command(app, context);
   add_config_command(app, context);
   try {
     app.parse(argc, argv);

@@ -124,6 +124,30 @@ void sample_ledger(Node& node, Samples& samples) {
   samples.gauge("bukubesar_disk_bytes", "Disk in use, by part.", number(node.projections().disk_bytes()), {label("part", "segments")});
 }
 
+void sample_access(Node& node, Samples& samples) {
+  const Access::Stats stats = node.access().stats();
+  samples.gauge("bukubesar_http_tokens", "Tokens that are not revoked.", number(stats.tokens));
+  for (Refused why : kAllRefused)
+    samples.counter("bukubesar_http_refused_total", "Requests refused for want of access, by reason.",
+                    stats.refused[static_cast<std::size_t>(why)], {label("why", std::string(name_of(why)))});
+  for (const auto& [id, use] : stats.uses)
+    for (const auto& [outcome, count] :
+         {std::pair("allowed", use.allowed), std::pair("refused_role", use.refused_role), std::pair("refused_rate", use.refused_rate)})
+      samples.counter("bukubesar_http_token_requests_total", "Requests by token and what became of them.", count,
+                      {label("token", id), label("outcome", outcome)});
+  const auto reloads = [&samples](const char* file, std::uint64_t done, std::uint64_t failed) {
+    const std::string help = "Files of access that were read again while the server ran.";
+    samples.counter("bukubesar_http_reloads_total", help, done, {label("file", file), label("result", "done")});
+    samples.counter("bukubesar_http_reloads_total", help, failed, {label("file", file), label("result", "failed")});
+  };
+  reloads("tokens", stats.reloads, stats.reloads_failed);
+  if (node.tls() == nullptr) return;
+  const TlsCertificate::Stats tls = node.tls()->stats();
+  reloads("certificate", tls.reloads, tls.reloads_failed);
+  samples.gauge("bukubesar_http_certificate_expires_seconds", "When the TLS certificate in use expires, as Unix time.",
+                number(tls.expires_ms / 1000));
+}
+
 void sample_sources(Node& node, Samples& samples) {
   for (const SourceStatus& source : node.intake().sources()) {
     const Samples::Labels at{label("partition", source.partition.name())};
@@ -269,6 +293,7 @@ std::string Metrics::text(Node& node) const {
   samples.gauge("bukubesar_http_connections", "HTTP connections open.", number(std::uint64_t{node.http().connections()}));
   samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(std::uint64_t{node.http().pool_depth()}),
                 {label("queue", "http_reads")});
+  sample_access(node, samples);
   if (node.ready()) {
     sample_ledger(node, samples);
     sample_witness(node, samples);

@@ -21,6 +21,7 @@ namespace bukubesar {
 namespace {
 
 constexpr std::chrono::milliseconds kStopGrace{5'000};
+constexpr absl::Duration kAccessFilesInterval = absl::Seconds(1);
 constexpr std::string_view kDemoFeed = "/feed/demo";
 
 bool is_demo_feed(std::string_view source) {
@@ -92,6 +93,10 @@ std::string key_path(const Config& config) {
   return config.signing.key_file.empty() ? config.data_dir + "/signing.key" : config.signing.key_file;
 }
 
+std::string tokens_path(const Config& config) {
+  return config.http.tokens_file.empty() ? config.data_dir + "/tokens.jsonl" : config.http.tokens_file;
+}
+
 absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
   const std::string path = definition_path(config);
   if (!config.witness.ledger.empty()) RETURN_IF_ERROR(follow_definition(config, path));
@@ -121,8 +126,11 @@ absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
 Node::Node(Config config, Progress progress) : config_(std::move(config)), progress_(std::move(progress)) {
   add_routes(router_, *this);
   HttpServerHooks hooks;
+  hooks.admit = [this](ServerRequest& request, const Route* route) { return access_->admit(request, route); };
+  hooks.wrong_host = [this](std::string_view host) { return access_->wrong_host(host); };
   hooks.decorate = [this](const ServerRequest&, ServerResponse& response) {
-    if (ready_ && !response.has_header("Bukubesar-Cut")) response.with("Bukubesar-Cut", projections_->cut().text());
+    if (ready_ && response.status != 401 && response.status != 403 && !response.has_header("Bukubesar-Cut"))
+      response.with("Bukubesar-Cut", projections_->cut().text());
   };
   hooks.observe = [this](std::string_view route, std::string_view method, unsigned status, std::chrono::nanoseconds took) {
     metrics_.observe_http(route, method, status, took);
@@ -136,7 +144,8 @@ absl::Status Node::start() {
   RETURN_IF_ERROR(make_directories(config_.data_dir));
   ASSIGN_OR_RETURN(lock_, DataLock::take(config_.data_dir));
   crash_point("start_locked");
-  RETURN_IF_ERROR(http_->listen());
+  RETURN_IF_ERROR(open_access());
+  RETURN_IF_ERROR(http_->listen(tls_.get()));
   const absl::Status opened = open_all();
   if (!opened.ok()) {
     stop();
@@ -144,6 +153,35 @@ absl::Status Node::start() {
   }
   ready_ = true;
   return absl::OkStatus();
+}
+
+absl::Status Node::open_access() {
+  const HttpConfig& http = config_.http;
+  if (!http.tls_certificate_file.empty()) {
+    ASSIGN_OR_RETURN(tls_, TlsCertificate::load(http.tls_certificate_file, http.tls_key_file));
+  }
+  AccessOptions options;
+  options.http = http;
+  options.tokens_path = tokens_path(config_);
+  ASSIGN_OR_RETURN(access_, Access::open(std::move(options)));
+  access_files_ = std::thread([this] { look_at_access_files(); });
+  return absl::OkStatus();
+}
+
+void Node::look_at_access_files() {
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), kAccessFilesInterval)) return;
+    }
+    access_->look_for_changes(false);
+    if (tls_) tls_->look_for_changes(false);
+  }
+}
+
+void Node::reload_access() {
+  access_->look_for_changes(true);
+  if (tls_) tls_->look_for_changes(true);
 }
 
 absl::Status Node::open_all() {
@@ -266,9 +304,10 @@ void Node::stop() {
   crash_point("stop_drained");
   {
     absl::MutexLock lock(&mutex_);
-    stop_signing_ = true;
+    stopping_ = true;
   }
   if (witnessing_.joinable()) witnessing_.join();
+  if (access_files_.joinable()) access_files_.join();
   if (signing_.joinable()) {
     signing_.join();
     sign_once();
@@ -389,7 +428,7 @@ void Node::witness_loop() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stop_signing_), absl::Milliseconds(config_.witness.interval_ms))) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), absl::Milliseconds(config_.witness.interval_ms))) return;
     }
     if (!ready_) continue;  // the end of `once` is a stop like any other, and needs a start
     const absl::StatusOr<bool> done = witness_->look();
@@ -428,7 +467,7 @@ void Node::sign_loop() {
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&stop_signing_), interval)) return;
+      if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), interval)) return;
     }
     sign_once();
   }
@@ -491,6 +530,9 @@ std::vector<std::string> Node::warnings() const {
   if (witness_)
     for (const Disagreement& each : witness_->disagreements())
       warnings.push_back(fmt::format("witness: REFUSED partition {}: {}", each.partition.name(), each.what));
+  for (std::string& warning : access_->warnings()) warnings.push_back(std::move(warning));
+  if (tls_)
+    for (std::string& warning : tls_->warnings(Clock::system().wall_ms())) warnings.push_back(std::move(warning));
   absl::MutexLock lock(&mutex_);
   if (!witness_trouble_.empty()) warnings.push_back("witness: " + witness_trouble_);
   if (!signer_ && !witness_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");

@@ -25,11 +25,13 @@
 #include "ledger/scrub.h"
 #include "ledger/signer.h"
 #include "projections/projections.h"
+#include "server/access.h"
 #include "server/data_lock.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/router.h"
 #include "server/witness.h"
+#include "server/tls_certificate.h"
 
 namespace bukubesar {
 
@@ -39,6 +41,7 @@ inline constexpr std::string_view kVersion = "0.1.0";
 [[nodiscard]] std::string ledger_directory(const Config& config);
 [[nodiscard]] std::string segments_directory(const Config& config);
 [[nodiscard]] std::string key_path(const Config& config);
+[[nodiscard]] std::string tokens_path(const Config& config);
 
 // Loads <data_dir>/definition.jsonl, or makes it from the configuration and the broker where it is missing.
 [[nodiscard]] absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config);
@@ -56,6 +59,8 @@ class Node {
 
   [[nodiscard]] bool ready() const { return ready_; }
   [[nodiscard]] std::uint16_t port() const { return http_->port(); }
+  // Reads certificate and tokens again, changed or not (SIGHUP). From any thread.
+  void reload_access();
   // OK where reads may be answered; else Unavailable with what is going on (start-up, or I9: shorter than recorded).
   [[nodiscard]] absl::Status readable() const;
   // What start-up is doing, for people.
@@ -93,7 +98,13 @@ class Node {
   // True where the ledger holds events of the demo's feed: shown wherever its figures are.
   [[nodiscard]] bool synthetic() const { return synthetic_; }
 
+  [[nodiscard]] const std::vector<Route>& routes() const { return router_.routes(); }
+  [[nodiscard]] const Access& access() const { return *access_; }
+  [[nodiscard]] const TlsCertificate* tls() const { return tls_.get(); }
+
  private:
+  [[nodiscard]] absl::Status open_access();
+  void look_at_access_files();
   [[nodiscard]] absl::Status open_all();
   [[nodiscard]] absl::Status start_intake();
   void check_contract();
@@ -112,6 +123,8 @@ class Node {
   Progress progress_;
   Router router_;
   Metrics metrics_;
+  std::unique_ptr<TlsCertificate> tls_;  // null: none
+  std::unique_ptr<Access> access_;
   std::unique_ptr<HttpServer> http_;  // destroyed last: others hold callbacks into it
   DataLock lock_;
   std::unique_ptr<DefinitionFile> definition_;
@@ -131,10 +144,9 @@ class Node {
   std::string starting_ ABSL_GUARDED_BY(mutex_) = "starting";
   std::shared_ptr<CheckpointSigner> signer_ ABSL_GUARDED_BY(mutex_);
   std::string signing_trouble_ ABSL_GUARDED_BY(mutex_);
-  bool stop_signing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::string witness_trouble_ ABSL_GUARDED_BY(mutex_);
-  std::thread signing_;
-  std::thread witnessing_;
+  std::thread signing_, witnessing_, access_files_;
 };
 
 }  // namespace bukubesar

@@ -116,6 +116,7 @@ absl::StatusOr<ServerResponse> entry_answer(Node& node, const ServerRequest& req
   ASSIGN_OR_RETURN(const std::int64_t ledger_time_ms, node.ledger().ledger_time_ms(partition, sequence));
   json["ledger_time"] = ledger_time_ms == 0 ? Json(nullptr) : Json(format_instant_ms(ledger_time_ms, node.definition().zone_minutes));
   add_decoded(json, node, partition, stored);
+  if (!request.roles.has(Role::audit)) json.erase("detail");  // it may quote the payload
   if (proof) RETURN_IF_ERROR(add_proof(node, partition, sequence, json));
   return json_response(json, cut);
 }

@@ -206,11 +206,27 @@ TEST(HttpClient, ASilentServerIsADeadline) {
 }
 
 TEST(HttpClient, RefusesUrlsThatItCannotServe) {
-  for (const char* url : {"https://127.0.0.1", "127.0.0.1:8080", "http://", "ftp://x", ""}) {
+  for (const char* url : {"127.0.0.1:8080", "http://", "ftp://x", ""}) {
     HttpClientOptions options;
     options.url = url;
     EXPECT_EQ(HttpClient::make(options).status().code(), absl::StatusCode::kInvalidArgument) << url;
   }
+}
+
+TEST(HttpClient, SendsItsTokenUnderTlsOrToThisMachineAlone) {
+  HttpClientOptions options;
+  options.token = "bkb_x_secret";
+  for (const auto& [url, fine] :
+       {std::pair("http://ledger.example", false), std::pair("http://192.0.2.1:8080", false), std::pair("https://ledger.example", true),
+        std::pair("http://127.0.0.1:8080", true), std::pair("http://localhost:8080", true), std::pair("http://[::1]:8080", true)}) {
+    options.url = url;
+    const absl::Status status = HttpClient::make(options).status();
+    EXPECT_EQ(status.ok(), fine) << url << ": " << status;
+    EXPECT_EQ(status.message().find("secret"), absl::string_view::npos);
+  }
+  options.url = "https://ledger.example";
+  options.ca_file = "/no/such/file";
+  EXPECT_EQ(HttpClient::make(options).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(HttpClient, PercentEncodes) {

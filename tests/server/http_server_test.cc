@@ -85,7 +85,7 @@ class HttpServerTest : public testing::Test {
     never.handle = [this](const ServerRequestPtr&, const Respond& respond) { held_.push_back(respond); };
     router_.add(std::move(never));
     config_.port = 0;
-    server_ = std::make_unique<HttpServer>(config_, router_, HttpServerHooks{});
+    server_ = std::make_unique<HttpServer>(config_, router_, hooks_);
     ASSERT_TRUE(server_->listen().ok());
   }
   void TearDown() override {
@@ -99,6 +99,7 @@ class HttpServerTest : public testing::Test {
 
   static constexpr int kBigChunks = 4000;  // 250 MiB: more than any socket buffers
   HttpConfig config_;
+  HttpServerHooks hooks_;
   Router router_;
   std::unique_ptr<HttpServer> server_;
   std::vector<Respond> held_;
@@ -194,12 +195,31 @@ TEST_F(HttpServerTest, UnknownRoutesAre404AndUnknownMethods405) {
   EXPECT_NE(refused.find("Allow: GET, HEAD"), std::string::npos);
 }
 
-TEST_F(HttpServerTest, AHostThatIsNotLoopbackIsRefused) {
+// A stranger is told so before his body is read, and what was told keeps the connection only where nothing is left to read.
+TEST_F(HttpServerTest, WhoIsNotAdmittedIsToldBeforeTheBody) {
+  hooks_.admit = [](ServerRequest& request, const Route* route) -> std::optional<ServerResponse> {
+    EXPECT_EQ(request.body, "");
+    if (route != nullptr && request.header("x-friend")) return std::nullopt;
+    return problem(401, "a stranger");
+  };
+  start();
+  RawClient client(server_->port());
+  client.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n");
+  EXPECT_EQ(client.read_until("a stranger").substr(0, 12), "HTTP/1.1 401");
+  RawClient kept(server_->port());
+  kept.send("GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(kept.read_until("a stranger").substr(0, 12), "HTTP/1.1 401");
+  kept.send("POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Friend: 1\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_NE(kept.read_all().find("abc"), std::string::npos);
+}
+
+TEST_F(HttpServerTest, AHostThatTheServerDoesNotAnswerToIsRefused) {
+  hooks_.wrong_host = [](std::string_view host) -> std::optional<ServerResponse> {
+    return host == "evil.example" ? std::optional(problem(400, "Host")) : std::nullopt;
+  };
   start();
   EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 400");
-  for (const char* host : {"localhost:8080", "127.0.0.1", "127.0.0.2:99", "[::1]:8080", "LOCALHOST"})
-    EXPECT_EQ(exchange(std::string("GET /hello HTTP/1.1\r\nHost: ") + host + "\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 200")
-        << host;
+  EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 200");
 }
 
 TEST_F(HttpServerTest, AHandlerThatNeverAnswersIs504AfterItsTime) {

@@ -1,0 +1,63 @@
+#include "server/roles.h"
+
+#include <algorithm>
+
+namespace bukubesar {
+
+namespace {
+
+// Which role each route needs. docs/API.md has the same table, and a test compares the two with the routes that there are.
+constexpr RouteAccess kRoutes[] = {
+    {"GET", "/", Role::read},
+    {"GET", "/healthz", std::nullopt},
+    {"GET", "/readyz", std::nullopt},
+    {"GET", "/metrics", Role::operate},
+    {"POST", "/v1/events", Role::ingest},
+    {"GET", "/v1/status", Role::read},
+    {"GET", "/v1/cut", Role::read},
+    {"GET", "/v1/reasons", Role::read},
+    {"GET", "/v1/totals", Role::read},
+    {"GET", "/v1/views", Role::read},
+    {"GET", "/v1/views/{name}", Role::read},
+    {"GET", "/v1/entries/{partition}", Role::read},
+    {"GET", "/v1/entries/{partition}/{sequence}", Role::read},
+    {"GET", "/v1/gaps", Role::read},
+    {"GET", "/v1/purchases", Role::read},
+    {"GET", "/v1/purchases/{id...}", Role::read},
+    {"GET", "/v1/findings", Role::read},
+    {"GET", "/payload/{partition}/{sequence}", Role::audit},
+    {"GET", "/log/cut", Role::read},
+    {"GET", "/log/{partition}/checkpoint", Role::read},
+    {"GET", "/log/{partition}/vkey", Role::read},
+    {"GET", "/log/{partition}/tile/{rest...}", Role::read},
+};
+
+const RouteAccess* find(std::string_view method, std::string_view pattern) {
+  const auto* const at = std::find_if(std::begin(kRoutes), std::end(kRoutes),
+                                      [&](const RouteAccess& each) { return each.method == method && each.pattern == pattern; });
+  return at == std::end(kRoutes) ? nullptr : at;
+}
+
+}  // namespace
+
+std::optional<Role> parse_role(std::string_view name) {
+  for (Role role : kAllRoles)
+    if (name_of(role) == name) return role;
+  return std::nullopt;
+}
+
+std::string text_of(Roles roles) {
+  std::string text;
+  for (Role role : kAllRoles)
+    if (roles.has(role)) text += (text.empty() ? "" : ", ") + std::string(name_of(role));
+  return text;
+}
+
+std::optional<Role> role_needed(std::string_view method, std::string_view pattern) {
+  const RouteAccess* const found = find(method, pattern);
+  return found == nullptr ? Role::operate : found->role;
+}
+
+bool is_in_access_table(std::string_view method, std::string_view pattern) { return find(method, pattern) != nullptr; }
+
+}  // namespace bukubesar
