@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -65,9 +66,12 @@ class Answer:
 class Server:
     """`bukubesar serve` on a data directory of its own."""
 
-    def __init__(self, data: pathlib.Path, *, kafka: str | None = None, settings: dict | None = None, prefix: list | None = None):
+    def __init__(self, data: pathlib.Path, *, kafka: str | None = None, settings: dict | None = None, prefix: list | None = None,
+                 ca: pathlib.Path | None = None, token: str | None = None):
+        """ca: who signed the certificate that it shows; without one it is asked in clear. token: what requests carry."""
         self.data, self.kafka, self.settings, self.prefix = data, kafka, dict(settings or {}), list(prefix or [])
         self.environment: dict = {}  # of `serve`, beside our own
+        self.ca, self.token = ca, token
         self.process: subprocess.Popen | None = None
         self.port = free_port()
         self.log_path = data.parent / f"{data.name}.log"
@@ -123,12 +127,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.ca else 'http'}://127.0.0.1:{self.port}"
+
+    def connect(self, timeout: float = 60.0) -> http.client.HTTPConnection:
+        if self.ca is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=ssl.create_default_context(cafile=str(self.ca)))
 
     def request(self, method: str, path: str, body: bytes | None = None, headers: dict | None = None, timeout: float = 60.0) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = self.connect(timeout)
+        headers = dict(headers or {})
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         try:
-            connection.request(method, path, body=body, headers=headers or {})
+            connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         finally:
@@ -174,16 +186,16 @@ class Server:
 class Kafka:
     """A real single-node broker, by ops/kafka."""
 
-    def __init__(self, directory: pathlib.Path, heap: str = "256m"):
-        self.directory, self.port, self.heap = directory, free_port(2), heap
+    def __init__(self, directory: pathlib.Path, heap: str = "256m", secure: bool = False):
+        self.directory, self.port, self.heap, self.secure = directory, free_port(2), heap, secure
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     def _run(self, verb: str, check: bool = True):
-        done = subprocess.run([KAFKA, verb, "--dir", str(self.directory), "--port", str(self.port), "--heap", self.heap],
-                              capture_output=True, text=True, timeout=300)
+        done = subprocess.run([KAFKA, verb, "--dir", str(self.directory), "--port", str(self.port), "--heap", self.heap,
+                               *(["--secure"] if self.secure else [])], capture_output=True, text=True, timeout=300)
         if check and done.returncode != 0:
             raise AssertionError(f"ops/kafka {verb}: {done.stdout}\n{done.stderr}")
 

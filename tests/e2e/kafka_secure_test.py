@@ -1,0 +1,157 @@
+"""A real broker with SASL_SSL and access rules: what a node says and does with the right password, a wrong one, a certificate that is not
+trusted, and a principal without rights. Nothing ends, intake waits and goes on by itself once things are right, and no secret shows."""
+
+import pathlib
+import shutil
+import unittest
+
+import certificates
+import harness
+
+
+class Secure(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        space = harness.workspace("kafka_secure")
+        cls.work = space.__enter__()
+        cls.addClassCleanup(space.__exit__, None, None, None)
+        cls.kafka = harness.Kafka(cls.work / "kafka", secure=True)
+        cls.addClassCleanup(cls.kafka.stop)
+        cls.kafka.start()
+        cls.secure = cls.work / "kafka/secure"
+        cls.stranger_ca = certificates.Authority(cls.work / "other", "other").certificate
+
+    def password_file(self, user: str) -> pathlib.Path:
+        """A copy that a test may change."""
+        copy = self.work / f"{self.id().rsplit('.', 1)[-1]}.password"
+        shutil.copy(self.secure / f"{user}.password", copy)
+        copy.chmod(0o600)
+        return copy
+
+    def server(self, name: str, password: pathlib.Path, *, user: str = "bukubesar", **settings) -> harness.Server:
+        return harness.Server(self.work / name, kafka=self.kafka.bootstrap, settings={
+            "broker.security_protocol": "sasl_ssl", "broker.ca_file": self.secure / "ca.pem", "broker.sasl_username": user,
+            "broker.sasl_password_file": password, "broker.purchases_topic": f"bukubesar.{name}.purchases",
+            "broker.reference_topic": f"bukubesar.{name}.reference", "log.level": "trace", **settings})
+
+    def waits(self, server: harness.Server, says: str) -> list:
+        """Intake waits for the broker, for this reason; returns the sources' status."""
+        def found():
+            sources = server.get_json("/v1/status")["sources"]
+            return sources if all(each["state"] == "waiting_for_broker" and says in (each["why"] or "") for each in sources) else None
+        return harness.wait_until(f"intake to wait because of: {says}", found, 90)
+
+    def streams(self, server: harness.Server):
+        harness.wait_until("intake to stream", lambda: all(each["state"] == "streaming" for each in server.get_json("/v1/status")["sources"]), 90)
+
+    def shows_no_secret(self, server: harness.Server, *more: str):
+        passwords = [(self.secure / f"{user}.password").read_text().strip() for user in ("admin", "bukubesar", "stranger")]
+        for text in (server.log(), server.run("config", "show").stdout, *more):
+            for secret in passwords + ["not the password"]:
+                self.assertNotIn(secret, text)
+
+    def test_the_right_password_works_end_to_end(self):
+        with self.server("right", self.password_file("bukubesar")) as server:
+            server.start()
+            answer = server.post_events([harness.purchase_event(number) for number in range(20)])
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertEqual({each["verdict"] for each in answer.json()["results"]}, {"accepted"})
+            status = server.get("/v1/status")
+            self.assertEqual([warning for warning in status.json()["warnings"] if "contract" in warning], [], "its settings may be read")
+            doctor = server.run("doctor", check=False).stdout
+            self.assertIn("keeps it", doctor)
+            self.shows_no_secret(server, status.body.decode(), server.get("/metrics").body.decode(), doctor)
+            self.assertEqual(server.stop(), 0)
+            server.verify()
+
+    def test_a_changed_password_is_waited_for(self):
+        password = self.password_file("bukubesar")
+        right = password.read_text()
+        with self.server("changed", password) as server:
+            server.start()
+            self.assertEqual(server.post_events([harness.purchase_event(1)]).status, 200)
+            self.assertEqual(server.stop(), 0)
+            password.write_text("not the password\n")
+            server.start()
+            sources = self.waits(server, "SASL authentication error")
+            self.assertIn("check broker.sasl_username and broker.sasl_password_file", sources[0]["why"])
+            self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 1, "reads go on")
+            doctor = server.run("doctor", check=False)
+            self.assertEqual(doctor.returncode, 1)
+            self.assertIn("SASL authentication error", doctor.stdout)
+            lines = [line for line in server.log().splitlines() if "intake waits for the broker" in line]
+            self.assertLess(len(lines), 5, "the same reason is logged once, not at each attempt")
+            self.shows_no_secret(server, server.get("/v1/status").body.decode(), doctor.stdout)
+            password.write_text(right)
+            self.streams(server)
+            answer = harness.wait_until("the producer to be let in", lambda: self.accepted(server, 2), 90)
+            self.assertEqual(answer.json()["results"][0]["verdict"], "accepted")
+            self.assertEqual(server.stop(), 0)
+            server.verify()
+
+    def accepted(self, server: harness.Server, number: int):
+        answer = server.post_events([harness.purchase_event(number)])
+        self.assertIn(answer.status, (200, 503, 504), answer.body)
+        return answer if answer.status == 200 else None
+
+    def test_a_first_start_says_why_it_cannot_be(self):
+        """Without a definition there is nothing to serve: it ends, with what to do, and the next start may succeed."""
+        wrong = self.work / "wrong.password"
+        wrong.write_text("not the password\n")
+        wrong.chmod(0o600)
+        for name, says, more in (("first_password", "SASL authentication error", {}),
+                                 ("first_scram", "broker.sasl_mechanism PLAIN under sasl_ssl works", {"broker.sasl_mechanism": "SCRAM-SHA-512"}),
+                                 ("first_clear", "broker.security_protocol is what this listener", {"broker.security_protocol": "plaintext",
+                                                                                                   "broker.sasl_password_file": ""}),
+                                 ("first_ca", "check broker.ca_file", {"broker.ca_file": self.stranger_ca})):
+            with self.subTest(name), self.server(name, wrong, **more) as server:
+                done = server.run("serve", check=False, timeout=120)
+                self.assertEqual(done.returncode, 4, done.stderr)
+                self.assertIn(says, done.stderr)
+                self.assertNotIn("not the password", done.stderr)
+                self.assertFalse((server.data / "definition.jsonl").exists())
+
+    def test_files_that_others_may_read_are_refused(self):
+        password = self.password_file("bukubesar")
+        password.chmod(0o644)
+        with self.server("readable", password) as server:
+            done = server.run("serve", check=False, timeout=60)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("chmod 600 it", done.stderr)
+
+    def test_a_certificate_that_is_not_trusted(self):
+        with self.server("untrusted", self.password_file("bukubesar")) as server:
+            server.start()
+            self.assertEqual(server.post_events([harness.purchase_event(1)]).status, 200)
+            self.assertEqual(server.stop(), 0)
+            server.settings["broker.ca_file"] = self.stranger_ca
+            server.start()
+            self.assertIn("check broker.ca_file", self.waits(server, "certificate verify failed")[0]["why"])
+            self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 1)
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_principal_without_rights(self):
+        with self.server("rights", self.password_file("bukubesar")) as server:
+            server.start()
+            self.assertEqual(server.post_events([harness.purchase_event(1)]).status, 200)
+            self.assertEqual(server.stop(), 0)
+            server.settings |= {"broker.sasl_username": "stranger", "broker.sasl_password_file": self.password_file("stranger")}
+            server.start()
+            sources = self.waits(server, "authorization failed")
+            self.assertIn("the broker's ACLs do not let broker.sasl_username do this", sources[0]["why"])
+            answer = server.post_events([harness.purchase_event(2)])
+            self.assertEqual(answer.status, 503, answer.body)
+            self.assertIn("authorization failed", answer.body.decode())
+            self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 1)
+            self.assertEqual(server.stop(), 0)
+            server.verify()
+        # At a first start too: topics that it may not even see.
+        with self.server("no_rights", self.password_file("stranger"), user="stranger") as server:
+            done = server.run("serve", check=False, timeout=120)
+            self.assertIn(done.returncode, (2, 4), done.stderr)
+            self.assertIn("authorization failed", done.stderr)
+
+
+if __name__ == "__main__":
+    certificates.need_openssl()
+    unittest.main()
