@@ -26,10 +26,20 @@ constexpr RouteAccess kRoutes[] = {
     {"GET", "/v1/purchases/{id...}", Role::read},
     {"GET", "/v1/findings", Role::read},
     {"GET", "/payload/{partition}/{sequence}", Role::audit},
+    {"GET", "/v1/events", Role::read},
+    {"GET", "/v1/definition", Role::read},
+    {"GET", "/v1/proofs/{partition}/{sequence}", Role::read},  // with the payload in it: audit
+    {"GET", "/v1/consistency/{partition}", Role::read},
+    {"GET", "/v1/checkpoints/{partition}", Role::read},
+    {"GET", "/v1/completeness", Role::read},
+    {"GET", "/v1/rejected/{partition}", Role::audit},
     {"GET", "/log/cut", Role::read},
+    {"GET", "/log/vkeys", Role::read},
     {"GET", "/log/{partition}/checkpoint", Role::read},
+    {"GET", "/log/{partition}/checkpoint/{size}", Role::read},
     {"GET", "/log/{partition}/vkey", Role::read},
     {"GET", "/log/{partition}/tile/{rest...}", Role::read},
+    {"POST", "/log/{partition}/cosignature", Role::read},  // what is stored is signed by a witness that the operator listed
 };
 
 const RouteAccess* find(std::string_view method, std::string_view pattern) {

@@ -39,6 +39,8 @@ absl::StatusOr<ServerResponse> proof_answer(Node& node, const ServerRequest& req
   ASSIGN_OR_RETURN(choice.cosigned, query.flag("cosigned"));
   ASSIGN_OR_RETURN(const bool with_payload, query.has("payload") ? query.flag("payload") : absl::StatusOr<bool>(true));
   const Cut cut = node.ledger().cut();
+  if (with_payload && !request.roles.has(Role::audit))
+    return absl::PermissionDeniedError("a proof that carries the payload needs the role audit; payload=false leaves it out");
   ASSIGN_OR_RETURN(std::string proof, prove_entry(node.ledger(), partition, sequence, choice, with_payload));
   return text_answer(cut, std::move(proof));
 }
