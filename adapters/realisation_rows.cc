@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -114,6 +115,10 @@ const Cell& SourceRow::cell(std::string_view name) const {
 absl::StatusOr<std::vector<SourceRow>> parse_rows(std::string_view text, const std::string& file_name) {
   std::vector<SourceRow> rows;
   std::uint64_t line = 1;
+  // For nlohmann/json a NUL is the end, and the rows behind it would be lost without a word.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return invalid_argument("{}:{}: holds a NUL byte, which no JSON text does", file_name,
+                            1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n'));
   RowReader reader(rows, line);
   const bool read =
       nlohmann::json::sax_parse(CountingIterator(text.data(), &line), CountingIterator(text.data() + text.size(), &line), &reader);

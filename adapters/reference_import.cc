@@ -25,7 +25,7 @@ constexpr std::array<Table, 4> kTables{{{"vendor", EventType::reference_vendor},
 absl::StatusOr<Outgoing> reference_event(std::string_view line, std::string_view source, EventIds& ids) {
   // Ordered: the bytes sent are the file's, member by member.
   auto fact = nlohmann::ordered_json::parse(line.begin(), line.end(), nullptr, false);
-  if (!fact.is_object()) return invalid_argument("no JSON object");
+  if (!fact.is_object() || line.find('\0') != std::string_view::npos) return invalid_argument("no JSON object");
   const auto text = [&](const char* name) { return fact.contains(name) && fact[name].is_string() ? fact[name].get<std::string>() : ""; };
   const std::string table = text("table");
   const std::string code = text("code");

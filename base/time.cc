@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/day.h"
+
 namespace bukubesar {
 
 namespace {
@@ -95,25 +97,17 @@ std::optional<std::int64_t> parse_instant_ms(std::string_view text) {
 }
 
 std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
-  const std::int64_t local = instant_ms + zone_minutes * 60'000LL;
-  std::int64_t day = local / kMsPerDay;
-  std::int64_t in_day = local % kMsPerDay;
-  if (in_day < 0) {
-    in_day += kMsPerDay;
-    --day;
-  }
+  // RFC 3339 writes the years 0 … 9999.
+  constexpr std::int64_t kFirstDay = -719'528, kLastDay = 2'932'896;
+  const std::int64_t day = day_of(instant_ms, zone_minutes);
+  if (day < kFirstDay || day > kLastDay) return fmt::format("{} ms after 1970", instant_ms);
+  const std::int64_t in_day = instant_ms + zone_minutes * 60'000LL - day * kMsPerDay;
   std::string text = fmt::format("{}T{:02}:{:02}:{:02}", format_date(Date{static_cast<std::int32_t>(day)}), in_day / 3'600'000,
                                  in_day / 60'000 % 60, in_day / 1000 % 60);
   if (in_day % 1000 != 0) text += fmt::format(".{:03}", in_day % 1000);
   if (zone_minutes == 0) return text + "Z";
   const int magnitude = zone_minutes < 0 ? -zone_minutes : zone_minutes;
   return text + fmt::format("{}{:02}:{:02}", zone_minutes < 0 ? '-' : '+', magnitude / 60, magnitude % 60);
-}
-
-Date date_of(std::int64_t instant_ms, int zone_minutes) {
-  constexpr std::int64_t kDayMs = 86'400'000;
-  const std::int64_t local = instant_ms + zone_minutes * 60'000LL;
-  return {static_cast<std::int32_t>(local >= 0 ? local / kDayMs : -((kDayMs - 1 - local) / kDayMs))};
 }
 
 std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kMsPerDay - zone_minutes * 60'000LL; }

@@ -36,8 +36,6 @@ struct Month {
 [[nodiscard]] std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes);
 // "+08:00", "-03:30", "Z" as minutes east of UTC.
 [[nodiscard]] std::optional<int> parse_zone_minutes(std::string_view text);
-// The date that the instant falls on in the zone.
-[[nodiscard]] Date date_of(std::int64_t instant_ms, int zone_minutes);
 // First instant of the date in the zone.
 [[nodiscard]] std::int64_t day_start_ms(Date date, int zone_minutes);
 

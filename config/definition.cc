@@ -145,7 +145,8 @@ class DefinitionParser {
       if (by_place && !other_partition && before.from_place &&
           std::tie(before.from_place->epoch, before.from_place->offset) >= std::tie(read.from_place->epoch, read.from_place->offset))
         return reader.problem("from", "does not come after the line before it");
-      if (!by_place && *before.from_ledger_time_ms >= *read.from_ledger_time_ms)
+      // A line before this one that was refused may have the other form.
+      if (!by_place && before.from_ledger_time_ms && *before.from_ledger_time_ms >= *read.from_ledger_time_ms)
         return reader.problem("from", "does not come after the line before it");
     }
   }

@@ -147,6 +147,12 @@ int JsonText::line_of(const std::string& pointer) const {
 }
 
 bool read_json(std::string_view text, JsonComments comments, JsonText& to, std::vector<JsonProblem>& problems) {
+  // For nlohmann/json a NUL is the end, and what stands behind it would go unread.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    problems.push_back({1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n')),
+                        "holds a NUL byte, which no JSON text does"});
+    return false;
+  }
   int line = 1;
   Builder builder(text, &line, to, problems);
   const CountingIterator first(text.data(), &line), last(text.data() + text.size(), &line);

@@ -32,7 +32,8 @@ std::optional<StatedSource> parse_statement_payload(std::string_view payload) {
   PayloadView view;
   if (!parse_payload(payload, view) || view.key || !view.headers.empty() || !view.value) return std::nullopt;
   const auto document = nlohmann::json::parse(*view.value, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object() || document.size() != 1) return std::nullopt;
+  // For nlohmann/json a NUL is the end; a line of the definition holds none.
+  if (!document.is_object() || document.size() != 1 || view.value->find('\0') != std::string_view::npos) return std::nullopt;
   const auto source = document.find("source");
   if (source == document.end() || !source->is_object()) return std::nullopt;
   const auto partition_name = text(*source, "partition");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/day.h"
 #include "base/time.h"
 
 namespace bukubesar {
@@ -284,7 +285,7 @@ class Step {
     if (s_.has_document() && s_.dimensions.order_date != kNoOrderDate && date < s_.dimensions.order_date) {
       finding(FindingKind::order_date_moved_back, date, s_.dimensions.order_date);
     }
-    const std::int64_t event_day = date_of(in_.time_ms, in_.zone_minutes).days;
+    const std::int64_t event_day = day_of(in_.time_ms, in_.zone_minutes);
     if (!in_.time_absent && date > event_day) finding(FindingKind::order_after_event, date, event_day);
   }
   void commit(const Image& next, std::uint64_t revision) {

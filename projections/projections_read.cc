@@ -1,6 +1,7 @@
 // Reads of totals and views.
 #include <algorithm>
 
+#include "base/day.h"
 #include "base/status.h"
 #include "projections/projections_impl.h"
 
@@ -60,7 +61,8 @@ Snapshot Projections::Impl::snapshot() const {
 // Facts are in force from a month on: that of the newest ledger time among the purchase partitions. A ledger without one has no bound.
 FactsCut Projections::Impl::facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const {
   FactsCut to{cut.size(PartitionId::reference()), std::nullopt};
-  if (settings.clock != LedgerClock::none && ledger_time_ms > 0) to.month = month_of(date_of(ledger_time_ms, settings.zone_minutes));
+  if (settings.clock != LedgerClock::none && ledger_time_ms > 0)
+    to.month = month_of(Date{static_cast<std::int32_t>(day_of(ledger_time_ms, settings.zone_minutes))});
   return to;
 }
 

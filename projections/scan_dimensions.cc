@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/day.h"
 #include "base/time.h"
 
 namespace bukubesar {
@@ -85,14 +86,14 @@ class FiscalYearResolver : public Resolver {
   std::uint32_t last_id_ = 0;
 };
 
-// Months, remembered by day.
+// Months, remembered by day. A day outside of what a document can state (a producer stamps records as it likes) is in no known month.
 class MonthValues {
  public:
   explicit MonthValues(DimensionValues& values) : values_(values) {}
   std::uint32_t of_day(std::int64_t day) {
-    constexpr std::int64_t kFirst = -25'567, kLimit = 400'000;  // 1900 … 3065
+    constexpr std::int64_t kFirst = -25'598, kLimit = 376'231;  // 1899-12 … 3000-01: 1900 … 2999 in any zone
+    if (day < kFirst || day >= kLimit) return unknown();
     const auto make = [&] { return values_.intern(format_month(month_of(Date{static_cast<std::int32_t>(day)}))); };
-    if (day < kFirst || day >= kLimit) return make();
     return remembered(by_day_, static_cast<std::size_t>(day - kFirst), make);
   }
   std::uint32_t unknown() { return values_.intern(kUnknownValue); }
@@ -120,7 +121,7 @@ class EventMonthResolver : public Resolver {
   EventMonthResolver(int zone_minutes, DimensionValues& values) : zone_minutes_(zone_minutes), months_(values) {}
   void resolve(const RowBlock& block, Column, std::uint32_t* ids) override {
     const auto* times = block.columns.values<std::int64_t>(Column::event_time);
-    for (std::size_t i = 0; i < block.rows; ++i) ids[i] = months_.of_day(date_of(times[i], zone_minutes_).days);
+    for (std::size_t i = 0; i < block.rows; ++i) ids[i] = months_.of_day(day_of(times[i], zone_minutes_));
   }
 
  private:

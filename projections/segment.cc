@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -202,9 +203,10 @@ SegmentHeader parse_header(ByteReader& reader, std::uint32_t& sections) {
   return header;
 }
 
-// The section table; nothing where it does not fit the bytes.
+// The section table; false where it does not fit the bytes, or names a section twice.
 bool parse_table(ByteReader& reader, std::uint32_t count, std::size_t data_at, std::size_t data_limit, std::vector<Section>& to) {
   std::uint64_t at = data_at;
+  std::bitset<256> seen;
   for (std::uint32_t i = 0; i < count; ++i) {
     Section s;
     s.id = reader.be<std::uint8_t>();
@@ -217,8 +219,9 @@ bool parse_table(ByteReader& reader, std::uint32_t count, std::size_t data_at, s
     s.stored = reader.be<std::uint32_t>();
     s.at = at;
     at += s.stored;
-    if (!reader.ok() || at > data_limit || s.raw > kRawBytesMax || s.count > std::max(kCountMax, s.raw)) return false;
+    if (!reader.ok() || seen[s.id] || at > data_limit || s.raw > kRawBytesMax || s.count > std::max(kCountMax, s.raw)) return false;
     if (s.width != kTextWidth && (s.width > 8 || std::uint64_t{s.width} * s.count != s.raw)) return false;
+    seen.set(s.id);
     to.push_back(s);
   }
   return at == data_limit;

@@ -76,7 +76,8 @@ bool within(Dimension dimension, const std::string& inner, const std::string& ou
 
 absl::StatusOr<std::vector<ViewDefinition>> parse_views(std::string_view text) {
   const Json json = Json::parse(text, nullptr, false, true);
-  if (json.is_discarded()) return invalid_argument("views: not JSON");
+  // For nlohmann/json a NUL is the end, and what stands behind it would go unread.
+  if (json.is_discarded() || text.find('\0') != std::string_view::npos) return invalid_argument("views: not JSON");
   if (!json.is_object() || !json.contains("views") || !json["views"].is_array()) return invalid_argument("views: no array 'views'");
   std::vector<ViewDefinition> views;
   std::set<std::string> names;

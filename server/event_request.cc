@@ -68,7 +68,9 @@ EventRequest refusal(unsigned status, std::string why) {
 absl::StatusOr<std::vector<std::string_view>> split_json_array(std::string_view text) {
   const std::string_view array = trimmed(text);
   if (array.empty() || array.front() != '[') return invalid_argument("a batch is a JSON array of events");
-  if (!Json::accept(array)) return invalid_argument("the batch is no valid JSON (RFC 8259, UTF-8); nothing of it was published");
+  // For nlohmann/json a NUL is the end: what stands behind it would be neither refused nor published.
+  if (!Json::accept(array) || array.find('\0') != std::string_view::npos)
+    return invalid_argument("the batch is no valid JSON (RFC 8259, UTF-8); nothing of it was published");
   std::vector<std::string_view> elements;
   std::size_t depth = 0;
   std::size_t start = 1;

@@ -92,6 +92,8 @@ TEST(RealisationRows, ABrokenFileIsRefusedWholeWithItsLine) {
   }
   EXPECT_THAT(std::string(parse_rows("[\n{\"a\":1},\n{\"a\":", "f.json").status().message()), HasSubstr("f.json:3"));
   EXPECT_TRUE(parse_rows("[]", "f.json").ok());
+  EXPECT_EQ(parse_rows(std::string("[\n]") + '\0' + "[{}]", "f.json").status().message(),
+            "f.json:2: holds a NUL byte, which no JSON text does");
 }
 
 TEST(RealisationMap, MapsARowAsTheTableSays) {

@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
 #include "base/cut.h"
+#include "base/day.h"
 #include "base/file.h"
 #include "base/ids.h"
 #include "base/money.h"
@@ -62,6 +65,24 @@ TEST(Time, ReadsRfc3339AndWritesItBack) {
   EXPECT_EQ(format_month(month_of(*parse_date("1969-12-31"))), "1969-12");
   EXPECT_EQ(format_month(*parse_month("2023-05")), "2023-05");
   EXPECT_EQ(day_start_ms(*parse_date("1970-01-01"), 480), -8 * 3600 * 1000);
+}
+
+// What a producer may stamp a record with.
+TEST(Time, WritesAnyInstantAndKnowsItsDay) {
+  constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max(), kMin = std::numeric_limits<std::int64_t>::min();
+  for (const int zone : {0, 480, -210, 1439, -1439}) {
+    EXPECT_EQ(format_instant_ms(kMax, zone), "9223372036854775807 ms after 1970");
+    EXPECT_EQ(format_instant_ms(kMin, zone), "-9223372036854775808 ms after 1970");
+    EXPECT_GE(day_of(kMax, zone), 106'751'991'166);
+    EXPECT_LT(day_of(kMin, zone), -106'751'991'166);
+  }
+  EXPECT_EQ(format_instant_ms(253'402'300'799'999, 0), "9999-12-31T23:59:59.999Z");
+  EXPECT_EQ(format_instant_ms(253'402'300'800'000, 0), "253402300800000 ms after 1970");
+  EXPECT_EQ(day_of(-1, 0), -1);
+  EXPECT_EQ(day_of(-86'400'000, 0), -1);
+  EXPECT_EQ(day_of(-86'400'001, 0), -2);
+  EXPECT_EQ(day_of(57'600'000, 480), 1);
+  EXPECT_EQ(day_of(57'599'999, 480), 0);
 }
 
 TEST(BoundedQueue, RefusesBeyondItsMaximumAndDrainsAfterClose) {

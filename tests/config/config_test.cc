@@ -138,6 +138,11 @@ TEST(Config, NamesWhatIsWrongAndItsLine) {
   for (const Wrong& wrong : all) EXPECT_THAT(refused(wrong.file), HasSubstr(wrong.message)) << wrong.file;
 }
 
+// nlohmann/json takes a NUL for the end: settings behind it, in a file that was damaged, would silently not hold.
+TEST(Config, ANulByteEndsNothing) {
+  EXPECT_EQ(refused(std::string("{\n\"http\": {\"port\": 0}}") + '\0' + "{"), "F:2: holds a NUL byte, which no JSON text does");
+}
+
 TEST(Config, NamesAllThatIsWrongAtOnce) {
   EXPECT_EQ(
       refused("{\"http\": {\n\"port\": 99999,\n\"x\": 1},\n// a comment\n\"log\": {\"level\": \"loud\"}}",

@@ -204,6 +204,26 @@ TEST(Definition, NamesWhatIsWrongAndItsLine) {
   for (const Wrong& wrong : all) EXPECT_THAT(refused(wrong.all), HasSubstr(wrong.message)) << lines(wrong.all);
 }
 
+// The second line is held against the first, which has no ledger time to be compared with.
+TEST(Definition, ARefusedRulesLineOfTheOtherFormIsNotComparedWith) {
+  const std::string ledger = R"({"ledger":{"name":"a","format":1,"partitions":1,"partitioner":"any","clock":"kafka","zone":"Z"}})"
+                             "\n";
+  const auto read = parse_definition(ledger +
+                                         R"({"rules":{"version":1,"from":{"partition":"0","epoch":0,"offset":0}}})"
+                                         "\n" +
+                                         R"({"rules":{"version":2,"from":"2026-01-01T00:00:00Z"}})"
+                                         "\n",
+                                     "d");
+  EXPECT_EQ(read.status().message(), "d:2: rules.from: the first rules line must hold from \"1970-01-01T00:00:00Z\" on");
+}
+
+// nlohmann/json takes a NUL for the end of the text.
+TEST(Definition, ANulByteEndsNothing) {
+  const std::string text =
+      std::string(R"({"ledger":{"name":"a","format":1,"partitions":1,"partitioner":"any","clock":"none","zone":"Z"}})") + '\0' + "\n";
+  EXPECT_EQ(parse_definition(text, "d").status().message(), "d:1: holds a NUL byte, which no JSON text does");
+}
+
 TEST(Definition, NamesAllThatIsWrongAtOnce) {
   const std::string message = refused({kLedger, "{", kRules, R"({"authority":{}})"});
   EXPECT_THAT(message, HasSubstr("d.jsonl:2: "));

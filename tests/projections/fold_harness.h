@@ -35,7 +35,7 @@ class FoldHarness {
     Entry entry;
     entry.verdict = Verdict::accepted;
     entry.timestamp_present = entry.log_append_time = true;
-    entry.timestamp_ms = 1'700'000'000'000 + static_cast<std::int64_t>(fold.next_sequence());
+    entry.timestamp_ms = stamp_ms.value_or(1'700'000'000'000 + static_cast<std::int64_t>(fold.next_sequence()));
     findings_before_ = fold.findings().size();
     fold.apply(Sequence(fold.next_sequence()), entry, payload, judgement.event);
     return *this;
@@ -72,6 +72,7 @@ class FoldHarness {
   }
 
   PartitionFold fold;
+  std::optional<std::int64_t> stamp_ms;  // of the records to come; nothing: one that moves on by itself
 
  private:
   Judge judge_{Routing{Partitioner::murmur2, 1}};

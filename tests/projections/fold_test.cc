@@ -192,6 +192,21 @@ TEST(Fold, AbsentTimeIsLedgerTime) {
   EXPECT_EQ(h.transfers().back().flags & kFlagTimeAbsent, kFlagTimeAbsent);
 }
 
+// A topic with CreateTime carries whatever its producers wrote, to the ends of 64 bits.
+TEST(Fold, AnyStampIsATime) {
+  FoldSettings settings = FoldHarness::default_settings();
+  settings.clock = LedgerClock::none;
+  for (const std::int64_t stamp : {std::numeric_limits<std::int64_t>::max(), std::int64_t{0}}) {
+    FoldHarness h(settings);
+    EventSpec e;
+    e.time = "";
+    h.stamp_ms = stamp;
+    h.add(e).add(e);
+    EXPECT_EQ(h.transfers().back().event_time_ms, stamp);
+    EXPECT_THAT(h.last_findings(), testing::ElementsAre("ordered_again"));
+  }
+}
+
 TEST(Feeds, TheFirstFeedSeenCounts) {
   FoldHarness h;
   EventSpec e;

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "projections/segment.h"
+#include "tests/projections/answers.h"
 #include "tests/projections/event_spec.h"
 #include "tests/projections/fixture.h"
 
@@ -24,77 +25,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr auto kPatience = std::chrono::seconds(60);
-
-std::string text(const Measures& m) {
-  return fmt::format("packages={} vendors={} committed={} strict={} broad={} stage_unknown={} paid={}", m.packages, m.vendors,
-                     format_rupiah(m.committed), format_rupiah(m.strict), format_rupiah(m.broad), format_rupiah(m.stage_unknown),
-                     m.paid ? format_rupiah(*m.paid) : "null");
-}
-
-std::string text(const TotalsAnswer& answer) {
-  std::string to;
-  for (const TotalsRow& row : answer.rows) to += fmt::format("{}: {}\n", fmt::join(row.key, "/"), text(row.measures));
-  to += "total: " + text(answer.total) + "\n";
-  for (const auto& [dimension, part] : answer.unknown) to += fmt::format("unknown {}: {}\n", dimension, text(part));
-  return to;
-}
-
-std::string totals_text(const Projections& p, const std::vector<Dimension>& by, std::optional<Cut> cut = std::nullopt,
-                        ScaleBasis basis = ScaleBasis::at_order) {
-  TotalsQuery query;
-  query.by = by;
-  query.cut = std::move(cut);
-  query.scale_basis = basis;
-  const auto answer = p.totals(query);
-  return answer.ok() ? text(*answer) : answer.status().ToString();
-}
-
-std::string purchase_text(const PurchaseAnswer& p) {
-  std::vector<std::string> cells;
-  for (const auto& c : p.cells) {
-    cells.push_back(fmt::format("{}/{}/{}/{}={}", c.component, c.origin, c.catalogue_kind, c.commodity, format_rupiah(c.amount)));
-  }
-  std::sort(cells.begin(), cells.end());
-  std::string to =
-      fmt::format("{} {} {} {} {} {} {} {} {} paid {} value {} [{}]", p.id, p.stage, p.feed, p.institution, p.work_unit, p.vendor, p.region,
-                  p.scale, p.fiscal_year, format_rupiah(p.paid), format_rupiah(p.value), fmt::join(cells, ","));
-  for (const auto& event : p.history) to += fmt::format("\n  {} {} {}", event.sequence.value(), event.type, event.transfers.size());
-  for (const auto& finding : p.findings) to += fmt::format("\n  {} {} {}", finding.sequence.value(), finding.kind, finding.detail);
-  return to;
-}
-
-// Everything that readers can see, as text.
-std::string everything(const Projections& p, std::optional<Cut> cut = std::nullopt) {
-  std::string to;
-  for (const auto& by : std::vector<std::vector<Dimension>>{{},
-                                                            {Dimension::region, Dimension::scale},
-                                                            {Dimension::district, Dimension::umkm},
-                                                            {Dimension::vendor},
-                                                            {Dimension::stage},
-                                                            {Dimension::origin, Dimension::catalogue_kind},
-                                                            {Dimension::commodity, Dimension::component},
-                                                            {Dimension::funding, Dimension::fiscal_year},
-                                                            {Dimension::order_month},
-                                                            {Dimension::event_month, Dimension::vendor_locality}}) {
-    to += totals_text(p, by, cut) + "\n";
-  }
-  std::string cursor;
-  for (;;) {
-    const auto page = p.purchases({}, cursor, 7);
-    EXPECT_TRUE(page.ok()) << page.status();
-    for (const auto& summary : page->purchases) {
-      const auto purchase = p.purchase(summary.id, cut);
-      to += (purchase.ok() ? purchase_text(*purchase) : purchase.status().ToString()) + "\n";
-    }
-    if (!page->next_cursor) break;
-    cursor = *page->next_cursor;
-  }
-  const auto findings = p.findings("", "", "", 10'000, cut);
-  EXPECT_TRUE(findings.ok()) << findings.status();
-  for (const Finding& f : findings->findings)
-    to += fmt::format("{} {} {} {} {}\n", f.partition.name(), f.sequence.value(), f.kind, f.purchase, f.detail);
-  return to;
-}
 
 std::vector<EventSpec> random_events(unsigned seed, int purchases) {
   RandomEvents random(seed);
@@ -589,6 +519,7 @@ TEST(Views, AreDeclaredWithNamesForEveryMistake) {
   Node node;
   for (const auto& [views, what] :
        std::vector<std::pair<std::string, std::string>>{{"{", "not JSON"},
+                                                        {std::string(R"({"views":[]})") + '\0' + "x", "not JSON"},
                                                         {R"({"views":[{"name":"a","by":["nonsense"]}]})", "'nonsense' is no dimension"},
                                                         {R"({"views":[{"name":"a","by":["region","region"]}]})", "named twice"},
                                                         {R"({"views":[{"name":"a","by":[],"order":1}]})", "unknown member 'order'"},

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "tests/fuzz/segment_parts.h"
 #include "tests/projections/fold_harness.h"
 
 namespace bukubesar {
@@ -94,6 +95,19 @@ TEST(Segment, DecodesToWhatWasEncoded) {
       EXPECT_EQ(encode_segment(*got), encode_segment(want));
     }
   }
+}
+
+// Else the decoder could read one and a scan the other.
+TEST(Segment, RefusesASectionThatStandsTwice) {
+  const std::string parts = fuzz::take_segment_apart(encode_segment(worked_example()));
+  const auto same = fuzz::put_segment_together(parts);
+  ASSERT_TRUE(same);
+  EXPECT_TRUE(decode_segment(*same, "s").ok());
+  constexpr std::size_t kEmptySection = 26;
+  std::string second(kEmptySection, '\0');  // section 0, of no values
+  const auto twice = fuzz::put_segment_together(parts + second);
+  ASSERT_TRUE(twice);
+  EXPECT_EQ(decode_segment(*twice, "s").status().message(), "segment s: its section table does not fit");
 }
 
 TEST(Segment, RefusesEveryFlippedByteAndEveryLength) {

@@ -132,6 +132,9 @@ TEST(EventRequest, OtherContentTypesAre415AndABatchThatIsNoArray400) {
   EXPECT_EQ(parse_event_request(event_request("text/plain", "{}")).refused, 415U);
   EXPECT_EQ(parse_event_request(event_request("", "{}")).refused, 415U);
   EXPECT_EQ(parse_event_request(event_request("application/cloudevents-batch+json", "{}")).refused, 400U);
+  for (const std::string& tail : {std::string("\0", 1), std::string("\0[{}]", 5), std::string("\0]]", 3)})
+    EXPECT_EQ(parse_event_request(event_request("application/cloudevents-batch+json", "[{}]" + tail)).refused, 400U)
+        << "a NUL ends nothing";
 }
 
 TEST(TotalsRequest, DatesIncludeTheirDayAndInstantsExcludeThemselves) {
@@ -151,7 +154,19 @@ TEST(TotalsRequest, NamesWhatIsWrong) {
                           "as_of=", "from=2023-02-01&until=2023-01-01"})
     EXPECT_EQ(parse_totals_request(bad, definition, false).status().code(), absl::StatusCode::kInvalidArgument) << bad;
   EXPECT_FALSE(parse_totals_request("by=region", definition, true).ok()) << "a view has its own dimensions";
-  for (const char* bad : {"min_cut=x", "min_cut=7=1", "min_cut=0=1,0=2"}) EXPECT_FALSE(min_cut_of(bad, definition).ok()) << bad;
+  for (const char* bad : {"min_cut=x", "min_cut=7=1", "min_cut=0=1,0=2", "min_cut", "a=1&min%5Fcut="})
+    EXPECT_FALSE(min_cut_of(bad, definition).ok()) << bad;
+}
+
+// I7: a minimum is waited for however its name is written.
+TEST(TotalsRequest, AMinimumIsHeardInEveryEncoding) {
+  const Definition definition;
+  for (const char* query : {"min_cut=0=5", "by=region&min%5Fcut=0%3D5", "m%69n_cut=0=5&"}) {
+    const auto cut = min_cut_of(query, definition);
+    ASSERT_TRUE(cut.ok() && *cut) << query;
+    EXPECT_EQ((*cut)->text(), "0=5");
+  }
+  EXPECT_FALSE(*min_cut_of("by=min_cut&min_cutx=0=5", definition));
 }
 
 TEST(Table, AlignsAndWritesFiguresAsIndonesiansDo) {
