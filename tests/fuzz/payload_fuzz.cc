@@ -4,7 +4,6 @@
 // as a value in binary mode. The key is then the
 // subject, so that decoding and not routing is what is tried.
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,15 +11,12 @@
 #include "events/json.h"
 #include "events/rules.h"
 #include "tests/events/corpus.h"
+#include "tests/fuzz/fuzz.h"
 
 namespace bukubesar {
 namespace {
 
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "does not hold: %s\n", what);
-  std::abort();
-}
+using fuzz::require;
 
 // What stands between the quotes of the first "subject":"…", as a producer would have set the key.
 std::string subject_in(std::string_view value) {
