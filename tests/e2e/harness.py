@@ -67,11 +67,11 @@ class Server:
     """`bukubesar serve` on a data directory of its own."""
 
     def __init__(self, data: pathlib.Path, *, kafka: str | None = None, settings: dict | None = None, prefix: list | None = None,
-                 ca: pathlib.Path | None = None, token: str | None = None):
+                 ca: pathlib.Path | None = None, token: str | None = None, binary: str = BINARY):
         """ca: who signed the certificate that it shows; without one it is asked in clear. token: what requests carry."""
         self.data, self.kafka, self.settings, self.prefix = data, kafka, dict(settings or {}), list(prefix or [])
         self.environment: dict = {}  # of `serve`, beside our own
-        self.ca, self.token = ca, token
+        self.ca, self.token, self.binary = ca, token, binary
         self.process: subprocess.Popen | None = None
         self.port = free_port()
         self.log_path = data.parent / f"{data.name}.log"
@@ -81,7 +81,7 @@ class Server:
         if self.kafka:
             settings |= {"broker.kind": "kafka", "broker.bootstrap_servers": self.kafka, "broker.create_topics": "true"}
         flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-        return [*self.prefix, BINARY, *flags, *arguments]
+        return [*self.prefix, self.binary, *flags, *arguments]
 
     def key_new(self):
         if not (self.data / "signing.key").exists():
