@@ -148,6 +148,31 @@ void segment_seeds(Seeds& seeds) {
   seeds.add(2, fuzz::take_segment_apart(bytes));
 }
 
+// seeds/http_fuzz/requests.txt: requests with a line of dashes between, as people write them. Lines of a head end in CRLF on the wire, a
+// body has a length.
+void http_seeds(Seeds& seeds) {
+  std::ifstream file("tests/fuzz/seeds/http_fuzz/requests.txt");
+  std::string head;
+  std::string body;
+  bool in_body = false;
+  const auto finish = [&] {
+    if (!body.empty()) head += "Content-Length: " + std::to_string(body.size()) + "\r\n";
+    seeds.add(head + "\r\n" + body);
+    head.clear();
+    body.clear();
+    in_body = false;
+  };
+  for (std::string line; std::getline(file, line);) {
+    if (line == "----")
+      finish();
+    else if (line.empty() || in_body)
+      body += line, in_body = true;
+    else
+      head += line + "\r\n";
+  }
+  finish();
+}
+
 }  // namespace
 }  // namespace bukubesar
 
@@ -165,6 +190,7 @@ int main(int argc, char** argv) {
   if (target == "headers_fuzz") headers_seeds(seeds), wanted = 50;
   if (target == "rows_fuzz") rows_seeds(seeds), wanted = 10;
   if (target == "note_fuzz") note_seeds(seeds), wanted = 10;
+  if (target == "http_fuzz") http_seeds(seeds), wanted = 20;
   if (target == "segment_fuzz") segment_seeds(seeds), wanted = 3;
   if (seeds.made() < wanted) {
     std::fprintf(stderr, "make_seeds: %s: %zu seeds, too few\n", argv[1], seeds.made());
