@@ -1,6 +1,9 @@
 #include "adapters/ledger_reader.h"
 
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <system_error>
 #include <utility>
 
 #include "base/status.h"
@@ -104,6 +107,26 @@ absl::StatusOr<std::unordered_map<std::string, KnownPurchase>> read_known_purcha
     cursor = std::move(next);
   } while (!cursor.empty());
   return known;
+}
+
+absl::StatusOr<std::vector<std::int32_t>> read_known_years(HttpClient& client, std::string_view source, std::string_view institution) {
+  ASSIGN_OR_RETURN(const std::string cut, committed_cut(client));
+  std::string target = fmt::format("/v1/totals?by=fiscal_year&feed={}&institution={}", percent_encode(source), percent_encode(institution));
+  if (!cut.empty()) target += "&min_cut=" + percent_encode(cut);
+  ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));
+  RETURN_IF_ERROR(status_of(response));
+  const Json json = Json::parse(response.body, nullptr, false);
+  if (!json.is_object() || !json.contains("rows") || !json["rows"].is_array()) return unavailable("GET {}: no rows in the answer", target);
+  std::vector<std::int32_t> years;
+  for (const Json& row : json["rows"]) {
+    std::int32_t year = 0;
+    const std::string text = text_member(row, "fiscal_year");
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), year);
+    if (error == std::errc() && end == text.data() + text.size())
+      years.push_back(year);  // else unknown: of a stub, which has no feed's row
+  }
+  std::sort(years.begin(), years.end());
+  return years;
 }
 
 }  // namespace bukubesar

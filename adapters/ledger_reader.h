@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "adapters/http_client.h"
@@ -28,6 +30,10 @@ struct Scope {
 
 // By purchase id. Waits until the views have read all that the ledger has committed so far.
 [[nodiscard]] absl::StatusOr<std::unordered_map<std::string, KnownPurchase>> read_known_purchases(HttpClient& client, const Scope& scope);
+
+// The fiscal years, ascending, in which the ledger knows purchases of a feed and institution, withdrawn ones too. Waits likewise.
+[[nodiscard]] absl::StatusOr<std::vector<std::int32_t>> read_known_years(HttpClient& client, std::string_view source,
+                                                                         std::string_view institution);
 
 // A document's JSON in one spelling, for comparison: members sorted, nulls and empty lists left out, and without what other events
 // than `amended` may change (stage, source_status) and the adapter's own count (revision). Empty where the text is no JSON object.

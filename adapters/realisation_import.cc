@@ -60,17 +60,13 @@ std::string json_string(std::string_view text) {
 
 class Import {
  public:
-  Import(const ImportOptions& options, const ReadKnown& read_known, EventSink* sink, const Progress& progress)
-      : options_(options),
-        read_known_(read_known),
-        sink_(sink),
-        progress_(progress),
-        ids_(options.secret),
-        source_("/feed/" + options.feed) {}
+  Import(const ImportOptions& options, const KnownReader& known, EventSink* sink, const Progress& progress)
+      : options_(options), known_(known), sink_(sink), progress_(progress), ids_(options.secret), source_("/feed/" + options.feed) {}
 
   absl::StatusOr<ImportReport> run() {
     // All files are read and compared before anything is sent: a bad file among good ones sends nothing.
     for (const std::string& path : options_.files) RETURN_IF_ERROR(read(path));
+    if (options_.complete) RETURN_IF_ERROR(add_scopes_without_rows());
     std::uint64_t done = 0;
     for (auto& [key, snapshot] : snapshots_) {
       progress_("comparing", done++, snapshots_.size());
@@ -93,9 +89,24 @@ class Import {
     file.sha256 = hex(as_view(sha256(*content)));
     ASSIGN_OR_RETURN(const std::vector<SourceRow> rows, parse_rows(*content, path));
     files_.push_back(std::move(file));
+    if (rows.empty()) report_.notes.push_back({path, 0, "has no rows"});
     for (std::size_t i = 0; i < rows.size(); ++i) {
       if (i % 256 == 0) progress_("reading " + std::filesystem::path(path).filename().string(), i, rows.size());
       take(rows[i]);
+    }
+    return absl::OkStatus();
+  }
+
+  // A complete snapshot says of every year of its institution what there is: of a year that it has no row of, that nothing is left.
+  absl::Status add_scopes_without_rows() {
+    std::map<std::string, std::vector<std::size_t>> files_of;
+    for (std::size_t i = 0; i < files_.size(); ++i) files_of[files_[i].institution].push_back(i);
+    for (const auto& [institution, files] : files_of) {
+      ASSIGN_OR_RETURN(const std::vector<std::int32_t> years, known_.fiscal_years(source_, institution));
+      for (const std::int32_t year : years) {
+        const auto [at, fresh] = snapshots_.try_emplace({institution, year});
+        if (fresh) at->second = {{source_, institution, year}, {}, files};
+      }
     }
     return absl::OkStatus();
   }
@@ -177,13 +188,14 @@ class Import {
   }
 
   absl::Status compare(Snapshot& snapshot) {
-    auto known = read_known_(snapshot.scope);
+    auto known = known_.purchases(snapshot.scope);
     if (!known.ok()) return with_context(known.status(), fmt::format("{} {}", snapshot.scope.institution, snapshot.scope.fiscal_year));
     std::vector<const std::pair<const std::string, KnownPurchase>*> gone;
     if (options_.complete) {
       gone = vanished(snapshot, *known);
       if (!gone.empty() && !may_withdraw(snapshot, *known, gone.size())) return absl::OkStatus();
     }
+    if (snapshot.rows.empty() && gone.empty()) return absl::OkStatus();  // nothing is there, and nothing was
     const std::string time = observed_at(snapshot);
     const BuiltEvent observed = observation(snapshot, time);
     bool names_institution = false;
@@ -341,7 +353,7 @@ class Import {
   };
 
   const ImportOptions& options_;
-  const ReadKnown& read_known_;
+  const KnownReader& known_;
   EventSink* sink_;
   const Progress& progress_;
   EventIds ids_;
@@ -357,13 +369,13 @@ class Import {
 
 }  // namespace
 
-absl::StatusOr<ImportReport> import_realisation(const ImportOptions& options, const ReadKnown& read_known, EventSink* sink,
+absl::StatusOr<ImportReport> import_realisation(const ImportOptions& options, const KnownReader& known, EventSink* sink,
                                                 const Progress& progress) {
   if (!is_code_text(options.feed)) return invalid_argument("--feed {}: want 1 to 64 letters, digits, '.', '_' or '-'", options.feed);
   if (!options.observed_at.empty() && !parse_instant_ms(options.observed_at))
     return invalid_argument("--observed-at {}: want an instant like 2026-04-01T09:00:00+08:00", options.observed_at);
   if (options.files.empty()) return invalid_argument("no file to import");
-  return Import(options, read_known, sink, progress).run();
+  return Import(options, known, sink, progress).run();
 }
 
 }  // namespace bukubesar

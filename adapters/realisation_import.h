@@ -2,8 +2,9 @@
 //
 // A snapshot states a scope (feed, institution, fiscal year). A purchase of the scope that the ledger does not know becomes `ordered`;
 // a changed document `amended`; a changed stage or source status `advanced`; one that is gone from a complete snapshot `withdrawn`.
-// Each scope with rows gives one source.observed event, named by every other event of the run; names of vendors, institutions and work
-// units become facts, where a row that is new or changed has them.
+// With --complete every fiscal year that the ledger knows of a file's institution is judged, rows or not.
+// Each scope with rows, or with withdrawals, gives one source.observed event, named by every other event of the run; names of vendors,
+// institutions and work units become facts, where a row that is new or changed has them.
 //
 // Invariants  the same files, key and observed-at give the same bytes; the same files again give no purchase event and no fact.
 // Errors      a status where nothing can be sent (a file that is no JSON, the server away). Rows that can't be mapped, and scopes that
@@ -56,10 +57,14 @@ struct ImportReport {
 };
 
 using KnownPurchases = std::unordered_map<std::string, KnownPurchase>;
-using ReadKnown = std::function<absl::StatusOr<KnownPurchases>(const Scope&)>;
+// What the ledger has of a feed: read_known_purchases() and read_known_years().
+struct KnownReader {
+  std::function<absl::StatusOr<KnownPurchases>(const Scope&)> purchases;
+  std::function<absl::StatusOr<std::vector<std::int32_t>>(const std::string& source, const std::string& institution)> fiscal_years;
+};
 
 // sink: null for a dry run. Progress is called with "reading", "comparing" and "sending".
-[[nodiscard]] absl::StatusOr<ImportReport> import_realisation(const ImportOptions& options, const ReadKnown& read_known, EventSink* sink,
+[[nodiscard]] absl::StatusOr<ImportReport> import_realisation(const ImportOptions& options, const KnownReader& known, EventSink* sink,
                                                               const Progress& progress);
 
 }  // namespace bukubesar

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "config/broker_security.h"
 #include "server/cli.h"
+#include "server/table.h"
 
 namespace bukubesar {
 
@@ -66,7 +67,9 @@ std::string progress_text(const DemoProgress& progress) {
 
 void print_report(const CliContext& context, const DemoCommand& command, const DemoReport& report) {
   const PublishCounts& sent = report.published;
-  if (context.format == OutputFormat::json) {
+  // Events on standard output stay alone there.
+  std::FILE* to = command.out == "-" ? stderr : stdout;
+  if (context.format != OutputFormat::table) {
     const nlohmann::ordered_json json{{"synthetic", true},
                                       {"seed", command.run.demo.seed},
                                       {"purchases", command.run.demo.purchases},
@@ -82,11 +85,9 @@ void print_report(const CliContext& context, const DemoCommand& command, const D
                                       {"rejected", sent.rejected},
                                       {"rejected_reasons", sent.rejected_reasons},
                                       {"rejected_unexpectedly", sent.unexpected}};
-    fmt::print("{}\n", json.dump(2));
+    fmt::print(to, "{}", context.format == OutputFormat::json ? json.dump(2) + "\n" : measures_csv(json));
     return;
   }
-  // Events on standard output stay alone there.
-  std::FILE* to = command.out == "-" ? stderr : stdout;
   fmt::print(to, "{}\n", progress_text(report.last));
   fmt::print(to, "sent {}: accepted {}, duplicate (same) {}, duplicate (different) {}, rejected {} (bad records on purpose: {})\n",
              sent.sent, sent.accepted, sent.same, sent.different, sent.rejected, report.bad_sent);

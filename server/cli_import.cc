@@ -16,6 +16,7 @@
 #include "config/broker_security.h"
 #include "config/names.h"
 #include "server/cli.h"
+#include "server/table.h"
 
 namespace bukubesar {
 
@@ -127,16 +128,6 @@ void print_table(const ImportReport& report, bool dry_run, bool all_notes) {
   for (const std::string& line : sent.unexpected) fmt::print("  rejected by the ledger: {}\n", line);
 }
 
-void print_csv(const ImportReport& report) {
-  fmt::print("measure,value\n");
-  const auto json = to_json(report, false);
-  for (const auto& [name, value] : json.items()) {
-    if (value.is_number() || name == "total" || name == "domestic")
-      fmt::print("{},{}\n", name, value.is_string() ? value.get<std::string>() : value.dump());
-    if (name == "refused") fmt::print("refused,{}\n", value.size());
-  }
-}
-
 absl::Status run_realisation(CliContext& context, ImportCommand& command) {
   ASSIGN_OR_RETURN(command.options.secret, load_secret(context, command.secret_file));
   ASSIGN_OR_RETURN(const HttpClientOptions http, context.client());
@@ -148,9 +139,11 @@ absl::Status run_realisation(CliContext& context, ImportCommand& command) {
   absl::StatusOr<ImportReport> report;
   {
     TerminalProgress bar;
-    report = import_realisation(
-        command.options, [&](const Scope& scope) { return read_known_purchases(client, scope); }, sink.get(),
-        [&](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
+    const KnownReader known{
+        [&](const Scope& scope) { return read_known_purchases(client, scope); },
+        [&](const std::string& source, const std::string& institution) { return read_known_years(client, source, institution); }};
+    report = import_realisation(command.options, known, sink.get(),
+                                [&](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
   }
   if (!report.ok()) return report.status();
   switch (context.format) {
@@ -158,7 +151,7 @@ absl::Status run_realisation(CliContext& context, ImportCommand& command) {
       fmt::print("{}\n", to_json(*report, command.options.dry_run).dump(2));
       break;
     case OutputFormat::csv:
-      print_csv(*report);
+      fmt::print("{}", measures_csv(to_json(*report, command.options.dry_run)));
       break;
     case OutputFormat::table:
       print_table(*report, command.options.dry_run, command.all_notes);
@@ -184,10 +177,12 @@ absl::Status run_reference(CliContext& context, const ImportCommand& command) {
     RETURN_IF_ERROR(sink->flush());
     sent = sink->counts();
   }
+  const nlohmann::ordered_json json{{"facts", all.size()}, {"sent", sent.sent},           {"accepted", sent.accepted},
+                                    {"same", sent.same},   {"different", sent.different}, {"rejected", sent.unexpected}};
   if (context.format == OutputFormat::json) {
-    const nlohmann::ordered_json json{{"facts", all.size()}, {"sent", sent.sent},           {"accepted", sent.accepted},
-                                      {"same", sent.same},   {"different", sent.different}, {"rejected", sent.unexpected}};
     fmt::print("{}\n", json.dump(2));
+  } else if (context.format == OutputFormat::csv) {
+    fmt::print("{}", measures_csv(json));
   } else {
     fmt::print("{} facts, sent {}: accepted {}, known already {}, different {}, rejected {}\n", all.size(), sent.sent, sent.accepted,
                sent.same, sent.different, sent.rejected);

@@ -92,6 +92,26 @@ std::string csv_field(std::string_view text) {
   return quoted + "\"";
 }
 
+namespace {
+
+void add_measures(Table& table, const std::string& prefix, const Json& report) {
+  for (const auto& [name, value] : report.items()) {
+    if (value.is_object())
+      add_measures(table, prefix + name + ".", value);
+    else
+      table.row({prefix + name, value.is_array() ? std::to_string(value.size()) : cell_of(value)});
+  }
+}
+
+}  // namespace
+
+std::string measures_csv(const Json& report) {
+  Table table;
+  table.column("measure").column("value");
+  add_measures(table, "", report);
+  return table.csv();
+}
+
 std::string for_people(std::string_view decimal) {
   const bool negative = !decimal.empty() && decimal.front() == '-';
   if (negative) decimal.remove_prefix(1);

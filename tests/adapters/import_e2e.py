@@ -135,6 +135,12 @@ def own_snapshots(server, work: pathlib.Path):
     assert [(r["line"], r["text"]) for r in report["refused"]] == [(2 + 16 * 3, "Total Nilai (Rp): 1.239 is no amount in whole sen")], report["refused"]
     compare(server, {"L999": second})
 
+    # A complete snapshot without rows speaks of every year that the ledger knows of the institution.
+    report = import_rows([], "--complete", exit_code=1)
+    assert len(report["scopes_refused"]) == 1 and not any(without_observation(report).values()), report
+    assert [note["text"] for note in report["notes"]] == ["has no rows"], report
+    compare(server, {"L999": second})
+
     report = import_rows(second[:20], "--complete", "--confirm-withdrawals")
     assert report["withdrawn"] == len(second) - 20, report
     compare(server, {"L999": second[:20]})

@@ -305,6 +305,12 @@ class FakeLedger : public EventSink {
     }
     return out;
   }
+  std::vector<std::int32_t> years(const std::string& institution) const {
+    std::set<std::int32_t> out;
+    for (const auto& [id, purchase] : purchases)
+      if (purchase.document["institution"] == institution) out.insert(purchase.document["fiscal_year"].get<std::int32_t>());
+    return {out.begin(), out.end()};
+  }
   std::vector<std::string> types(std::size_t from = 0) const {
     std::vector<std::string> out;
     for (std::size_t i = from; i < events.size(); ++i) out.push_back(events[i]["type"].get<std::string>().substr(13));
@@ -355,11 +361,15 @@ class Import : public ::testing::Test {
     options.files = std::move(files);
     options.secret = "key";
     if (options.observed_at.empty()) options.observed_at = "2026-04-01T09:00:00+08:00";
-    auto report = import_realisation(
-        options, [&](const Scope& scope) { return absl::StatusOr<KnownPurchases>(ledger_.known(scope)); }, &ledger_,
-        [](std::string_view, std::uint64_t, std::uint64_t) {});
+    auto report = import_realisation(options, reader(), &ledger_, [](std::string_view, std::uint64_t, std::uint64_t) {});
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *report : ImportReport{};
+  }
+  KnownReader reader() const {
+    return {[this](const Scope& scope) { return absl::StatusOr<KnownPurchases>(ledger_.known(scope)); },
+            [this](const std::string&, const std::string& institution) {
+              return absl::StatusOr<std::vector<std::int32_t>>(ledger_.years(institution));
+            }};
   }
   Json many(int count) {
     Json rows = Json::array();
@@ -512,9 +522,7 @@ TEST_F(Import, ABadFileAmongGoodOnesSendsNothing) {
   ImportOptions options;
   options.files = {good, bad};
   options.secret = "key";
-  const auto report = import_realisation(
-      options, [&](const Scope& scope) { return absl::StatusOr<KnownPurchases>(ledger_.known(scope)); }, &ledger_,
-      [](std::string_view, std::uint64_t, std::uint64_t) {});
+  const auto report = import_realisation(options, reader(), &ledger_, [](std::string_view, std::uint64_t, std::uint64_t) {});
   EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(ledger_.events, IsEmpty());
 }
@@ -540,9 +548,42 @@ TEST_F(Import, ScopesAreInstitutionAndFiscalYear) {
   ImportOptions options;
   options.complete = true;
   EXPECT_EQ(import({write("L8.json", rows), write("K1.json", Json::array({row("x")}))}, options).observations, 3U);
-  // Of 2025 the next snapshot says nothing: nothing is withdrawn there.
+  // The next one has no row of 2025: without --complete it says nothing about that year.
   rows.erase(0);
-  EXPECT_EQ(import({write("L8.json", rows)}, options).withdrawn, 0U);
+  EXPECT_EQ(import({write("L8.json", rows)}).withdrawn, 0U);
+}
+
+TEST_F(Import, ACompleteSnapshotWithoutRowsIsJudgedToo) {
+  (void)import({write("L8.json", many(40))});
+  const auto before = ledger_.events.size();
+  ImportOptions options;
+  options.complete = true;
+  const ImportReport refused_one = import({write("L8.json", Json::array())}, options);
+  ASSERT_THAT(refused_one.scopes_refused, SizeIs(1));
+  EXPECT_THAT(refused_one.scopes_refused[0].text, HasSubstr("the snapshot has 0 purchases where the ledger has 40"));
+  ASSERT_THAT(refused_one.notes, SizeIs(1));
+  EXPECT_THAT(refused_one.notes[0].text, HasSubstr("no rows"));
+  EXPECT_EQ(ledger_.events.size(), before);
+  options.confirm_withdrawals = true;
+  EXPECT_EQ(import({write("L8.json", Json::array())}, options).withdrawn, 40U);
+  EXPECT_EQ(ledger_.types(before).front(), "source.observed.v1");
+  const ImportReport again = import({write("L8.json", Json::array())}, options);
+  EXPECT_EQ(again.withdrawn + again.observations, 0U) << "nothing is left to say";
+}
+
+TEST_F(Import, AFiscalYearThatVanishesFromACompleteSnapshotIsJudged) {
+  Json rows = many(40);
+  for (int i = 0; i < 3; ++i) rows[static_cast<std::size_t>(i)]["Tahun Anggaran"] = "2025";
+  (void)import({write("L8.json", rows)});
+  ImportOptions options;
+  options.complete = true;
+  rows.erase(rows.begin(), rows.begin() + 3);
+  const ImportReport refused_one = import({write("L8.json", rows)}, options);
+  EXPECT_EQ(refused_one.observations, 1U) << "2026 is whole";
+  ASSERT_THAT(refused_one.scopes_refused, SizeIs(1));
+  EXPECT_THAT(refused_one.scopes_refused[0].text, HasSubstr("L8 2025"));
+  options.confirm_withdrawals = true;
+  EXPECT_EQ(import({write("L8.json", rows)}, options).withdrawn, 3U);
 }
 
 }  // namespace
