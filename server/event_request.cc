@@ -1,8 +1,11 @@
 #include "server/event_request.h"
 
+#include <algorithm>
+
 #include "base/status.h"
 #include "events/json_peek.h"
 #include "server/json.h"
+#include "server/query.h"
 
 namespace bukubesar {
 
@@ -33,24 +36,39 @@ bool is_reference_type(std::string_view type) {
   return false;
 }
 
-OutgoingRecord structured_record(std::string_view value) {
+// content_type: as it was said, parameters included, since the rules judge them.
+OutgoingRecord structured_record(std::string_view value, std::string_view content_type) {
   OutgoingRecord record;
   PeekedEvent peek = peek_event(value);
   record.key = std::move(peek.subject);
   record.reference_topic = peek.type && is_reference_type(*peek.type);
-  record.headers.emplace_back("content-type", std::string(kStructured));
+  record.headers.emplace_back("content-type", content_type);
   record.value = std::string(value);
   return record;
 }
 
-OutgoingRecord binary_record(const ServerRequest& request) {
+// "\"a\\\"b\"" → "a\"b": what older versions of the binding wrote instead of percent-encoding blanks and quotes.
+std::string unquoted(std::string_view value) {
+  if (value.size() < 2 || value.front() != '"' || value.back() != '"') return std::string(value);
+  std::string text;
+  for (std::size_t at = 1; at + 1 < value.size(); ++at) {
+    if (value[at] == '\\' && at + 2 < value.size()) ++at;
+    text.push_back(value[at]);
+  }
+  return text;
+}
+
+// Source: CloudEvents HTTP protocol binding 1.0.2, §3.1.3.2: so that the event is the same one, whichever mode it came in.
+absl::StatusOr<OutgoingRecord> binary_record(const ServerRequest& request) {
   OutgoingRecord record;
   for (const auto& [name, value] : request.headers) {
     if (name == "content-type") record.headers.emplace_back(name, value);
     if (name.substr(0, 3) != "ce-") continue;
-    record.headers.emplace_back("ce_" + name.substr(3), value);
-    if (name == "ce-subject") record.key = value;
-    if (name == "ce-type") record.reference_topic = is_reference_type(value);
+    const auto decoded = percent_decode(unquoted(value));
+    if (!decoded) return invalid_argument("header {}: '{}' is not percent-encoded: a percent sign itself is %25", name, value);
+    record.headers.emplace_back("ce_" + name.substr(3), *decoded);
+    if (name == "ce-subject") record.key = *decoded;
+    if (name == "ce-type") record.reference_topic = is_reference_type(*decoded);
   }
   record.value = request.body;
   return record;
@@ -98,18 +116,24 @@ absl::StatusOr<std::vector<std::string_view>> split_json_array(std::string_view 
 
 EventRequest parse_event_request(const ServerRequest& request) {
   EventRequest parsed;
-  const std::string type = media_type(request.header("content-type").value_or(""));
+  const std::string_view content_type = request.header("content-type").value_or("");
+  const std::string type = media_type(content_type);
   bool binary = false;
   for (const auto& [name, value] : request.headers) binary = binary || name.substr(0, 3) == "ce-";
   if (type == kBatch) {
     const auto elements = split_json_array(request.body);
     if (!elements.ok()) return refusal(400, message_of(elements.status()));
+    // What was said of the batch was said of each of its events.
+    const std::string of_each =
+        std::string(kStructured) + std::string(content_type.substr(std::min(content_type.find(';'), content_type.size())));
     parsed.records.reserve(elements->size());
-    for (std::string_view element : *elements) parsed.records.push_back(structured_record(element));
+    for (std::string_view element : *elements) parsed.records.push_back(structured_record(element, of_each));
   } else if (type == kStructured) {
-    parsed.records.push_back(structured_record(request.body));
+    parsed.records.push_back(structured_record(request.body, content_type));
   } else if (binary) {
-    parsed.records.push_back(binary_record(request));
+    auto record = binary_record(request);
+    if (!record.ok()) return refusal(400, message_of(record.status()));
+    parsed.records.push_back(*std::move(record));
   } else {
     return refusal(415, fmt::format("content-type '{}': send {}, {}, or the binary mode with ce-… headers", type, kStructured, kBatch));
   }

@@ -98,6 +98,18 @@ TEST(EventRequest, ASingleBodyIsTheValueWhateverItHolds) {
   EXPECT_FALSE(parsed.records[0].reference_topic);
 }
 
+TEST(EventRequest, TheRulesSeeTheContentTypeThatWasSent) {
+  const auto header_of = [](const std::string& type, const std::string& body) {
+    const EventRequest parsed = parse_event_request(event_request(type, body));
+    EXPECT_EQ(parsed.refused, 0U) << parsed.why;
+    return parsed.records.empty() ? std::string() : parsed.records[0].headers.at(0).second;
+  };
+  EXPECT_EQ(header_of("application/cloudevents+json; charset=latin1", "{}"), "application/cloudevents+json; charset=latin1");
+  EXPECT_EQ(header_of("application/cloudevents+json", "{}"), "application/cloudevents+json");
+  EXPECT_EQ(header_of("Application/CloudEvents-Batch+JSON; charset=latin1", "[{}]"), "application/cloudevents+json; charset=latin1");
+  EXPECT_EQ(header_of("application/cloudevents-batch+json", "[{}]"), "application/cloudevents+json");
+}
+
 TEST(EventRequest, ReferenceTypesGoToTheReferenceTopic) {
   for (const char* type : {"id.bukubesar.reference.vendor.v1", "id.bukubesar.source.observed.v1", "id.bukubesar.ledger.redacted.v1"}) {
     const EventRequest parsed = parse_event_request(
@@ -116,6 +128,22 @@ TEST(EventRequest, BinaryModeCarriesHeadersOver) {
   const std::vector<std::pair<std::string, std::string>> want{
       {"content-type", "application/json"}, {"ce_id", "1"}, {"ce_subject", "e-katalog-6/B"}};
   EXPECT_EQ(parsed.records[0].headers, want);
+}
+
+TEST(EventRequest, BinaryModeDecodesItsHeadersOnce) {
+  ServerRequest request = event_request("application/json", "{}");
+  request.headers.emplace_back("ce-source", "/feed/%C3%A9");
+  request.headers.emplace_back("ce-id", "\"bin 1\\\"%2525\"");
+  request.headers.emplace_back("ce-subject", "e-katalog-6/A%20B");
+  const EventRequest parsed = parse_event_request(request);
+  ASSERT_EQ(parsed.refused, 0U) << parsed.why;
+  EXPECT_EQ(parsed.records[0].headers[1].second, "/feed/\xC3\xA9");
+  EXPECT_EQ(parsed.records[0].headers[2].second, "bin 1\"%25");
+  EXPECT_EQ(parsed.records[0].key, "e-katalog-6/A B");
+  request.headers.emplace_back("ce-time", "50%");
+  const EventRequest refused = parse_event_request(request);
+  EXPECT_EQ(refused.refused, 400U);
+  EXPECT_NE(refused.why.find("ce-time"), std::string::npos) << refused.why;
 }
 
 TEST(EventRequest, HeadersOverrideKeyAndTopicAndAnEmptyBodyIsNull) {
