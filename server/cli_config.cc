@@ -19,7 +19,15 @@ absl::Status check_referenced(const Config& config) {
   return check_broker_settings(config);
 }
 
+// What these commands print has one form.
+bool refuses_format(CliContext& context, std::string_view prints) {
+  if (context.format == OutputFormat::table) return false;
+  context.fail(invalid_argument("config prints {}: it has no --format", prints));
+  return true;
+}
+
 void check(CliContext& context) {
+  if (refuses_format(context, "a sentence, or an error; its exit code is for programs")) return;
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
   if (const absl::Status well = check_referenced(*config); !well.ok()) return context.fail(well);
@@ -27,12 +35,14 @@ void check(CliContext& context) {
 }
 
 void show(CliContext& context) {
+  if (context.format == OutputFormat::csv) return (void)refuses_format(context, "JSON");
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
   fmt::print("{}\n", to_json(*config));
 }
 
 void show_definition(CliContext& context) {
+  if (context.format == OutputFormat::csv) return (void)refuses_format(context, "JSON Lines");
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
   const auto file = DefinitionFile::load(definition_path(*config));

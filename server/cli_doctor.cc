@@ -56,8 +56,12 @@ void check_data_dir(const Config& config, Checks& checks) {
     checks.push_back({"disk space", free_bytes < kFreeBytesLow ? Health::warning : Health::good,
                       fmt::format("{} MiB free", for_people(free_bytes >> 20))});
   }
-  const auto lock = DataLock::take(config.data_dir);
-  checks.push_back({"lock", lock.ok() ? Health::good : Health::warning, lock.ok() ? "no server runs on it" : message_of(lock.status())});
+  const auto owner = DataLock::owner(config.data_dir);
+  if (!owner.ok())
+    checks.push_back({"lock", Health::warning, message_of(owner.status())});
+  else
+    checks.push_back({"lock", *owner ? Health::warning : Health::good,
+                      *owner ? fmt::format("a server runs on it: process {}", **owner) : "no server runs on it"});
 }
 
 std::optional<Definition> check_definition(const Config& config, Checks& checks) {

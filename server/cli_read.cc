@@ -44,6 +44,9 @@ absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& targ
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
+// For programs: as the server says it; what is not known is empty.
+std::string raw_cell(const Json& json) { return json.is_null() ? std::string() : cell_of(json); }
+
 std::string cut_text(const Json& cut) {
   std::string text;
   for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
@@ -133,10 +136,14 @@ void print_entries(const CliContext& context, const Json& json) {
       .column("timestamp")
       .column("bytes", true)
       .column("duplicate of", true);
-  for (const Json& entry : json["entries"])
-    table.row({cell_of(entry["sequence"]), cell_of(entry["verdict"]), cell_of(entry["reason"]), cell_of(entry["epoch"]),
-               cell_of(entry["offset"]), cell_of(entry["timestamp"]), cell_of(entry["payload_size"]), cell_of(entry["duplicate_of"])});
-  if (context.format == OutputFormat::csv) return print(table.csv());
+  const bool csv = context.format == OutputFormat::csv;
+  for (const Json& entry : json["entries"]) {
+    std::vector<std::string> cells;
+    for (const char* name : {"sequence", "verdict", "reason", "epoch", "offset", "timestamp", "payload_size", "duplicate_of"})
+      cells.push_back(csv ? raw_cell(entry[name]) : cell_of(entry[name]));
+    table.row(std::move(cells));
+  }
+  if (csv) return print(table.csv());
   print(table.text());
   if (json["next_cursor"].is_string()) fmt::print("\nmore: --cursor {}\n", json["next_cursor"].get<std::string>());
   print_notes(json);
@@ -220,9 +227,9 @@ std::string purchase_csv(const Json& json) {
     table.column(name);
   for (const Json& event : json["history"])
     for (const Json& row : event["transfers"])
-      table.row({cell_of(event["partition"]), cell_of(event["sequence"]), cell_of(event["type"]), cell_of(event["time"]),
-                 cell_of(row["from"]), cell_of(row["to"]), cell_of(row["amount"]), cell_of(row["packages"]), cell_of(row["component"]),
-                 cell_of(row["origin"]), cell_of(row["catalogue_kind"]), cell_of(row["commodity"])});
+      table.row({raw_cell(event["partition"]), raw_cell(event["sequence"]), raw_cell(event["type"]), raw_cell(event["time"]),
+                 raw_cell(row["from"]), raw_cell(row["to"]), raw_cell(row["amount"]), raw_cell(row["packages"]), raw_cell(row["component"]),
+                 raw_cell(row["origin"]), raw_cell(row["catalogue_kind"]), raw_cell(row["commodity"])});
   return table.csv();
 }
 
@@ -235,7 +242,30 @@ void purchase(CliContext& context, const std::string& id, const std::string& as_
   print_purchase(*json);
 }
 
-void print_status(const CliContext& context, const Json& json) {
+// The source of a partition; an empty object where there is none.
+Json source_of(const Json& status, const Json& partition) {
+  for (const Json& source : status["sources"])
+    if (source["partition"] == partition["partition"]) return source;
+  return Json::object();
+}
+
+std::string status_csv(const Json& json) {
+  Table table;
+  for (const char* name :
+       {"partition", "entries", "accepted", "duplicate", "rejected", "next_offset", "lag_records", "source", "signed_size"})
+    table.column(name);
+  for (const Json& partition : json["partitions"]) {
+    Json source = source_of(json, partition);
+    const Json& verdicts = partition["verdicts"];
+    table.row({raw_cell(partition["partition"]), raw_cell(partition["size"]), raw_cell(verdicts["accepted"]),
+               raw_cell(verdicts["duplicate"]), raw_cell(verdicts["rejected"]), raw_cell(partition["next_offset"]),
+               raw_cell(source["lag_records"]), raw_cell(source["state"]),
+               partition["checkpoint"].is_object() ? raw_cell(partition["checkpoint"]["size"]) : ""});
+  }
+  return table.csv();
+}
+
+void print_status(const Json& json) {
   Table partitions;
   partitions.column("partition")
       .column("entries", true)
@@ -245,16 +275,13 @@ void print_status(const CliContext& context, const Json& json) {
       .column("next offset", true);
   partitions.column("lag", true).column("source").column("signed up to", true);
   for (const Json& partition : json["partitions"]) {
-    std::string lag = "-", state = "-";
-    for (const Json& source : json["sources"])
-      if (source["partition"] == partition["partition"]) lag = cell_of(source["lag_records"]), state = cell_of(source["state"]);
+    Json source = source_of(json, partition);
     const auto number = [](const Json& value) { return for_people(value.dump()); };
     const Json& verdicts = partition["verdicts"];
     partitions.row({cell_of(partition["partition"]), number(partition["size"]), number(verdicts["accepted"]), number(verdicts["duplicate"]),
-                    number(verdicts["rejected"]), number(partition["next_offset"]), lag, state,
-                    partition["checkpoint"].is_object() ? number(partition["checkpoint"]["size"]) : "-"});
+                    number(verdicts["rejected"]), number(partition["next_offset"]), cell_of(source["lag_records"]),
+                    cell_of(source["state"]), partition["checkpoint"].is_object() ? number(partition["checkpoint"]["size"]) : "-"});
   }
-  if (context.format == OutputFormat::csv) return print(partitions.csv());
   fmt::print("ledger {}, version {}, broker {} at {}\n\n", json.value("ledger", ""), json.value("version", ""),
              json["broker"].value("kind", ""), json["broker"].value("bootstrap_servers", ""));
   print(partitions.text());
@@ -269,7 +296,7 @@ void status(CliContext& context) {
   const auto json = ask_json(context, "/v1/status", body);
   if (!json.ok()) return context.fail(json.status());
   if (context.format == OutputFormat::json) return print(body);
-  print_status(context, *json);
+  context.format == OutputFormat::csv ? print(status_csv(*json)) : print_status(*json);
 }
 
 }  // namespace

@@ -134,6 +134,10 @@ void add_witness_command(CLI::App& app, CliContext& context) {
 
 void add_serve_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("serve", "run the server: intake from Kafka, ledger, totals, HTTP");
+  command->add_flag_callback(
+      "--create-topics", [&context] { context.flags.emplace_back("broker.create_topics", "true"); },
+      "make both Kafka topics as the topic contract asks, where they are missing (broker.create_topics); the embedded broker makes its "
+      "own");
   command->footer(
       "SIGINT or SIGTERM stops it in order: no new requests, intake drained and committed, heads signed, files closed; exit code 0.\n"
       "SIGHUP reads the TLS certificate and the tokens again; both are also read again by themselves when they change.\n"
@@ -142,7 +146,7 @@ void add_serve_command(CLI::App& app, CliContext& context) {
       "Examples:\n"
       "  bukubesar serve                                               embedded broker, 127.0.0.1:8080, data in var/data\n"
       "  bukubesar --data /srv/bukubesar --set http.port=8081 serve\n"
-      "  bukubesar --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 --set broker.create_topics=true serve\n"
+      "  bukubesar --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 serve --create-topics\n"
       "  bukubesar --set http.address=0.0.0.0 --set http.tls_certificate_file=cert.pem --set http.tls_key_file=key.pem serve");
   auto insecure_public_read = std::make_shared<bool>(false);
   command->add_flag("--insecure-public-read", *insecure_public_read, "whoever comes may read, but for payloads; needs no TLS");

@@ -89,8 +89,12 @@ void verify(CliContext& context) {
   if (!exists(config->data_dir)) return context.fail(not_found("{}: no such data directory", config->data_dir));
   const auto file = DefinitionFile::load(definition_path(*config));
   if (!file.ok()) return context.fail(file.status());
-  if (const auto lock = DataLock::take(config->data_dir); !lock.ok())
-    fmt::print(stderr, "bukubesar: {} has a running server; what it commits from now on is not verified\n", config->data_dir);
+  const auto owner = DataLock::owner(config->data_dir);
+  if (!owner.ok())
+    fmt::print(stderr, "bukubesar: whether a server runs on {} cannot be told: {}\n", config->data_dir, message_of(owner.status()));
+  else if (*owner)
+    fmt::print(stderr, "bukubesar: {} has a running server (process {}); what it commits from now on is not verified\n", config->data_dir,
+               **owner);
   VerifyReport report;
   {
     TerminalProgress bar;

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "adapters/http_client.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "server/json.h"
@@ -96,6 +97,52 @@ TEST_F(CliTest, ExitCodesSayWhatWentWrong) {
   EXPECT_EQ(run({"verify"}).exit_code, 3) << "there is no ledger yet";
 }
 
+TEST_F(CliTest, ServeTakesTheFlagThatItsMessagesName) {
+  EXPECT_NE(run({"serve", "--help"}).out.find("--create-topics"), std::string::npos);
+}
+
+TEST_F(CliTest, WhoHasADataDirectoryIsToldWithoutTouchingIt) {
+  const std::string file = directory_ + "/lock";
+  EXPECT_EQ(*DataLock::owner(directory_), std::nullopt);
+  run({"doctor"});
+  EXPECT_FALSE(std::filesystem::exists(file)) << "doctor wrote";
+  {
+    const auto lock = DataLock::take(directory_);
+    ASSERT_TRUE(lock.ok()) << lock.status();
+    EXPECT_EQ(*DataLock::owner(directory_), std::to_string(::getpid()));
+    EXPECT_EQ(DataLock::take(directory_).status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  const auto written = std::filesystem::last_write_time(file);
+  EXPECT_EQ(*DataLock::owner(directory_), std::nullopt) << "a process that has ended holds nothing";
+  EXPECT_EQ(std::filesystem::last_write_time(file), written);
+}
+
+TEST_F(CliTest, CsvHasRawFigures) {
+  Config config;
+  config.data_dir = directory_;
+  config.http.port = 0;
+  Node node(config, nullptr);
+  ASSERT_TRUE(node.start().ok());
+  url_ = fmt::format("http://127.0.0.1:{}", node.port());
+  std::string body = "[{}";
+  for (int i = 1; i < 1200; ++i) body += ",{}";
+  HttpClientOptions options;
+  options.url = url_;
+  ASSERT_EQ(
+      HttpClient::make(options)->post("/v1/events", "application/cloudevents-batch+json", body + "]", {}, SendTwice::harmless)->status,
+      200U);
+  const std::string csv = run({"status"}, OutputFormat::csv).out;
+  EXPECT_EQ(
+      csv.rfind("partition,entries,accepted,duplicate,rejected,next_offset,lag_records,source,signed_size\r\n0,1200,0,0,1200,1200,", 0), 0U)
+      << csv;
+  EXPECT_EQ(csv.find(",-"), std::string::npos) << csv;
+  EXPECT_NE(run({"entries", "0", "--limit", "1"}, OutputFormat::csv).out.find(",2,\r\n"), std::string::npos)
+      << "what is not known is empty";
+  EXPECT_EQ(run({"config", "check"}, OutputFormat::csv).exit_code, 2);
+  EXPECT_EQ(run({"config", "show"}, OutputFormat::csv).exit_code, 2);
+}
+
 TEST_F(CliTest, AKeyIsMadeOnceAndNeverOverwritten) {
   const Outcome made = run({"key", "new"}, OutputFormat::json);
   ASSERT_EQ(made.exit_code, 0) << made.err;
@@ -143,6 +190,10 @@ TEST_F(CliTest, DoctorSaysWhatIsMissingWithoutFailing) {
 
 TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
   ASSERT_EQ(run({"key", "new"}).exit_code, 0);
+  ASSERT_TRUE(write_file_durably(directory_ + "/facts.jsonl",
+                                 R"({"table":"region","code":"63","valid_from":"2000-01","name":"Kalimantan Selatan"})"
+                                 "\n")
+                  .ok());
   Config config;
   config.data_dir = directory_;
   config.http.port = 0;
@@ -165,9 +216,14 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
     EXPECT_EQ(status.exit_code, 0) << status.err;
     EXPECT_NE(status.out.find("no access control"), std::string::npos);
     EXPECT_EQ(run({"config", "definition", "--append", R"({"authority":{"source":"/feed/x"}})"}).exit_code, 2) << "the server runs";
+    const Outcome facts =
+        run({"import", "reference", "--secret-file", directory_ + "/import.key", directory_ + "/facts.jsonl"}, OutputFormat::csv);
+    EXPECT_EQ(facts.out, "measure,value\r\nfacts,1\r\nsent,1\r\naccepted,1\r\nsame,0\r\ndifferent,0\r\nrejected,0\r\n") << facts.err;
     node.stop();
   }
+  std::filesystem::remove(directory_ + "/lock");
   const Outcome sound = run({"verify"}, OutputFormat::json);
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/lock")) << "verify wrote";
   EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.err;
   EXPECT_TRUE(Json::parse(sound.out)["ok"].get<bool>());
   EXPECT_EQ(run({"config", "definition", "--append", "nonsense"}).exit_code, 2);
