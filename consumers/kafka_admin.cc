@@ -285,7 +285,7 @@ absl::Status create_topics(const Config& config, std::uint32_t partitions) {
 
 absl::Status check_broker_settings(const Config& config) {
   if (config.broker.kind == BrokerKind::embedded) return absl::OkStatus();
-  return admin_handle(config).status();
+  return make_kafka_handle(KafkaRole::producer, kafka_address(config.broker), {}, nullptr).status();
 }
 
 absl::StatusOr<std::string> cluster_id(const Config& config) {
