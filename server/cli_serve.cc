@@ -103,7 +103,7 @@ void witness(CliContext& context, const WitnessFlags& flags) {
   set("witness.name", flags.name);
   set("witness.keys_file", flags.keys_file);
   if (flags.once) set("witness.once", "true");
-  serve(context);
+  serve(context, /*insecure_public_read=*/false);
 }
 
 }  // namespace
