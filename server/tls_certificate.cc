@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509err.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
@@ -77,7 +78,7 @@ absl::StatusOr<TlsCertificate::Loaded> TlsCertificate::read() const {
     return failed_precondition("http.tls_key_file {}: mode {:o} lets everybody at it; chmod 600 it", key_file_, info.st_mode & 0777U);
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
   SSL_CTX* const native = context->native_handle();
-  ERR_clear_error();
+  ERR_clear_error();  // what stands in the queue is ours from here on
   SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   SSL_CTX_set_options(native, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);  // an idle connection holds no buffers
@@ -87,10 +88,12 @@ absl::StatusOr<TlsCertificate::Loaded> TlsCertificate::read() const {
   if (SSL_CTX_set_cipher_list(native, kCiphers) != 1) return invalid_argument("TLS ciphers: {}", openssl_error());
   if (SSL_CTX_use_certificate_chain_file(native, certificate_file_.c_str()) != 1)
     return invalid_argument("http.tls_certificate_file {}: {}", certificate_file_, openssl_error());
-  if (SSL_CTX_use_PrivateKey_file(native, key_file_.c_str(), SSL_FILETYPE_PEM) != 1)
-    return invalid_argument("http.tls_key_file {}: {}", key_file_, openssl_error());
-  if (SSL_CTX_check_private_key(native) != 1)
-    return invalid_argument("http.tls_key_file {} is not the key of {}: {}", key_file_, certificate_file_, openssl_error());
+  if (SSL_CTX_use_PrivateKey_file(native, key_file_.c_str(), SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(native) != 1) {
+    const bool of_another = ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH;
+    const std::string why = openssl_error();
+    return of_another ? invalid_argument("http.tls_key_file {} is not the key of {}", key_file_, certificate_file_)
+                      : invalid_argument("http.tls_key_file {}: {}", key_file_, why);
+  }
   return Loaded{std::move(context), expires_ms_of(native)};
 }
 
