@@ -69,7 +69,7 @@ class TableCheck {
     if (!status.ok()) return status;
     const bool known = little64(footer.data() + 45) == kMagic && little32(footer.data() + 41) == kVersion &&
                        static_cast<std::uint8_t>(footer[0]) == kChecksumXxh3;
-    if (!known) return rocksdb::IOStatus::OK();
+    if (!known) return damaged("footer", file_bytes_ - kFooterBytes, "it is not one of a table of ours");
     std::string_view handles = std::string_view(footer).substr(1, 40);
     const auto metaindex = take_handle(handles);
     if (!metaindex) return damaged("footer", file_bytes_ - kFooterBytes, "its handles are none");

@@ -7,7 +7,6 @@
 //
 // Threads  one of its own, at the lowest priority that cannot starve it of a lock it holds; status() from any.
 // Limits   ScrubOptions::bytes_per_s_max of stored rows; kGapsPerPassMax gaps a pass, kGapPause apart.
-// Source   DESIGN §5 (gaps of transactional sources), §6 (scrub).
 #pragma once
 
 #include <chrono>

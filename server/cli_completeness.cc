@@ -98,8 +98,7 @@ void print_rejected(const CliContext& context, const Json& answer) {
 }
 
 absl::Status completeness(CliContext& context, const Flags& flags) {
-  HttpClientOptions options;
-  options.url = context.url;
+  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
   options.attempts_max = 3;
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(options)));
   ASSIGN_OR_RETURN(const Json answer, flags.rejected ? all_rejected(client) : ask(client, "/v1/completeness"));

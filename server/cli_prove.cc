@@ -22,8 +22,7 @@ absl::StatusOr<std::unique_ptr<LogReader>> open_log(const CliContext& context, b
     ASSIGN_OR_RETURN(const Config config, context.config());
     return read_log_of_directory(config);
   }
-  HttpClientOptions options;
-  options.url = context.url;
+  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
   return read_log_over_http(std::move(options));
 }
 
@@ -259,6 +258,7 @@ void add_export_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("export", "write the ledger in formats that other people's software reads");
   command->require_subcommand(1);
   command->fallthrough();
+  command->footer("Example:\n  bukubesar export tlog mirror");
   CLI::App* tlog = command->add_subcommand("tlog", "the log as C2SP tlog-tiles, with payloads and verifier keys; goes on where it was");
   auto directory = std::make_shared<std::string>();
   auto offline = std::make_shared<bool>(false);

@@ -125,7 +125,8 @@ void sample_ledger(Node& node, Samples& samples) {
 }
 
 void sample_access(Node& node, Samples& samples) {
-  const Access::Stats stats = node.access().stats();
+  if (node.access() == nullptr) return;  // not started yet
+  const Access::Stats stats = node.access()->stats();
   samples.gauge("bukubesar_http_tokens", "Tokens that are not revoked.", number(stats.tokens));
   for (Refused why : kAllRefused)
     samples.counter("bukubesar_http_refused_total", "Requests refused for want of access, by reason.",

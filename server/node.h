@@ -30,8 +30,8 @@
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/router.h"
-#include "server/witness.h"
 #include "server/tls_certificate.h"
+#include "server/witness.h"
 
 namespace bukubesar {
 
@@ -99,7 +99,8 @@ class Node {
   [[nodiscard]] bool synthetic() const { return synthetic_; }
 
   [[nodiscard]] const std::vector<Route>& routes() const { return router_.routes(); }
-  [[nodiscard]] const Access& access() const { return *access_; }
+  // Null before start().
+  [[nodiscard]] const Access* access() const { return access_.get(); }
   [[nodiscard]] const TlsCertificate* tls() const { return tls_.get(); }
 
  private:

@@ -37,9 +37,10 @@ absl::StatusOr<ServerResponse> proof_answer(Node& node, const ServerRequest& req
   CheckpointChoice choice;
   ASSIGN_OR_RETURN(choice.size, query.number("checkpoint"));
   ASSIGN_OR_RETURN(choice.cosigned, query.flag("cosigned"));
-  ASSIGN_OR_RETURN(const bool with_payload, query.has("payload") ? query.flag("payload") : absl::StatusOr<bool>(true));
+  const bool may_have_payload = request.roles.has(Role::audit);
+  ASSIGN_OR_RETURN(const bool with_payload, query.has("payload") ? query.flag("payload") : absl::StatusOr<bool>(may_have_payload));
   const Cut cut = node.ledger().cut();
-  if (with_payload && !request.roles.has(Role::audit))
+  if (with_payload && !may_have_payload)
     return absl::PermissionDeniedError("a proof that carries the payload needs the role audit; payload=false leaves it out");
   ASSIGN_OR_RETURN(std::string proof, prove_entry(node.ledger(), partition, sequence, choice, with_payload));
   return text_answer(cut, std::move(proof));

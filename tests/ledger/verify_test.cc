@@ -31,14 +31,6 @@ TEST(Verify, IsContentWithWhatTheRulesSay) {
 
 TEST(Verify, I5NamesAnEntryJudgedByRulesThatWereNotInForce) {
   expect_finding(findings_after([](PartitionBatch& batch) { batch.entries[3].rules_version = 2; }), "0:3", "judged by rules version 2");
-  Definition definition = make_definition();
-  RulesStatement first;
-  first.from_ledger_time_ms = 0;
-  RulesStatement later;
-  later.version = 2;
-  later.from_ledger_time_ms = 3000;
-  definition.rules = {first, later};
-  expect_finding(findings_after([](PartitionBatch&) {}, definition), "0:2", "judged by rules version 1, the definition says 2");
 }
 
 TEST(Verify, I5NamesAVerdictOrReasonThatIsNotTheRules) {

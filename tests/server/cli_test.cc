@@ -208,7 +208,7 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
               "region,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n");
     EXPECT_EQ(Json::parse(run({"totals"}, OutputFormat::json).out)["total"]["packages"], 0);
     EXPECT_EQ(run({"totals", "--by", "nonsense"}).exit_code, 2);
-    EXPECT_EQ(run({"totals", "--as-of", "0=99,reference=0"}).exit_code, 2);
+    EXPECT_EQ(run({"totals", "--as-of", "0=99,reference=0"}).exit_code, 6);
     EXPECT_EQ(run({"entries", "0"}).exit_code, 0);
     EXPECT_EQ(run({"entries", "0", "7"}).exit_code, 3);
     EXPECT_EQ(run({"purchase", "e-katalog-6/none"}).exit_code, 3);
