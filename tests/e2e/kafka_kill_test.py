@@ -97,8 +97,8 @@ def main():
         check(server, by_kafka, by_http)
         assert server.stop() == 0
         server.verify()
-        print(f"{ROUNDS} rounds: {len(by_kafka.acknowledged)} events by Kafka, {len(by_http.answered)} by HTTP "
-              f"({by_http.sent_again} sent again after a kill): none lost, none doubled")
+        print(f"counts: kill_rounds={ROUNDS} events_by_kafka={len(by_kafka.acknowledged)} events_by_http={len(by_http.answered)} "
+              f"sent_again_after_a_kill={by_http.sent_again}")
 
 
 def check(server: harness.Server, by_kafka: Writer, by_http: HttpWriter):
