@@ -2,8 +2,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -43,11 +45,30 @@ class StopSignals {
   sigset_t set_{};
 };
 
+constexpr rlim_t kFilesBesideConnections = 4096;  // RocksDB's, segments, librdkafka's sockets: comes on top of http.connections_max
+
+// A shell's usual limit is 1024: as many idle clients would keep the ledger from opening its own files.
+void raise_file_limit(const HttpConfig& http) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t wanted = http.connections_max + kFilesBesideConnections;
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = std::min(wanted, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    spdlog::warn(
+        "the limit on open files is {}: {} connections (http.connections_max) and the ledger's own files want {}; raise it "
+        "(ulimit -Hn, LimitNOFILE), or lower http.connections_max",
+        limit.rlim_cur, http.connections_max, wanted);
+  }
+}
+
 void serve(CliContext& context, bool insecure_public_read) {
   if (insecure_public_read) context.flags.emplace_back("http.insecure_public_read", "true");
   const absl::StatusOr<Config> config = context.config();
   if (!config.ok()) return context.fail(config.status());
   spdlog::set_level(spdlog::level::from_str(config->log.level));
+  raise_file_limit(config->http);
   const auto signals = std::make_shared<StopSignals>();
   const auto running = std::make_shared<std::atomic<Node*>>(nullptr);  // once it has started
   const auto reload = [running] {
