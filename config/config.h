@@ -63,6 +63,7 @@ struct IntakeConfig {
   std::uint32_t commit_records_max = 10'000;
   std::uint64_t commit_bytes_max = 16U << 20;
   std::uint32_t commits_in_flight_max = 4;              // batches between intake and commit thread
+  std::uint64_t fetch_queue_bytes_max = 512U << 20;     // fetched from Kafka, not yet looked at
   std::uint32_t hand_offs_max = 64;                     // batches between commit and projection
   std::uint32_t publish_events_in_flight_max = 20'000;  // POST /v1/events, beyond it 429
   std::uint64_t publish_bytes_in_flight_max = 64U << 20;

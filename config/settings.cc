@@ -187,6 +187,8 @@ std::vector<Setting> make_settings() {
           "intake.commit_records_max", [](Config& c) -> std::uint32_t& { return c.intake.commit_records_max; }, 1, 60'000),
       whole<std::uint64_t>(
           "intake.commit_bytes_max", [](Config& c) -> std::uint64_t& { return c.intake.commit_bytes_max; }, 1024, kGiB),
+      whole<std::uint64_t>(
+          "intake.fetch_queue_bytes_max", [](Config& c) -> std::uint64_t& { return c.intake.fetch_queue_bytes_max; }, kMiB, 64 * kGiB),
       whole<std::uint32_t>(
           "intake.commits_in_flight_max", [](Config& c) -> std::uint32_t& { return c.intake.commits_in_flight_max; }, 1, 1024),
       whole<std::uint32_t>(

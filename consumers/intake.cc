@@ -16,6 +16,7 @@
 #include "base/crash_point.h"
 #include "base/status.h"
 #include "consumers/batcher.h"
+#include "consumers/contract_watch.h"
 #include "consumers/epochs.h"
 #include "consumers/kafka_embedded.h"
 #include "consumers/kafka_source.h"
@@ -90,6 +91,7 @@ struct Intake::Impl {
       stop_before_start(message_of(begun));
       return absl::OkStatus();
     }
+    if (!embedded()) contract = std::make_unique<ContractWatch>(*options.config, definition(), options.contract_interval);
     running = true;
     commit_thread = std::thread([this] { run_commits(); });
     intake_thread = std::thread([this] { run_intake(); });
@@ -147,6 +149,7 @@ struct Intake::Impl {
     }
     source_options.address = address();
     source_options.embedded = embedded();
+    source_options.fetch_queue_bytes_max = options.config->intake.fetch_queue_bytes_max;
     source_options.group = group_of(definition());
     source_options.clock = options.clock;
     batcher_options.definition = &definition();
@@ -513,6 +516,7 @@ struct Intake::Impl {
   const IntakeOptions options;
   Ledger& ledger;
   std::unique_ptr<Batcher> batcher;  // of the intake thread
+  std::unique_ptr<ContractWatch> contract;
   BoundedQueue<Job> queue;
   std::thread intake_thread, commit_thread;
   bool running = false;
@@ -551,6 +555,9 @@ absl::Status Intake::publish(std::vector<OutgoingRecord> records, PublishDone do
 
 std::vector<SourceStatus> Intake::sources() const { return impl_->statuses(); }
 IntakeStats Intake::stats() const { return impl_->counters(); }
+std::optional<std::vector<ContractFinding>> Intake::contract() const {
+  return impl_->contract == nullptr ? std::nullopt : impl_->contract->findings();
+}
 std::string Intake::bootstrap_servers() const {
   const absl::MutexLock lock(&impl_->mutex);
   return impl_->broker != nullptr ? impl_->broker->bootstrap_servers() : impl_->options.config->broker.bootstrap_servers;

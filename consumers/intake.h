@@ -4,12 +4,13 @@
 //          queue between them. Batches form by themselves: take what is there, up to a limit.
 // Crash    at any moment: the ledger holds whole commits, and consuming starts again at next_offset − 1 (the anchor).
 // Errors   the intake stops, and says why in status(), where going on could lose or double something: anchor different, missing
-//          or out of range; more Kafka partitions than defined; a contract broken. Where the disk refuses, it waits and tries again, and
-//          goes on by itself. Reads go on.
+//          or out of range; more Kafka partitions than defined. Where the disk refuses, it waits and tries again, and goes on by
+//          itself. A topic contract that breaks while the intake runs is said by contract(), and the intake goes on. Reads go on.
 #pragma once
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -104,10 +105,17 @@ struct IntakeOptions {
   Ledger* ledger = nullptr;
   std::vector<CommitObserver> observers;
   const Clock* clock = &Clock::system();
+  std::chrono::milliseconds contract_interval{5000};  // how often a real broker is asked whether the topic contract still stands
 };
 
 // `cluster` of source statements made for the embedded broker.
 inline constexpr std::string_view kEmbeddedCluster = "embedded";
+
+// One way in which cluster and topics differ from what the definition and the topic contract ask.
+struct ContractFinding {
+  bool fatal = false;
+  std::string what;
+};
 
 class Intake {
  public:
@@ -126,6 +134,8 @@ class Intake {
 
   [[nodiscard]] std::vector<SourceStatus> sources() const;
   [[nodiscard]] IntakeStats stats() const;
+  // How the topic contract stands while the intake runs; nothing: not known.
+  [[nodiscard]] std::optional<std::vector<ContractFinding>> contract() const;
   // Of the embedded broker, "127.0.0.1:41234", another after the disk had refused; of the configured one otherwise.
   [[nodiscard]] std::string bootstrap_servers() const;
 
@@ -134,12 +144,9 @@ class Intake {
   std::unique_ptr<Impl> impl_;
 };
 
-// One line for each way in which cluster and topics differ from what the definition and the topic contract ask: `bukubesar doctor`.
-struct ContractFinding {
-  bool fatal = false;
-  std::string what;
-};
-[[nodiscard]] absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition);
+// What `bukubesar doctor` prints.
+[[nodiscard]] absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(
+    const Config& config, const Definition* definition, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 // Makes both topics as the contract asks, where they are missing.
 [[nodiscard]] absl::Status create_topics(const Config& config, std::uint32_t partitions);
 // Whether librdkafka takes the broker's settings; nothing is asked of the broker.

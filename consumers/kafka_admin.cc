@@ -23,24 +23,26 @@ constexpr std::int64_t kRetentionWarnMs = std::int64_t{30} * 24 * 3600 * 1000;
 using Event = std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)>;
 using Options = std::unique_ptr<rd_kafka_AdminOptions_t, decltype(&rd_kafka_AdminOptions_destroy)>;
 
-Options admin_options(rd_kafka_t* handle, rd_kafka_admin_op_t operation) {
+Options admin_options(rd_kafka_t* handle, rd_kafka_admin_op_t operation, int timeout_ms = kTimeoutMs) {
   Options options(rd_kafka_AdminOptions_new(handle, operation), &rd_kafka_AdminOptions_destroy);
   char text[256];
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), kTimeoutMs, text, sizeof text);
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text, sizeof text);
   return options;
 }
 
-Event wait_event(rd_kafka_queue_t* queue) { return {rd_kafka_queue_poll(queue, kTimeoutMs * 2), &rd_kafka_event_destroy}; }
+Event wait_event(rd_kafka_queue_t* queue, int timeout_ms = kTimeoutMs) {
+  return {rd_kafka_queue_poll(queue, timeout_ms * 2), &rd_kafka_event_destroy};
+}
 
 using TopicSettings = std::map<std::string, std::string>;
 
-absl::StatusOr<TopicSettings> describe(rd_kafka_t* handle, const std::string& topic) {
+absl::StatusOr<TopicSettings> describe(rd_kafka_t* handle, const std::string& topic, int timeout_ms) {
   const KafkaQueue queue(rd_kafka_queue_new(handle));
-  const Options options = admin_options(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+  const Options options = admin_options(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
   rd_kafka_ConfigResource_t* resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str());
   rd_kafka_DescribeConfigs(handle, &resource, 1, options.get(), queue.get());
   rd_kafka_ConfigResource_destroy(resource);
-  const Event event = wait_event(queue.get());
+  const Event event = wait_event(queue.get(), timeout_ms);
   if (event == nullptr) return unavailable("no answer about the settings of topic {}", topic);
   if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return unavailable("settings of topic {}: {}", topic, rd_kafka_event_error_string(event.get()));
@@ -111,11 +113,11 @@ struct Shape {
   int partitions = 0, replicas = 0;
 };
 
-absl::StatusOr<Shape> shape_of(rd_kafka_t* handle, const std::string& topic) {
-  ASSIGN_OR_RETURN(const int partitions, kafka_partition_count(handle, topic, kTimeoutMs));
+absl::StatusOr<Shape> shape_of(rd_kafka_t* handle, const std::string& topic, int timeout_ms) {
+  ASSIGN_OR_RETURN(const int partitions, kafka_partition_count(handle, topic, timeout_ms));
   const rd_kafka_metadata_t* metadata = nullptr;
-  ASSIGN_OR_RETURN(const KafkaTopic handle_of_topic, make_kafka_topic(handle, topic, {}));
-  const rd_kafka_resp_err_t error = rd_kafka_metadata(handle, 0, handle_of_topic.get(), &metadata, kTimeoutMs);
+  ASSIGN_OR_RETURN(const KafkaTopic handle_of_topic, make_kafka_topic(handle, topic));
+  const rd_kafka_resp_err_t error = rd_kafka_metadata(handle, 0, handle_of_topic.get(), &metadata, timeout_ms);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return unavailable("no broker answers: {}", rd_kafka_err2str(error));
   Shape shape{partitions, 0};
   for (int i = 0; i < metadata->topic_cnt; ++i) {
@@ -155,8 +157,8 @@ void check_sources(const Definition& definition, const std::string& cluster, con
   }
 }
 
-absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, std::vector<ContractFinding>& findings) {
-  const absl::StatusOr<Shape> shape = shape_of(handle, topic.name);
+absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, int timeout_ms, std::vector<ContractFinding>& findings) {
+  const absl::StatusOr<Shape> shape = shape_of(handle, topic.name, timeout_ms);
   if (absl::IsNotFound(shape.status())) {
     findings.push_back({true, fmt::format("topic {} does not exist: create it (--create-topics, or broker.create_topics)", topic.name)});
     return absl::OkStatus();
@@ -166,7 +168,7 @@ absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, std::vector<Con
     findings.push_back({true, fmt::format("topic {} has {} partitions, the ledger {}: the count is fixed for a ledger's life", topic.name,
                                           shape->partitions, topic.partitions)});
   }
-  const absl::StatusOr<TopicSettings> settings = describe(handle, topic.name);
+  const absl::StatusOr<TopicSettings> settings = describe(handle, topic.name, timeout_ms);
   if (!settings.ok()) {
     // A principal may read the topic and not its settings.
     findings.push_back({false, fmt::format("{}: the topic contract cannot be checked", message_of(settings.status()))});
@@ -205,8 +207,8 @@ auto ask_broker(const Config& config, Work work) -> decltype(work(static_cast<rd
   return absl::Status(status.code(), fmt::format("{}: {}", message_of(status), trouble.first()));
 }
 
-absl::StatusOr<std::string> cluster_id_of(rd_kafka_t* handle, const std::string& servers) {
-  char* const id = rd_kafka_clusterid(handle, kTimeoutMs);
+absl::StatusOr<std::string> cluster_id_of(rd_kafka_t* handle, const std::string& servers, int timeout_ms = kTimeoutMs) {
+  char* const id = rd_kafka_clusterid(handle, timeout_ms);
   if (id == nullptr) return unavailable("no broker answers at {}", servers);
   std::string text = id;
   rd_kafka_mem_free(handle, id);
@@ -251,13 +253,15 @@ absl::StatusOr<bool> create_topic(rd_kafka_t* handle, const Topic& topic, std::u
 
 }  // namespace
 
-absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition) {
+absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition,
+                                                                  std::chrono::milliseconds timeout) {
+  const int timeout_ms = static_cast<int>(timeout.count());
   std::vector<ContractFinding> findings;
   if (config.broker.kind == BrokerKind::embedded) return findings;  // it does not answer such questions, and keeps nothing
   const absl::Status asked = ask_broker(config, [&](rd_kafka_t* handle) -> absl::Status {
-    ASSIGN_OR_RETURN(const std::string cluster, cluster_id_of(handle, config.broker.bootstrap_servers));
+    ASSIGN_OR_RETURN(const std::string cluster, cluster_id_of(handle, config.broker.bootstrap_servers, timeout_ms));
     if (definition != nullptr) check_sources(*definition, cluster, config.broker.bootstrap_servers, findings);
-    for (const Topic& topic : topics_of(config, definition)) RETURN_IF_ERROR(check_topic(handle, topic, findings));
+    for (const Topic& topic : topics_of(config, definition)) RETURN_IF_ERROR(check_topic(handle, topic, timeout_ms, findings));
     return absl::OkStatus();
   });
   RETURN_IF_ERROR(asked);

@@ -12,8 +12,17 @@ namespace bukubesar {
 namespace {
 
 // librdkafka repeats itself while a broker is away; SourceStatus tells people, so its own lines are for debugging.
-void on_log(const rd_kafka_t* /*handle*/, int level, const char* facility, const char* text) {
-  spdlog::log(level <= 2 ? spdlog::level::err : spdlog::level::debug, "librdkafka {}: {}", facility, text);
+void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
+  // 2.0 waits out a refused fetch by itself and tells it to its log alone; the other reasons for BROKERUA are those of other requests.
+  constexpr std::string_view kRefused = "broker unavailable: fetch: ";
+  auto* const callbacks = handle == nullptr ? nullptr : static_cast<KafkaCallbacks*>(rd_kafka_opaque(handle));
+  if (callbacks != nullptr && std::string_view(facility) == "BROKERUA") {
+    const std::string_view line(text);
+    if (const std::size_t at = line.find(kRefused); at != std::string_view::npos)
+      callbacks->on_fetch_refused(line.substr(at + kRefused.size()));
+  }
+  const auto to = level <= 2 ? spdlog::level::err : level < 7 ? spdlog::level::debug : spdlog::level::trace;
+  spdlog::log(to, "librdkafka {}: {}", facility, text);
 }
 
 // "…: Authentication failed (after 313ms in state AUTH_REQ, 1 identical error(s) suppressed)" says the same each time but for its end.
@@ -98,25 +107,14 @@ absl::Status renew_password(rd_kafka_t* handle, const KafkaAddress& address) {
   return status;
 }
 
-absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name, const KafkaSettings& fixed) {
-  rd_kafka_topic_conf_t* conf = rd_kafka_topic_conf_new();
-  char text[512];
-  for (const auto& [key, value] : fixed) {
-    if (rd_kafka_topic_conf_set(conf, key.c_str(), value.c_str(), text, sizeof text) != RD_KAFKA_CONF_OK) {
-      rd_kafka_topic_conf_destroy(conf);
-      return invalid_argument("topic {}: {}={}: {}", name, key, value, text);
-    }
-  }
-  rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), conf);
-  if (topic == nullptr) {
-    rd_kafka_topic_conf_destroy(conf);
-    return invalid_argument("topic {}: {}", name, rd_kafka_err2str(rd_kafka_last_error()));
-  }
+absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name) {
+  rd_kafka_topic_t* topic = rd_kafka_topic_new(handle, name.c_str(), nullptr);
+  if (topic == nullptr) return invalid_argument("topic {}: {}", name, rd_kafka_err2str(rd_kafka_last_error()));
   return KafkaTopic(topic);
 }
 
 absl::StatusOr<int> kafka_partition_count(rd_kafka_s* handle, const std::string& topic, int timeout_ms) {
-  ASSIGN_OR_RETURN(const KafkaTopic handle_of_topic, make_kafka_topic(handle, topic, {}));
+  ASSIGN_OR_RETURN(const KafkaTopic handle_of_topic, make_kafka_topic(handle, topic));
   const rd_kafka_metadata_t* metadata = nullptr;
   const rd_kafka_resp_err_t error = rd_kafka_metadata(handle, 0, handle_of_topic.get(), &metadata, timeout_ms);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return unavailable("no broker answers: {}", rd_kafka_err2str(error));

@@ -36,6 +36,9 @@ class KafkaCallbacks {
   // A connection was lost or refused, or the handle is fatally wrong. The text is the same for the same trouble, and says what to look at.
   virtual void on_error(std::string_view text) = 0;
   virtual void on_delivery(const rd_kafka_message_s* /*message*/) {}
+  // The leader refused a fetch (no such topic, not the leader any more, …) and librdkafka tries again by itself. Only of a handle with
+  // `debug` "topic"; called at once, on librdkafka's own thread, before the next fetch of that partition.
+  virtual void on_fetch_refused(std::string_view /*text*/) {}
 };
 
 enum class KafkaRole : std::uint8_t { consumer, producer };
@@ -57,7 +60,9 @@ using KafkaQueue = std::unique_ptr<rd_kafka_queue_s, KafkaQueueDeleter>;
 // InvalidArgument names the setting that librdkafka refuses; other errors are of broker_properties().
 [[nodiscard]] absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress& address, const KafkaSettings& fixed,
                                                             KafkaCallbacks* callbacks);
-[[nodiscard]] absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name, const KafkaSettings& fixed);
+// With the topic settings of its handle: librdkafka ignores other ones where it has met the topic before, in a metadata request for
+// instance.
+[[nodiscard]] absl::StatusOr<KafkaTopic> make_kafka_topic(rd_kafka_s* handle, const std::string& name);
 
 // Gives a handle that lives on the password that the file has now.
 [[nodiscard]] absl::Status renew_password(rd_kafka_s* handle, const KafkaAddress& address);

@@ -90,7 +90,7 @@ struct KafkaProducer::Impl final : KafkaCallbacks {
     const absl::MutexLock lock(&mutex);
     KafkaTopic& found = topics[name];
     if (found == nullptr) {
-      ASSIGN_OR_RETURN(found, make_kafka_topic(handle.get(), name, {}));
+      ASSIGN_OR_RETURN(found, make_kafka_topic(handle.get(), name));
     }
     return found.get();
   }

@@ -2,8 +2,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include <chrono>
-
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -11,8 +9,6 @@
 namespace bukubesar {
 
 namespace {
-
-constexpr int kLookBackTimeoutMs = 3000;
 
 TimestampType timestamp_type(rd_kafka_timestamp_type_t type) {
   switch (type) {
@@ -32,39 +28,6 @@ std::string_view name_of(TimestampType type) {
 std::optional<std::string_view> bytes_of(const void* data, std::size_t size) {
   if (data == nullptr) return std::nullopt;
   return std::string_view(static_cast<const char*>(data), size);
-}
-
-// What became of one anchor; nothing: it stands, or retention has removed it.
-std::optional<std::string> judge_anchor(rd_kafka_t* handle, const WatchedAnchor& watched, rd_kafka_message_t& message) {
-  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR && message.offset == watched.anchor.offset.value()) {
-    return difference_from(watched.anchor, message);
-  }
-  if (message.err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message.err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) return std::nullopt;
-  std::int64_t low = -1, high = -1;
-  if (rd_kafka_query_watermark_offsets(handle, watched.topic.c_str(), watched.kafka_partition, &low, &high, kLookBackTimeoutMs) !=
-          RD_KAFKA_RESP_ERR_NO_ERROR ||
-      high > watched.anchor.offset.value()) {
-    return std::nullopt;
-  }
-  return fmt::format("{} [{}] ends at offset {}, but the ledger has stored its offset {} (payload hash {})", watched.topic,
-                     watched.kafka_partition, high, watched.anchor.offset.value(), hex(as_view(watched.anchor.payload_hash)));
-}
-
-std::optional<std::string> look_at(rd_kafka_t* handle, const WatchedAnchor& watched) {
-  const auto topic = make_kafka_topic(handle, watched.topic, {{"auto.offset.reset", "error"}, {"auto.commit.enable", "false"}});
-  if (!topic.ok()) return std::nullopt;
-  const KafkaQueue queue(rd_kafka_queue_new(handle));
-  if (rd_kafka_consume_start_queue(topic->get(), watched.kafka_partition, watched.anchor.offset.value(), queue.get()) != 0) {
-    return std::nullopt;
-  }
-  rd_kafka_message_t* message = rd_kafka_consume_queue(queue.get(), kLookBackTimeoutMs);
-  std::optional<std::string> why;
-  if (message != nullptr) {
-    why = judge_anchor(handle, watched, *message);
-    rd_kafka_message_destroy(message);
-  }
-  rd_kafka_consume_stop(topic->get(), watched.kafka_partition);
-  return why;
 }
 
 }  // namespace
@@ -107,23 +70,6 @@ std::optional<std::string> difference_from(const Anchor& anchor, rd_kafka_messag
                      anchor.offset.value(), rd_kafka_topic_name(message.rkt), message.partition, hex(as_view(anchor.payload_hash)),
                      anchor.timestamp_ms, name_of(anchor.timestamp_type), hex(as_view(hash)), found.timestamp_ms,
                      name_of(found.timestamp_type));
-}
-
-std::optional<AnchorFinding> look_back(const KafkaAddress& address, const std::vector<WatchedAnchor>& anchors) {
-  // Wants one record of each partition: the smallest fetch still brings a whole batch.
-  auto handle = make_kafka_handle(KafkaRole::consumer, address,
-                                  {{"isolation.level", "read_committed"},
-                                   {"allow.auto.create.topics", "false"},
-                                   {"enable.partition.eof", "true"},
-                                   {"check.crcs", "true"},
-                                   {"queued.min.messages", "1"},
-                                   {"max.partition.fetch.bytes", "1024"}},
-                                  nullptr);
-  if (!handle.ok()) return std::nullopt;
-  for (const WatchedAnchor& watched : anchors) {
-    if (auto why = look_at(handle->get(), watched)) return AnchorFinding{watched.partition, std::move(*why)};
-  }
-  return std::nullopt;
 }
 
 }  // namespace bukubesar

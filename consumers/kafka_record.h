@@ -19,19 +19,4 @@ namespace bukubesar {
 // Nothing where the message is the anchor; else both hashes and times, for people.
 [[nodiscard]] std::optional<std::string> difference_from(const Anchor& anchor, rd_kafka_message_s& message);
 
-// One partition's anchor, as it was some seconds ago.
-struct WatchedAnchor {
-  PartitionId partition;
-  std::string topic;
-  std::int32_t kafka_partition = 0;
-  Anchor anchor;
-};
-struct AnchorFinding {
-  PartitionId partition;
-  std::string why;
-};
-// Fetches each anchor with a consumer of its own and compares it: a topic that was recreated under a running consumer, fast enough
-// for that consumer to see no error, is noticed only by looking back. Nothing: all are as they were, or the broker did not answer.
-[[nodiscard]] std::optional<AnchorFinding> look_back(const KafkaAddress& address, const std::vector<WatchedAnchor>& anchors);
-
 }  // namespace bukubesar

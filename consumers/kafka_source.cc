@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "config/broker_security.h"
 #include "consumers/kafka_record.h"
+#include "consumers/kafka_watch.h"
 
 namespace bukubesar {
 
@@ -24,12 +25,16 @@ namespace {
 using std::chrono::milliseconds;
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-// librdkafka 2.0 pauses for up to a second when a local queue threshold is hit, so the queues hold more than a second of data.
-constexpr std::uint64_t kPrefetchBytes = 512U << 20;
-constexpr std::uint64_t kPrefetchBytesPartitionMin = 32U << 20;
+constexpr std::uint64_t kFetchBytes = 4U << 20;  // of one partition in one fetch
+// What librdkafka keeps for each record beside its bytes, about: bounds the queue where records are tiny.
+constexpr std::uint64_t kRecordBookkeepingBytes = 256;
 constexpr int kMetadataTimeoutMs = 1000;
 constexpr int kSecureMetadataTimeoutMs = 5000;  // handshakes and signing in come first
 constexpr milliseconds kBackoffFirst{100};
+// After a refused fetch librdkafka asks that partition again no sooner than this. For a shorter while, its queue holds only what was
+// fetched before: that is delivered, and then a fresh consumer has to find the anchor.
+constexpr milliseconds kFetchBackoff{500};
+constexpr milliseconds kBeforeRefusal{300};
 constexpr milliseconds kBackoffMax{5000};
 constexpr milliseconds kRefetchInterval{1000};  // at most one fresh consumer a second, because of jumps
 constexpr milliseconds kStatusInterval{100};
@@ -39,18 +44,25 @@ constexpr int kAnchorLooks = 2;  // a topic seen too short is looked at again by
 
 KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
   const std::uint64_t partitions = std::max<std::size_t>(options.positions.size(), 1);
-  const std::uint64_t prefetch = std::max(kPrefetchBytes / partitions, kPrefetchBytesPartitionMin);
+  // Each partition has a queue of its own. librdkafka 2.0 pauses for up to a second when one is full: they should hold more than that.
+  const std::uint64_t queue_bytes = std::max<std::uint64_t>(options.fetch_queue_bytes_max / partitions, 1024);
+  // Context "topic" tells of refused fetches.
+  const auto debugged = options.address.properties.find("debug");
+  const std::string debug = debugged == options.address.properties.end() ? "topic" : debugged->second + ",topic";
   return {{"group.id", options.group},
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},
+          {"auto.commit.enable", "false"},  // of the simple consumer's own, older way of committing
+          {"auto.offset.reset", "error"},
           {"isolation.level", "read_committed"},
           {"check.crcs", "true"},
           {"allow.auto.create.topics", "false"},
           {"enable.partition.eof", "true"},
-          {"queued.min.messages", "2000000"},
-          {"queued.max.messages.kbytes", std::to_string(prefetch / 1024)},
-          {"max.partition.fetch.bytes", std::to_string(4U << 20)},
-          {"fetch.error.backoff.ms", "100"},
+          {"queued.min.messages", std::to_string(std::clamp<std::uint64_t>(queue_bytes / kRecordBookkeepingBytes, 1, 10'000'000))},
+          {"queued.max.messages.kbytes", std::to_string(std::min<std::uint64_t>(queue_bytes / 1024, 2'097'151))},
+          {"max.partition.fetch.bytes", std::to_string(kFetchBytes)},
+          {"fetch.error.backoff.ms", std::to_string(kFetchBackoff.count())},
+          {"debug", debug},
           // Real Kafka wakes a waiting fetch; the in-process broker sleeps it out.
           {"fetch.wait.max.ms", options.embedded ? "5" : "100"}};
 }
@@ -84,17 +96,16 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       published.push_back(status);
     }
     taken.resize(kPullRecordsMax);
-    for (const Partition& partition : partitions) newest.push_back(partition.tracker.anchor());
-    noted = newest;
-    if (!options.embedded) watcher = std::thread([this] { watch_anchors(); });
+    if (!options.embedded) watch = std::make_unique<TopicWatch>(options.address, watched(), options.watch_interval);
   }
-  ~Impl() override {
-    {
-      const absl::MutexLock lock(&mutex);
-      ending = true;
+  ~Impl() override { disconnect(); }
+
+  [[nodiscard]] std::vector<WatchedPartition> watched() const {
+    std::vector<WatchedPartition> all;
+    for (const SourcePosition& position : options.positions) {
+      all.push_back({position.partition, position.topic, position.kafka_partition, position.anchor});
     }
-    if (watcher.joinable()) watcher.join();
-    disconnect();
+    return all;
   }
 
   // ---- the consumer's life ----
@@ -113,6 +124,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     topics.clear();
     handle.reset();
     broker_error.clear();
+    refused_at_ms = 0;  // of the consumer that is gone
   }
 
   // A new consumer, at the anchors. False: not yet (or no more), and why is told.
@@ -133,7 +145,6 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       disconnect();
       return false;
     }
-    last_topology_check = options.clock->steady();
     queue.reset(rd_kafka_queue_new(handle.get()));
     for (Partition& partition : partitions) {
       if (!start_partition(partition)) return false;
@@ -147,8 +158,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     const SourcePosition& position = partition.position;
     KafkaTopic& topic = topics[position.topic];
     if (topic == nullptr) {
-      // The last one belongs to the simple consumer's own, older way of committing.
-      auto made = make_kafka_topic(handle.get(), position.topic, {{"auto.offset.reset", "error"}, {"auto.commit.enable", "false"}});
+      auto made = make_kafka_topic(handle.get(), position.topic);
       if (!made.ok()) return stop_because(position.partition, message_of(made.status())), false;
       topic = std::move(made).value();
     }
@@ -170,12 +180,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
 
   // Every topic is there, with exactly the partitions that the definition knows.
   bool topology_fits() {
-    std::map<std::string, int> wanted;
-    for (const Partition& partition : partitions) {
-      int& count = wanted[partition.position.topic];
-      count = std::max(count, partition.position.kafka_partition + 1);
-    }
-    for (const auto& [topic, count] : wanted) {
+    for (const auto& [topic, count] : partition_counts(watched())) {
       const auto found = kafka_partition_count(handle.get(), topic, metadata_timeout_ms());
       if (absl::IsNotFound(found.status())) {
         lose_broker(
@@ -186,12 +191,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       }
       if (!found.ok()) return lose_broker(message_of(found.status())), false;
       if (*found == count) continue;
-      stop_because(std::nullopt,
-                   fmt::format("topic {} has {} partitions, the definition knows {}: {}", topic, *found, count,
-                               *found > count ? "keys now go elsewhere, so a retry could miss its first copy; the partition count of a "
-                                                "ledger is fixed: move to a topic with as many partitions as the definition says"
-                                              : "records that the ledger should hold cannot come; check broker.bootstrap_servers and "
-                                                "the topic"));
+      stop_because(std::nullopt, why_count_differs(topic, *found, count));
       return false;
     }
     return true;
@@ -251,6 +251,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       return 0;
     }
     if (cursor == taken_count) take(records_max, timeout);
+    if (fetch_was_refused()) return 0;
     const std::size_t appended = deliver(into, bytes_max);
     remember_anchors(into);
     if (handle != nullptr) after_pull();
@@ -270,6 +271,33 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       count = std::max<ssize_t>(count, 0) + 1;
     }
     taken_count = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  }
+
+  // A refused fetch may be a leader that moved, or a topic that is gone, and its name's next bearer answers the fetch after. True: the
+  // consumer was dropped.
+  bool fetch_was_refused() {
+    const std::int64_t at = refused_at_ms.load();
+    if (at == 0) return false;
+    const bool drained = cursor == taken_count;
+    if (!drained && steady_ms() - at < kBeforeRefusal.count()) return false;
+    std::string why;
+    {
+      const absl::MutexLock lock(&mutex);
+      why = refused_why;
+    }
+    lose_broker("a fetch was refused: " + why);
+    return true;
+  }
+
+  // Not the injected clock: what is compared is librdkafka's own time.
+  static std::int64_t steady_ms() {
+    return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  void on_fetch_refused(std::string_view text) override {
+    const absl::MutexLock lock(&mutex);
+    if (refused_at_ms != 0) return;
+    refused_at_ms = steady_ms();
+    refused_why = text;
   }
 
   std::size_t deliver(std::vector<PulledPartition>& into, std::uint64_t bytes_max) {
@@ -343,7 +371,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       if (records.empty() || (tracker.anchor() && tracker.anchor()->offset >= records.back().offset)) continue;
       const Record& last = records.back();
       tracker.remember({last.offset, last.timestamp_ms, last.timestamp_type, sha256(last.payload)});
-      note(i);
+      if (watch != nullptr) watch->note(i, *tracker.anchor());
     }
   }
 
@@ -397,46 +425,11 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     stop_because(position.partition, fmt::format("{}.{} A source statement in the definition has to say where to go on", why, stored));
   }
 
-  // On a thread of its own: looks at the anchors that were noted first since its last look. What comes after it took them is noted
-  // anew, from the anchors that stood then, so no moment goes by unwatched.
-  void watch_anchors() {
-    for (;;) {
-      std::vector<WatchedAnchor> older;
-      {
-        const absl::MutexLock lock(&mutex);
-        if (mutex.AwaitWithTimeout(absl::Condition(&ending), absl::FromChrono(options.topology_check_interval))) return;
-        for (std::size_t i = 0; i < partitions.size(); ++i) {
-          if (noted[i]) older.push_back({published[i].partition, published[i].topic, options.positions[i].kafka_partition, *noted[i]});
-        }
-        noted = newest;
-      }
-      auto finding = older.empty() ? std::nullopt : look_back(options.address, older);
-      if (!finding) continue;
-      const absl::MutexLock lock(&mutex);
-      anchor_finding = std::move(finding);
-      return;
-    }
-  }
-
-  // A partition's anchor has moved.
-  void note(std::size_t index) {
-    const absl::MutexLock lock(&mutex);
-    newest[index] = partitions[index].tracker.anchor();
-    if (!noted[index]) noted[index] = newest[index];
-  }
-
-  // What the watcher has found stops the intake.
-  bool anchors_stand() {
-    std::optional<AnchorFinding> finding;
-    {
-      const absl::MutexLock lock(&mutex);
-      if (!anchor_finding) return true;
-      finding = anchor_finding;
-    }
-    // The consumer saw no error and read on: what it read is stored, and people have to know from where on it is in doubt.
-    stop_because(finding->partition,
-                 fmt::format("{}{}. Entries stored after that offset since then may come from the new topic", finding->why, kRecreated));
-    return false;
+  // What the watch has found stops the intake.
+  bool watch_is_content() {
+    const auto finding = watch == nullptr ? std::nullopt : watch->finding();
+    if (finding) stop_because(finding->partition, finding->why);
+    return !finding;
   }
 
   // A fresh consumer at once, without waiting.
@@ -475,12 +468,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     }
     if (now - last_status >= kStatusInterval) {
       publish_statuses();
-      if (!anchors_stand()) return;
+      if (!watch_is_content()) return;
     }
-    if (options.embedded || now - last_topology_check < options.topology_check_interval) return;
-    last_topology_check = now;
-    // Says what is wrong, and drops the consumer, where it does not.
-    if (!topology_fits()) spdlog::debug("the topics no longer fit the definition");
   }
 
   // ---- what others see ----
@@ -561,22 +550,21 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   std::size_t cursor = 0, taken_count = 0;
   Message current;  // the one that is looked at; disconnect() lets go of it
   std::size_t last_hit = 0;
-  std::vector<Header> headers;  // reused
-  std::string broker_error;     // set by the callback, on the thread that polls
+  std::vector<Header> headers;                 // reused
+  std::string broker_error;                    // set by the callback, on the thread that polls
+  std::atomic<std::int64_t> refused_at_ms{0};  // the live consumer's first refused fetch; 0: none
   bool ever_connected = false;
   bool is_stopped = false;
   std::string stopped_why, waiting_why;
   std::optional<PartitionId> stopped_by;
   std::uint64_t reconnects = 0;
   milliseconds backoff = kBackoffFirst;
-  SteadyTime next_attempt{}, last_refetch{}, last_status{}, last_topology_check{};
+  SteadyTime next_attempt{}, last_refetch{}, last_status{};
 
   mutable absl::Mutex mutex;
   std::vector<SourceStatus> published ABSL_GUARDED_BY(mutex);
-  std::vector<std::optional<Anchor>> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);  // beside the partitions
-  std::optional<AnchorFinding> anchor_finding ABSL_GUARDED_BY(mutex);
-  bool ending ABSL_GUARDED_BY(mutex) = false;
-  std::thread watcher;
+  std::string refused_why ABSL_GUARDED_BY(mutex);
+  std::unique_ptr<TopicWatch> watch;  // nothing: embedded
 };
 
 KafkaSource::KafkaSource(KafkaSourceOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -3,13 +3,15 @@
 // One consumer for all partitions of a node, on one queue. A live consumer is never paused, resumed or sought (librdkafka 2.0 can
 // skip records then): whatever goes wrong, it is dropped and a new one starts at the anchors.
 //
-// A topic that is deleted and made again so fast that the live consumer meets no error is noticed only by looking back: a second,
-// short-lived consumer compares older anchors every topology_check_interval. What was read in between is stored; the reason given
-// for the stop says from which offset on entries are in doubt. librdkafka 2.0 has no topic ids, so it can't be known sooner.
+// A topic that is deleted and made again refuses a fetch in between: then too a new consumer has to find the anchor. Only where the
+// live one was not fetching in that moment (its queue was full) does nothing tell it; a TopicWatch looks back for that every
+// watch_interval. What was read in between is stored; the reason given for the stop says from which offset on entries are in doubt.
 //
 // Invariants  I3: what pull() hands out is consecutive, but for the gaps it names; each gap ends at the offset of a record beside it.
 // Threads     pull(), advise() and stop_because() from one thread (the intake's); statuses() from any.
-// Limits      a pull: kPullRecordsMax records. Prefetched: kPrefetchBytes over all partitions.
+// Limits      a pull: kPullRecordsMax records. Fetched ahead: fetch_queue_bytes_max over all partitions, librdkafka's own bookkeeping
+// apart;
+//             one fetch more (kFetchBytes of each partition) may come on top.
 // Errors      none returned: a broker that is away is waited out, what must not go on stops the source, and statuses() says why.
 #pragma once
 
@@ -47,10 +49,11 @@ struct SourcePosition {
 
 struct KafkaSourceOptions {
   KafkaAddress address;
-  std::string group;      // carries the advisory commits, nothing else
+  std::string group;  // carries the advisory commits, nothing else
+  std::uint64_t fetch_queue_bytes_max = 512U << 20;
   bool embedded = false;  // the in-process broker: no admin calls, and an idle fetch is not woken
   std::vector<SourcePosition> positions;
-  std::chrono::milliseconds topology_check_interval{5000};
+  std::chrono::milliseconds watch_interval{1000};
   const Clock* clock = &Clock::system();
 };
 

@@ -507,7 +507,12 @@ void Node::watch_for_synthetic(const Commit& commit) {
 }
 
 std::vector<std::string> Node::warnings() const {
-  std::vector<std::string> warnings = contract_warnings_;
+  std::vector<std::string> warnings;
+  if (const auto contract = intake_->contract()) {
+    for (const ContractFinding& finding : *contract) warnings.push_back("topic contract: " + finding.what);
+  } else {
+    warnings = contract_warnings_;
+  }
   if (!intake_refusal_.empty()) warnings.push_back(intake_refusal_);
   if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
   if (config_.broker.kind == BrokerKind::embedded)

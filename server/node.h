@@ -139,7 +139,7 @@ class Node {
   bool stopped_ = false;
   std::vector<std::string> witness_keys_;       // written before ready_
   std::string intake_refusal_;                  // written before ready_
-  std::vector<std::string> contract_warnings_;  // written before ready_
+  std::vector<std::string> contract_warnings_;  // of the start; written before ready_
 
   mutable absl::Mutex mutex_;
   std::string starting_ ABSL_GUARDED_BY(mutex_) = "starting";

@@ -1,0 +1,157 @@
+#include "consumers/kafka_watch.h"
+
+#include <absl/synchronization/mutex.h>
+#include <absl/time/time.h>
+#include <librdkafka/rdkafka.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "consumers/kafka_record.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr int kLookTimeoutMs = 3000;
+constexpr int kMetadataTimeoutMs = 1000;  // a stop waits for a look under way
+constexpr std::string_view kInDoubt =
+    ". The topic was recreated or truncated: a source statement in the definition has to say where to go on. Entries stored after that "
+    "offset since then may come from the new topic";
+
+// What became of one anchor; nothing: it stands, or retention has removed it.
+std::optional<std::string> judge_anchor(rd_kafka_t* handle, const WatchedPartition& watched, rd_kafka_message_t& message) {
+  const Anchor& anchor = *watched.anchor;
+  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR && message.offset == anchor.offset.value()) return difference_from(anchor, message);
+  if (message.err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message.err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) return std::nullopt;
+  std::int64_t low = -1, high = -1;
+  if (rd_kafka_query_watermark_offsets(handle, watched.topic.c_str(), watched.kafka_partition, &low, &high, kLookTimeoutMs) !=
+          RD_KAFKA_RESP_ERR_NO_ERROR ||
+      high > anchor.offset.value()) {
+    return std::nullopt;
+  }
+  return fmt::format("{} [{}] ends at offset {}, but the ledger has stored its offset {} (payload hash {})", watched.topic,
+                     watched.kafka_partition, high, anchor.offset.value(), hex(as_view(anchor.payload_hash)));
+}
+
+std::optional<std::string> look_at(rd_kafka_t* handle, const WatchedPartition& watched) {
+  const auto topic = make_kafka_topic(handle, watched.topic);
+  if (!topic.ok()) return std::nullopt;
+  const KafkaQueue queue(rd_kafka_queue_new(handle));
+  if (rd_kafka_consume_start_queue(topic->get(), watched.kafka_partition, watched.anchor->offset.value(), queue.get()) != 0) {
+    return std::nullopt;
+  }
+  rd_kafka_message_t* message = rd_kafka_consume_queue(queue.get(), kLookTimeoutMs);
+  std::optional<std::string> why;
+  if (message != nullptr) {
+    why = judge_anchor(handle, watched, *message);
+    rd_kafka_message_destroy(message);
+  }
+  rd_kafka_consume_stop(topic->get(), watched.kafka_partition);
+  return why;
+}
+
+std::optional<WatchFinding> look(const KafkaAddress& address, const std::vector<WatchedPartition>& partitions) {
+  // Wants one record of each partition: the smallest fetch still brings a whole batch.
+  const auto handle = make_kafka_handle(KafkaRole::consumer, address,
+                                        {{"isolation.level", "read_committed"},
+                                         {"auto.offset.reset", "error"},
+                                         {"auto.commit.enable", "false"},
+                                         {"allow.auto.create.topics", "false"},
+                                         {"enable.partition.eof", "true"},
+                                         {"check.crcs", "true"},
+                                         {"queued.min.messages", "1"},
+                                         {"max.partition.fetch.bytes", "1024"}},
+                                        nullptr);
+  if (!handle.ok()) return std::nullopt;
+  for (const auto& [topic, wanted] : partition_counts(partitions)) {
+    const auto found = kafka_partition_count(handle->get(), topic, kMetadataTimeoutMs);
+    if (absl::IsUnavailable(found.status())) return std::nullopt;  // the others would not be answered either
+    if (found.ok() && *found != wanted) return WatchFinding{std::nullopt, why_count_differs(topic, *found, wanted)};
+  }
+  for (const WatchedPartition& watched : partitions) {
+    if (!watched.anchor) continue;
+    if (auto why = look_at(handle->get(), watched)) return WatchFinding{watched.partition, *why + std::string(kInDoubt)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+struct TopicWatch::Impl {
+  void run() {
+    for (;;) {
+      std::vector<WatchedPartition> older;
+      {
+        const absl::MutexLock lock(&mutex);
+        if (mutex.AwaitWithTimeout(absl::Condition(&ending), absl::FromChrono(interval))) return;
+        older = noted;
+        noted = newest;
+      }
+      auto found = look(address, older);
+      if (!found) continue;
+      const absl::MutexLock lock(&mutex);
+      finding = std::move(found);
+      return;
+    }
+  }
+
+  KafkaAddress address;
+  std::chrono::milliseconds interval{1000};
+  mutable absl::Mutex mutex;
+  // The anchors that were noted first since the last look are looked at next: what comes after that look took them is noted anew, from
+  // the anchors that stood then, so no moment goes by unwatched.
+  std::vector<WatchedPartition> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);
+  std::optional<WatchFinding> finding ABSL_GUARDED_BY(mutex);
+  bool ending ABSL_GUARDED_BY(mutex) = false;
+  std::jthread thread;
+};
+
+TopicWatch::TopicWatch(KafkaAddress address, std::vector<WatchedPartition> partitions, std::chrono::milliseconds interval)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->address = std::move(address);
+  impl_->interval = interval;
+  {
+    const absl::MutexLock lock(&impl_->mutex);
+    impl_->noted = impl_->newest = std::move(partitions);
+  }
+  impl_->thread = std::jthread([impl = impl_.get()] { impl->run(); });
+}
+
+TopicWatch::~TopicWatch() {
+  const absl::MutexLock lock(&impl_->mutex);
+  impl_->ending = true;
+}
+
+void TopicWatch::note(std::size_t index, const Anchor& anchor) {
+  const absl::MutexLock lock(&impl_->mutex);
+  impl_->newest[index].anchor = anchor;
+  if (!impl_->noted[index].anchor) impl_->noted[index].anchor = anchor;
+}
+
+std::optional<WatchFinding> TopicWatch::finding() const {
+  const absl::MutexLock lock(&impl_->mutex);
+  return impl_->finding;
+}
+
+std::map<std::string, int> partition_counts(const std::vector<WatchedPartition>& partitions) {
+  std::map<std::string, int> counts;
+  for (const WatchedPartition& partition : partitions) {
+    int& count = counts[partition.topic];
+    count = std::max(count, partition.kafka_partition + 1);
+  }
+  return counts;
+}
+
+std::string why_count_differs(const std::string& topic, int found, int wanted) {
+  return fmt::format("topic {} has {} partitions, the definition knows {}: {}", topic, found, wanted,
+                     found > wanted ? "keys now go elsewhere, so a retry could miss its first copy; the partition count of a "
+                                      "ledger is fixed: move to a topic with as many partitions as the definition says"
+                                    : "records that the ledger should hold cannot come; check broker.bootstrap_servers and "
+                                      "the topic");
+}
+
+}  // namespace bukubesar
