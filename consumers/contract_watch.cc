@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,14 @@ constexpr std::chrono::milliseconds kAnswerWithin{1500};  // a stop waits for a 
 
 bool among(const std::vector<ContractFinding>& findings, const std::string& what) {
   return std::any_of(findings.begin(), findings.end(), [&](const ContractFinding& finding) { return finding.what == what; });
+}
+
+// What the start had told of already: it refuses anything worse.
+std::vector<ContractFinding> warnings_of(const std::vector<ContractFinding>& findings) {
+  std::vector<ContractFinding> warnings;
+  std::copy_if(findings.begin(), findings.end(), std::back_inserter(warnings),
+               [](const ContractFinding& finding) { return !finding.fatal; });
+  return warnings;
 }
 
 }  // namespace
@@ -35,12 +44,12 @@ struct ContractWatch::Impl {
         continue;
       }
       const absl::MutexLock lock(&mutex);
-      if (last) tell(*last, *found);
+      tell(last ? *last : warnings_of(*found), *found);
       last = *std::move(found);
     }
   }
 
-  // Each change once. What stood at the start was told by it.
+  // Each change once.
   static void tell(const std::vector<ContractFinding>& before, const std::vector<ContractFinding>& now) {
     for (const ContractFinding& finding : now) {
       if (among(before, finding.what)) continue;

@@ -164,6 +164,16 @@ class Server:
     def committed(self) -> dict:
         return self.get_json("/v1/cut")["committed"]
 
+    def resident_bytes(self, what: str = "VmRSS") -> int:
+        """VmRSS now, or VmHWM: the most since forget_peak(), or the start."""
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(what + ":"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(f"no {what}")
+
+    def forget_peak(self):
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
     def run(self, *arguments: str, check: bool = True, timeout: float = 600.0) -> subprocess.CompletedProcess:
         done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT)
         if check and done.returncode != 0:
@@ -186,16 +196,19 @@ class Server:
 class Kafka:
     """A real single-node broker, by ops/kafka."""
 
-    def __init__(self, directory: pathlib.Path, heap: str = "256m", secure: bool = False):
+    def __init__(self, directory: pathlib.Path, heap: str = "256m", secure: bool = False, properties: dict | None = None):
         self.directory, self.port, self.heap, self.secure = directory, free_port(2), heap, secure
+        self.properties = dict(properties or {})
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
     def _run(self, verb: str, check: bool = True):
+        properties = [part for key, value in self.properties.items() for part in ("--property", f"{key}={value}")]
         done = subprocess.run([KAFKA, verb, "--dir", str(self.directory), "--port", str(self.port), "--heap", self.heap,
-                               *(["--secure"] if self.secure else [])], capture_output=True, text=True, timeout=300)
+                               *properties, *(["--secure"] if self.secure else [])],
+                              capture_output=True, text=True, timeout=300)
         if check and done.returncode != 0:
             raise AssertionError(f"ops/kafka {verb}: {done.stdout}\n{done.stderr}")
 
@@ -205,6 +218,13 @@ class Kafka:
 
     def stop(self):
         self._run("stop", check=False)
+
+    def signal(self, number: int):
+        """SIGKILL, SIGSTOP, SIGCONT: to the broker's process."""
+        pid = int((self.directory / "broker.pid").read_text())
+        os.kill(pid, number)
+        if number == signal.SIGKILL:
+            wait_until("the broker to be gone", lambda: not pathlib.Path(f"/proc/{pid}").exists())
 
     def produce(self, topic: str, keyed_values: list):
         """keyed_values: (key, value) texts without tabs or newlines. Returns when all are acknowledged."""
