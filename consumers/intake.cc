@@ -494,6 +494,7 @@ struct Intake::Impl {
     for (SourceStatus& status : all) {
       status.state = suspended.load() ? SourceState::waiting_for_disk : SourceState::stopped;
       status.why = why;
+      status.lag_records = -1;
     }
     return all;
   }
@@ -542,6 +543,7 @@ struct Intake::Impl {
 Intake::Intake(IntakeOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Intake::~Intake() { stop(); }
 absl::Status Intake::start() { return impl_->start(); }
+void Intake::refuse_to_start(const std::string& why) { impl_->stop_before_start(why); }
 void Intake::stop() { impl_->stop(); }
 
 absl::Status Intake::publish(std::vector<OutgoingRecord> records, PublishDone done) {

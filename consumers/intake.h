@@ -39,7 +39,7 @@ struct SourceStatus {
   std::string why;  // where stopped or waiting: what happened, and what the operator can do
   std::string topic;
   std::int64_t high_watermark = -1;  // Kafka's; -1 unknown
-  std::int64_t lag_records = -1;     // high watermark − next offset; -1 unknown
+  std::int64_t lag_records = -1;     // high watermark − next offset; -1 unknown, as while the broker is away
   std::uint64_t reconnects = 0;
   std::uint64_t gaps_refetched = 0;
   std::uint64_t anchors_checked = 0;
@@ -124,6 +124,8 @@ class Intake {
 
   // Connects (embedded: starts the broker and commits the source statements first). Failures of the broker are waited out, not returned.
   [[nodiscard]] absl::Status start();
+  // Instead of start(): sources() say stopped, and why. publish() refuses.
+  void refuse_to_start(const std::string& why);
   // Stops pulling, drains what is in flight, commits it, closes. Idempotent.
   void stop();
 

@@ -518,6 +518,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     // At the end of a topic written in transactions the last offsets are control records: nothing is left to read.
     const bool at_end = partition.eof.value() >= partition.high.value() && partition.eof.value() >= next;
     status.lag_records = status.high_watermark < 0 ? -1 : at_end ? 0 : std::max<std::int64_t>(status.high_watermark - next, 0);
+    // What has come to Kafka since it was last heard of is not known.
+    if (status.state == SourceState::waiting_for_broker || status.state == SourceState::stopped) status.lag_records = -1;
     status.reconnects = reconnects;
     status.gaps_refetched = partition.tracker.gaps_refetched();
     status.anchors_checked = partition.anchors_checked;

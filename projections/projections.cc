@@ -240,29 +240,34 @@ void Projections::Impl::publish() {
   {
     absl::MutexLock lock(&published_mutex);
     published = cut;
-    const auto reached = std::stable_partition(waiters.begin(), waiters.end(), [&](const Waiter& one) { return !cut.covers(one.cut); });
-    for (auto at = reached; at != waiters.end(); ++at) ready.push_back(std::move(at->callback));
-    waiters.erase(reached, waiters.end());
+    for (std::vector<Waiter>& of_kind : waiters) {
+      const auto reached = std::stable_partition(of_kind.begin(), of_kind.end(), [&](const Waiter& one) { return !cut.covers(one.cut); });
+      for (auto at = reached; at != of_kind.end(); ++at) ready.push_back(std::move(at->callback));
+      of_kind.erase(reached, of_kind.end());
+    }
   }
   for (const auto& callback : ready) callback();
 }
 
-std::uint64_t Projections::Impl::add_waiter(const Cut& cut, std::function<void()> callback) {
+std::optional<WaitId> Projections::Impl::add_waiter(const Cut& cut, Waits kind, std::function<void()> callback) {
+  WaitId id = 0;
   {
     absl::MutexLock lock(&published_mutex);
+    id = next_waiter++;
     if (!published.covers(cut)) {
-      if (waiters.size() >= kWaitersMax) return 0;
-      waiters.push_back({next_waiter, cut, std::move(callback)});
-      return next_waiter++;
+      std::vector<Waiter>& of_kind = waiters[static_cast<std::size_t>(kind)];
+      if (of_kind.size() >= kWaitsMax) return std::nullopt;
+      of_kind.push_back({id, cut, std::move(callback)});
+      return id;
     }
   }
   callback();
-  return ~std::uint64_t{0};
+  return id;
 }
 
-void Projections::Impl::remove_waiter(std::uint64_t id) {
+void Projections::Impl::remove_waiter(WaitId id) {
   absl::MutexLock lock(&published_mutex);
-  std::erase_if(waiters, [id](const Waiter& one) { return one.id == id; });
+  for (std::vector<Waiter>& of_kind : waiters) std::erase_if(of_kind, [id](const Waiter& one) { return one.id == id; });
 }
 
 Cut Projections::cut() const {
@@ -272,14 +277,18 @@ Cut Projections::cut() const {
 
 absl::Status Projections::wait_for(const Cut& cut, std::chrono::milliseconds timeout) const {
   const auto done = std::make_shared<absl::Notification>();
-  const std::uint64_t id = impl_->add_waiter(cut, [done] { done->Notify(); });
-  if (id == 0) return resource_exhausted("{} readers wait already", kWaitersMax);
+  const std::optional<WaitId> id = impl_->add_waiter(cut, Waits::reader, [done] { done->Notify(); });
+  if (!id) return resource_exhausted("{} readers wait already", kWaitsMax);
   if (done->WaitForNotificationWithTimeout(absl::FromChrono(timeout))) return absl::OkStatus();
-  impl_->remove_waiter(id);
+  impl_->remove_waiter(*id);
   return deadline_exceeded("cut {} was not read within {} ms; read is {}", cut.text(), timeout.count(), this->cut().text());
 }
 
-bool Projections::when_read(const Cut& cut, std::function<void()> callback) { return impl_->add_waiter(cut, std::move(callback)) != 0; }
+std::optional<WaitId> Projections::when_read(const Cut& cut, Waits kind, std::function<void()> callback) {
+  return impl_->add_waiter(cut, kind, std::move(callback));
+}
+
+void Projections::stop_waiting(WaitId id) { impl_->remove_waiter(id); }
 
 ProjectionStatus Projections::status() const {
   ProjectionStatus to;
@@ -301,6 +310,7 @@ ProjectionStatus Projections::status() const {
   to.segments_remade = impl_->segments_remade;
   absl::MutexLock lock(&impl_->published_mutex);
   to.failed = impl_->failed;
+  to.readers_waiting = impl_->waiters[static_cast<std::size_t>(Waits::reader)].size();
   return to;
 }
 

@@ -96,10 +96,16 @@ struct ViewInfo {
   double build_progress = 1.0;  // 1: live
 };
 
+// Who waits for a cut. Each kind has a bound of its own, so that readers can't keep the delay of commits from being measured.
+enum class Waits : std::uint8_t { reader, commit };
+inline constexpr std::size_t kWaitsMax = 1024;  // of each kind
+using WaitId = std::uint64_t;
+
 struct ProjectionStatus {
   Cut cut;
   std::uint64_t events = 0, transfers = 0, purchases = 0, segments = 0, findings = 0;
   std::uint64_t queue_depth = 0, hand_offs_dropped = 0, caught_up_from_ledger = 0;
+  std::uint64_t readers_waiting = 0;  // for a cut, at most kWaitsMax
   std::uint64_t segments_remade = 0;  // damaged or missing ones, deleted at start and made again from the ledger
   std::string failed;                 // empty: working
 };
@@ -118,8 +124,10 @@ class Projections {
   [[nodiscard]] Cut cut() const;
   // Waits until the projections have read `cut`. DeadlineExceeded otherwise.
   [[nodiscard]] absl::Status wait_for(const Cut& cut, std::chrono::milliseconds timeout) const;
-  // Calls back once when `cut` has been read (at once where it has); false where too many wait (kWaitersMax).
-  [[nodiscard]] bool when_read(const Cut& cut, std::function<void()> callback);
+  // Calls back once when `cut` has been read (at once where it has). Nothing, and no call, where as many of its kind wait already.
+  [[nodiscard]] std::optional<WaitId> when_read(const Cut& cut, Waits kind, std::function<void()> callback);
+  // Whoever gives up says so: a wait that nobody ends holds its place until `cut` comes. The call may be under way.
+  void stop_waiting(WaitId id);
 
   [[nodiscard]] absl::StatusOr<TotalsAnswer> totals(const TotalsQuery& query) const;
   // For each row and dimension of `by` the name that the facts have for the value at the answer's cut; empty where there is none. A work

@@ -28,8 +28,7 @@ namespace bukubesar {
 
 inline constexpr std::size_t kSliceEntries = 512;
 inline constexpr std::size_t kCatchUpEntries = 2048;
-inline constexpr std::uint64_t kViewBuildRows = 1U << 20;  // between two reports of a build's progress
-inline constexpr std::size_t kWaitersMax = 1024;
+inline constexpr std::uint64_t kViewBuildRows = 1U << 20;        // between two reports of a build's progress
 inline constexpr std::size_t kUnsealedMax = 64;                  // full segments that wait for the disk
 inline constexpr std::size_t kStandingScansMax = 48;             // current answers that are kept and extended
 inline constexpr std::size_t kStandingScanBytesMax = 64U << 20;  // a larger one is not kept
@@ -97,8 +96,8 @@ struct Projections::Impl {
   absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;
   void refresh_listing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(listing_mutex);
   [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
-  std::uint64_t add_waiter(const Cut& cut, std::function<void()> callback);  // 0: too many wait; the callback may have run already
-  void remove_waiter(std::uint64_t id);
+  std::optional<WaitId> add_waiter(const Cut& cut, Waits kind, std::function<void()> callback);  // the callback may have run already
+  void remove_waiter(WaitId id);
   absl::Status build_views();
 
   ProjectionsOptions options;
@@ -123,12 +122,12 @@ struct Projections::Impl {
   Cut published ABSL_GUARDED_BY(published_mutex);
   std::string failed ABSL_GUARDED_BY(published_mutex);
   struct Waiter {
-    std::uint64_t id;
+    WaitId id;
     Cut cut;
     std::function<void()> callback;
   };
-  std::vector<Waiter> waiters ABSL_GUARDED_BY(published_mutex);
-  std::uint64_t next_waiter ABSL_GUARDED_BY(published_mutex) = 1;
+  std::array<std::vector<Waiter>, 2> waiters ABSL_GUARDED_BY(published_mutex);  // by kind
+  WaitId next_waiter ABSL_GUARDED_BY(published_mutex) = 0;
 
   std::vector<ViewDefinition> view_definitions;
   absl::Mutex cache_mutex;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <cerrno>
 #include <optional>
 #include <thread>
 
@@ -43,8 +45,25 @@ struct Pending {
   explicit Pending(const asio::any_io_executor& executor) : timer(executor) {}
   asio::steady_timer timer;
   std::atomic<bool> answered{false};
-  std::optional<ServerResponse> response;  // touched on the connection's strand only
+  // Touched on the connection's strand only.
+  std::optional<ServerResponse> response;
+  bool over = false;     // the socket is the coroutine's again
+  bool watched = false;  // somebody waits for the client to go
 };
+
+// Calls `then` if the client closes its side before the answer is there. A next request on the connection says nothing about it.
+void watch_client(tcp::socket& socket, const std::shared_ptr<Pending>& pending, std::function<void()> then) {
+  if (pending->over) return;
+  pending->watched = true;
+  socket.async_wait(tcp::socket::wait_read, [&socket, pending, then = std::move(then)](const boost::system::error_code& error) mutable {
+    if (pending->over || error == asio::error::operation_aborted) return;
+    char next = 0;
+    const ssize_t got = ::recv(socket.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got > 0) return;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return watch_client(socket, pending, std::move(then));
+    then();
+  });
+}
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -159,7 +178,7 @@ struct HttpServer::Impl {
   asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes);
   template <class Stream>
   asio::awaitable<void> linger(Stream& stream);
-  asio::awaitable<ServerResponse> run_handler(ServerRequestPtr request, const Route* route);
+  asio::awaitable<ServerResponse> run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route);
   void start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond, const std::shared_ptr<Pending>& pending);
   bool run_on_pool(std::function<void()> work);
   void close_connections();
@@ -360,7 +379,7 @@ asio::awaitable<bool> HttpServer::Impl::serve_one(Stream& stream, beast::flat_bu
   if (reading.refusal)
     response = std::move(*reading.refusal);
   else if (route != nullptr)
-    response = co_await run_handler(request, route);
+    response = co_await run_handler(beast::get_lowest_layer(stream).socket(), request, route);
   else
     response = std::move(reading.match.refusal);
   if (hooks.decorate) hooks.decorate(*request, response);
@@ -392,7 +411,7 @@ void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Rout
   if (!queued) respond(problem(503, fmt::format("{} long reads are waiting; try again later", kPoolQueueMax)));
 }
 
-asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(ServerRequestPtr request, const Route* route) {
+asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route) {
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending>(executor);
   pending->timer.expires_after(timeout());
@@ -403,9 +422,14 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(ServerRequestPtr r
       pending->timer.cancel();
     });
   };
+  request->when_client_gone = [&socket, pending, executor](std::function<void()> then) {
+    asio::post(executor, [&socket, pending, then = std::move(then)]() mutable { watch_client(socket, pending, std::move(then)); });
+  };
   start_handler(request, *route, respond, pending);
   boost::system::error_code error;
   co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  pending->over = true;
+  if (pending->watched) socket.cancel(error);
   if (!pending->response && !pending->answered.exchange(true))
     co_return problem(504, fmt::format("no answer within {} ms; what was sent may still be stored (sending it again is safe)",
                                        config.request_timeout_ms));

@@ -25,6 +25,8 @@ struct ServerRequest {
   std::string body;                   // whole
   std::vector<std::string> captures;  // of the route's pattern, percent-decoded once
   Roles roles = Roles::all();         // what the caller may do (server/access.h)
+  // Of the server, from any thread: `then` is called on an IO thread if the client closes its side before the answer is there.
+  std::function<void(std::function<void()> then)> when_client_gone;
 
   // The first header of that (lower-case) name.
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;

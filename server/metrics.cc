@@ -214,6 +214,7 @@ void sample_projections(Node& node, Samples& samples) {
   samples.counter("bukubesar_projection_hand_offs_dropped_total", "Batches not handed over because the projection was behind.",
                   status.hand_offs_dropped);
   samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(status.queue_depth), {label("queue", "hand_offs")});
+  samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(status.readers_waiting), {label("queue", "cut_waits")});
 }
 
 }  // namespace

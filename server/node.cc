@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "adapters/http_client.h"
 #include "base/bytes.h"
@@ -236,19 +238,23 @@ absl::Status Node::start_intake() {
     watch_for_synthetic(*commit);
     Cut after;
     for (const PartitionBatch& part : commit->parts) after.set(part.partition, part.first.value() + part.entries.size());
-    const bool waits = projections_->when_read(
-        after, [this, stamps = Metrics::stamps_of(*commit)] { metrics_.observe_visible(stamps, Clock::system().wall_ms()); });
+    const auto waits = projections_->when_read(after, Waits::commit, [this, stamps = Metrics::stamps_of(*commit)] {
+      metrics_.observe_visible(stamps, Clock::system().wall_ms());
+    });
     if (!waits) metrics_.count_unmeasured();
   });
   intake_ = std::make_unique<Intake>(std::move(options));
-  check_contract();
-  if (intake_refusal_.empty()) RETURN_IF_ERROR(intake_->start());
+  if (const std::string refusal = check_contract(); !refusal.empty()) {
+    intake_->refuse_to_start(refusal);
+  } else {
+    RETURN_IF_ERROR(intake_->start());
+  }
   return absl::OkStatus();
 }
 
 // A broken contract keeps the intake from starting; reads go on. A broker that does not answer is waited out by the intake.
-void Node::check_contract() {
-  if (config_.broker.kind == BrokerKind::embedded) return;
+std::string Node::check_contract() {
+  if (config_.broker.kind == BrokerKind::embedded) return {};
   note_progress("checking the topic contract", 0, 0);
   if (config_.broker.create_topics)
     if (const absl::Status made = create_topics(config_, definition().partitions); !made.ok())
@@ -256,14 +262,15 @@ void Node::check_contract() {
   const auto findings = check_topic_contract(config_, &definition());
   if (!findings.ok()) {
     spdlog::warn("the topic contract could not be checked: {}", message_of(findings.status()));
-    return;
+    return {};
   }
+  std::string refusal;
   for (const ContractFinding& finding : *findings) {
     contract_warnings_.push_back("topic contract: " + finding.what);
-    if (finding.fatal)
-      intake_refusal_ += (intake_refusal_.empty() ? "intake does not start, the topic contract is broken: " : "; ") + finding.what;
+    if (finding.fatal) refusal += (refusal.empty() ? "it does not start, the topic contract is broken: " : "; ") + finding.what;
     spdlog::log(finding.fatal ? spdlog::level::err : spdlog::level::warn, "topic contract: {}", finding.what);
   }
+  return refusal;
 }
 
 void Node::start_scrub() {
@@ -513,7 +520,6 @@ std::vector<std::string> Node::warnings() const {
   } else {
     warnings = contract_warnings_;
   }
-  if (!intake_refusal_.empty()) warnings.push_back(intake_refusal_);
   if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
   if (config_.broker.kind == BrokerKind::embedded)
     warnings.push_back("the embedded broker has no access control: whoever writes to " + bootstrap_servers() +
@@ -521,11 +527,20 @@ std::vector<std::string> Node::warnings() const {
   if (definition().partitioner == "any") warnings.push_back("dedup: per partition (partitioner any)");
   if (definition().clock == LedgerClock::none)
     warnings.push_back("the topic has CreateTime: as_of takes a cut or a checkpoint, not a time");
+  // A reason that all partitions share is said once.
+  std::map<std::pair<SourceState, std::string>, std::string> troubles;
   for (const SourceStatus& source : intake_->sources())
-    if (source.state == SourceState::stopped)
-      warnings.push_back("intake of partition " + source.partition.name() + " has stopped: " + source.why);
-    else if (source.state == SourceState::waiting_for_disk)
-      warnings.push_back("intake of partition " + source.partition.name() + " waits: " + source.why);
+    if (source.state == SourceState::stopped || source.state == SourceState::waiting_for_broker ||
+        source.state == SourceState::waiting_for_disk) {
+      std::string& partitions = troubles[{source.state, source.why}];
+      partitions += (partitions.empty() ? "" : ", ") + source.partition.name();
+    }
+  for (const auto& [trouble, partitions] : troubles) {
+    const char* const does = trouble.first == SourceState::stopped            ? "has stopped"
+                             : trouble.first == SourceState::waiting_for_disk ? "waits"
+                                                                              : "waits for the broker";
+    warnings.push_back(fmt::format("intake of partition {} {}: {}", partitions, does, trouble.second));
+  }
   if (const std::string failed = projections_->status().failed; !failed.empty()) warnings.push_back("projections have stopped: " + failed);
   if (ledger_->shorter_than_recorded())
     warnings.push_back("the ledger is shorter than recorded: reads wait until Kafka has been read again");

@@ -91,8 +91,6 @@ class Node {
   [[nodiscard]] bool witness_objects() const;
   // CloudEvents sources that the definition or an accepted event names.
   [[nodiscard]] std::vector<std::string> known_sources();
-  // Why the intake was not started (topic contract); empty where it was.
-  [[nodiscard]] const std::string& intake_refusal() const { return intake_refusal_; }
   // For people, in status: no key, the embedded broker has no access control, last signing failed, …
   [[nodiscard]] std::vector<std::string> warnings() const;
   // True where the ledger holds events of the demo's feed: shown wherever its figures are.
@@ -108,7 +106,8 @@ class Node {
   void look_at_access_files();
   [[nodiscard]] absl::Status open_all();
   [[nodiscard]] absl::Status start_intake();
-  void check_contract();
+  // Why the intake may not start; empty where it may.
+  [[nodiscard]] std::string check_contract();
   void start_scrub();
   [[nodiscard]] absl::Status load_key();
   [[nodiscard]] absl::Status load_witness_keys();
@@ -138,7 +137,6 @@ class Node {
   std::unique_ptr<Witness> witness_;
   bool stopped_ = false;
   std::vector<std::string> witness_keys_;       // written before ready_
-  std::string intake_refusal_;                  // written before ready_
   std::vector<std::string> contract_warnings_;  // of the start; written before ready_
 
   mutable absl::Mutex mutex_;

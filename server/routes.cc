@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 #include "base/status.h"
 #include "server/problem.h"
@@ -9,43 +10,17 @@
 
 namespace bukubesar {
 
-void add_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, ReadHandler handler) {
+namespace {
+
+// read_so_far: what `min_cut` is compared with before anybody waits.
+void add_waiting_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, std::function<Cut()> read_so_far,
+                      ReadHandler handler) {
   Route route;
   route.method = "GET";
   route.pattern = std::move(pattern);
   route.runs_on = runs_on;
-  route.handle = [&node, handler = std::move(handler)](const ServerRequestPtr& request, const Respond& respond) {
-    if (const absl::Status readable = node.readable(); !readable.ok()) {
-      respond(problem(readable));
-      return;
-    }
-    absl::StatusOr<ServerResponse> response = handler(*request);
-    respond(response.ok() ? *std::move(response) : problem(response.status()));
-  };
-  router.add(std::move(route));
-}
-
-void when_read(Node& node, const Cut& needed, std::function<void(absl::Status)> then) {
-  const auto fired = std::make_shared<std::atomic<bool>>(false);
-  const bool waits = node.projections().when_read(needed, [&node, fired, then] {
-    if (fired->exchange(true)) return;
-    if (!node.http().run_on_pool([then] { then(absl::OkStatus()); }))
-      then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
-  });
-  if (!waits && !fired->exchange(true)) return then(resource_exhausted("too many requests wait for a cut"));
-  const auto bound = std::min<std::chrono::milliseconds>(kCutWaitMax, std::chrono::milliseconds(node.config().http.request_timeout_ms / 2));
-  node.http().run_after(bound, [&node, fired, then, needed, bound] {
-    if (!fired->exchange(true))
-      then(deadline_exceeded("waited {} ms for cut {}; read so far: {}", bound.count(), needed.text(), node.projections().cut().text()));
-  });
-}
-
-void add_projection_read(Router& router, Node& node, std::string pattern, ReadHandler handler) {
-  Route route;
-  route.method = "GET";
-  route.pattern = std::move(pattern);
-  route.runs_on = RunsOn::pool;
-  route.handle = [&node, handler = std::move(handler)](const ServerRequestPtr& request, const Respond& respond) {
+  route.handle = [&node, read_so_far = std::move(read_so_far), handler = std::move(handler)](const ServerRequestPtr& request,
+                                                                                             const Respond& respond) {
     if (const absl::Status readable = node.readable(); !readable.ok()) return respond(problem(readable));
     const auto min_cut = min_cut_of(request->query, node.definition());
     if (!min_cut.ok()) return respond(problem(min_cut.status()));
@@ -55,10 +30,40 @@ void add_projection_read(Router& router, Node& node, std::string pattern, ReadHa
       respond(response.ok() ? *std::move(response) : problem(response.status()));
     };
     const Cut needed = min_cut->value_or(Cut());
-    if (node.projections().cut().covers(needed)) return answer(absl::OkStatus());
-    when_read(node, needed, answer);
+    if (needed.sizes().empty() || read_so_far().covers(needed)) return answer(absl::OkStatus());
+    when_read(node, *request, needed, answer);
   };
   router.add(std::move(route));
+}
+
+}  // namespace
+
+void add_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, ReadHandler handler) {
+  add_waiting_read(
+      router, node, std::move(pattern), runs_on, [&node] { return node.ledger().cut(); }, std::move(handler));
+}
+
+void add_projection_read(Router& router, Node& node, std::string pattern, ReadHandler handler) {
+  add_waiting_read(
+      router, node, std::move(pattern), RunsOn::pool, [&node] { return node.projections().cut(); }, std::move(handler));
+}
+
+void when_read(Node& node, const ServerRequest& request, const Cut& needed, std::function<void(absl::Status)> then) {
+  const auto fired = std::make_shared<std::atomic<bool>>(false);
+  const std::optional<WaitId> wait = node.projections().when_read(needed, Waits::reader, [&node, fired, then] {
+    if (fired->exchange(true)) return;
+    if (!node.http().run_on_pool([then] { then(absl::OkStatus()); }))
+      then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
+  });
+  if (!wait) return then(resource_exhausted("{} requests wait for a cut already; try again later", kWaitsMax));
+  const auto give_up = [&node, fired, then, needed, wait = *wait](std::string_view why) {
+    if (fired->exchange(true)) return;
+    node.projections().stop_waiting(wait);
+    then(deadline_exceeded("{} for cut {}; read so far: {}", why, needed.text(), node.projections().cut().text()));
+  };
+  const auto bound = std::min<std::chrono::milliseconds>(kCutWaitMax, std::chrono::milliseconds(node.config().http.request_timeout_ms / 2));
+  node.http().run_after(bound, [give_up, bound] { give_up(fmt::format("waited {} ms", bound.count())); });
+  if (request.when_client_gone) request.when_client_gone([give_up] { give_up("the client closed its side while it waited"); });
 }
 
 absl::StatusOr<PartitionId> partition_of(const Node& node, std::string_view name) {

@@ -24,14 +24,15 @@ void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/f
 void add_log_routes(Router& router, Node& node);           // log/…
 void add_proof_routes(Router& router, Node& node);  // v1/proofs, v1/consistency, v1/checkpoints, GET v1/events, v1/definition; log/…
 
-// Adds a GET route whose handler returns an answer or an error; it runs only while reads may be answered.
+// Adds a GET route whose handler returns an answer or an error; it runs only while reads may be answered, and after what `min_cut` asks
+// for is in the ledger (the handler lists `min_cut` among its known parameters).
 using ReadHandler = std::function<absl::StatusOr<ServerResponse>(const ServerRequest&)>;
 void add_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, ReadHandler handler);
-
-// The same for reads of the projections: understands `min_cut` (the handler lists it among its known parameters), and waits for it.
+// The same where `min_cut` is to be read by the projections.
 void add_projection_read(Router& router, Node& node, std::string pattern, ReadHandler handler);
-// Runs `then` on the pool once the projections have read `needed`, or with the error that kept them from it (504 after kCutWaitMax).
-void when_read(Node& node, const Cut& needed, std::function<void(absl::Status)> then);
+// Runs `then` on the pool once the projections have read `needed`, or with the error that kept them from it: DeadlineExceeded after
+// kCutWaitMax, or when the client closes its side; ResourceExhausted where kWaitsMax requests wait.
+void when_read(Node& node, const ServerRequest& request, const Cut& needed, std::function<void(absl::Status)> then);
 inline constexpr std::chrono::milliseconds kCutWaitMax{10'000};
 
 // "0" or "reference", of this ledger.

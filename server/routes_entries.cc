@@ -57,7 +57,7 @@ absl::StatusOr<EntriesPage> scan_entries(Node& node, PartitionId partition, std:
 
 absl::StatusOr<ServerResponse> entries_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit", "verdict", "order"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit", "verdict", "order", "min_cut"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kEntriesLimitUsual, kEntriesLimitMost));
   ASSIGN_OR_RETURN(const std::optional<Verdict> verdict, verdict_filter(query));
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> cursor, query.number("cursor"));
@@ -102,7 +102,7 @@ absl::Status add_proof(Node& node, PartitionId partition, Sequence sequence, Jso
 absl::StatusOr<ServerResponse> entry_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   ASSIGN_OR_RETURN(const Sequence sequence, sequence_of(request.captures[1]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"proof"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"proof", "min_cut"}));
   ASSIGN_OR_RETURN(const bool proof, query.flag("proof"));
   const Cut cut = node.ledger().cut();
   if (sequence.value() >= cut.size(partition))
@@ -124,7 +124,7 @@ absl::StatusOr<ServerResponse> entry_answer(Node& node, const ServerRequest& req
 absl::StatusOr<ServerResponse> payload_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   ASSIGN_OR_RETURN(const Sequence sequence, sequence_of(request.captures[1]));
-  RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   const Cut cut = node.ledger().cut();
   auto payload = node.ledger().read_payload(partition, sequence);
   if (payload.status().code() == absl::StatusCode::kFailedPrecondition) return problem(410, message_of(payload.status()));
@@ -138,7 +138,7 @@ absl::StatusOr<ServerResponse> payload_answer(Node& node, const ServerRequest& r
 }
 
 absl::StatusOr<ServerResponse> gaps_answer(Node& node, const ServerRequest& request) {
-  RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   const Cut cut = node.ledger().cut();
   Json gaps = Json::array();
   for (PartitionId partition : node.ledger().partitions()) {

@@ -67,7 +67,6 @@ ServerResponse receipts_answer(Node& node, const Receipts& receipts, bool detail
 
 // Empty while records can be published.
 std::string why_stopped(Node& node) {
-  if (const std::string why = node.intake_refusal(); !why.empty()) return why;
   for (const SourceStatus& source : node.intake().sources())
     if (source.state == SourceState::stopped || source.state == SourceState::waiting_for_disk)
       return fmt::format("intake of partition {} {}: {}", source.partition.name(),

@@ -5,6 +5,7 @@
 #include "events/reason.h"
 #include "server/problem.h"
 #include "server/routes.h"
+#include "server/totals_request.h"
 
 namespace bukubesar {
 
@@ -265,20 +266,28 @@ void add_status_routes(Router& router, Node& node) {
   status.pattern = "/v1/status";
   status.runs_on = RunsOn::pool;
   status.handle = [&node](const ServerRequestPtr& request, const Respond& respond) {
-    const auto query = Query::parse(request->query, {});
+    const auto query = Query::parse(request->query, {"min_cut"});
     if (!query.ok()) return respond(problem(query.status()));
     if (!node.ready()) return respond(problem(503, "starting: " + node.starting_text()));
-    auto answer = status_answer(node);
-    respond(answer.ok() ? *std::move(answer) : problem(answer.status()));
+    const auto min_cut = min_cut_of(request->query, node.definition());
+    if (!min_cut.ok()) return respond(problem(min_cut.status()));
+    const auto answer = [&node, respond](const absl::Status& read) {
+      if (!read.ok()) return respond(problem(read));
+      auto status = status_answer(node);
+      respond(status.ok() ? *std::move(status) : problem(status.status()));
+    };
+    const Cut needed = min_cut->value_or(Cut());
+    if (node.projections().cut().covers(needed)) return answer(absl::OkStatus());
+    when_read(node, *request, needed, answer);
   };
   router.add(std::move(status));
-  add_read(router, node, "/v1/cut", RunsOn::io, [&node](const ServerRequest& request) -> absl::StatusOr<ServerResponse> {
-    RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  add_projection_read(router, node, "/v1/cut", [&node](const ServerRequest& request) -> absl::StatusOr<ServerResponse> {
+    RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
     const Cut cut = node.projections().cut();
     return json_response({{"cut", to_json(cut)}, {"committed", to_json(node.ledger().cut())}}, cut);
   });
-  add_read(router, node, "/v1/reasons", RunsOn::io, [&node](const ServerRequest& request) -> absl::StatusOr<ServerResponse> {
-    RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  add_projection_read(router, node, "/v1/reasons", [&node](const ServerRequest& request) -> absl::StatusOr<ServerResponse> {
+    RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
     const Cut cut = node.projections().cut();
     return json_response({{"cut", to_json(cut)}, {"reasons", reasons_json()}}, cut);
   });

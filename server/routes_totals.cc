@@ -205,14 +205,14 @@ void handle_totals(Node& node, const ServerRequestPtr& http_request, const ViewN
   if (request->query.cut)
     for (const auto& [partition, size] : request->query.cut->sizes()) needed.set(partition, std::max(size, needed.size(partition)));
   if (node.projections().cut().covers(needed)) return answer_totals(node, *request, view, respond);
-  when_read(node, needed, [&node, request, view, respond](const absl::Status& read) {
+  when_read(node, *http_request, needed, [&node, request, view, respond](const absl::Status& read) {
     if (!read.ok()) return respond(problem(read));
     answer_totals(node, *request, view, respond);
   });
 }
 
 absl::StatusOr<ServerResponse> views_answer(Node& node, const ServerRequest& request) {
-  RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   Json views = Json::array();
   for (const ViewInfo& view : node.projections().views())
     views.push_back({{"name", view.name},
@@ -236,7 +236,7 @@ void add_totals_routes(Router& router, Node& node) {
   totals.runs_on = RunsOn::pool;
   totals.handle = [&node](const ServerRequestPtr& request, const Respond& respond) { handle_totals(node, request, {}, respond); };
   router.add(std::move(totals));
-  add_read(router, node, "/v1/views", RunsOn::pool, [&node](const ServerRequest& request) { return views_answer(node, request); });
+  add_projection_read(router, node, "/v1/views", [&node](const ServerRequest& request) { return views_answer(node, request); });
   Route view;
   view.method = "GET";
   view.pattern = "/v1/views/{name}";

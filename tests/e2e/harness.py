@@ -88,10 +88,10 @@ class Server:
             self.data.mkdir(parents=True, exist_ok=True)
             subprocess.run(self.command("key", "new"), check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
 
-    def start(self, ready_seconds: float = 60.0):
+    def start(self, ready_seconds: float = 60.0, *flags: str):
         self.key_new()
         log = open(self.log_path, "ab")
-        self.process = subprocess.Popen(self.command("serve"), stdout=log, stderr=log, env={**ENVIRONMENT, **self.environment})
+        self.process = subprocess.Popen(self.command("serve", *flags), stdout=log, stderr=log, env={**ENVIRONMENT, **self.environment})
         log.close()
         if ready_seconds:
             self.wait_ready(ready_seconds)

@@ -320,7 +320,7 @@ TEST(I7HonestReads, WaitsForACutAndGivesUp) {
       }(),
       std::chrono::milliseconds(1))));
   std::atomic<bool> called{false};
-  EXPECT_TRUE(live->when_read(cut, [&] { called = true; }));
+  EXPECT_TRUE(live->when_read(cut, Waits::reader, [&] { called = true; }));
   live->hand_off(commit);
   ASSERT_TRUE(live->wait_for(cut, kPatience).ok());
   while (!called) std::this_thread::yield();
@@ -336,10 +336,15 @@ TEST(Projections, BoundsHowManyWait) {
   auto live = open_projections(node.options());
   Cut beyond;
   beyond.set(PartitionId(0), 1);
-  std::size_t waiting = 0;
-  while (live->when_read(beyond, [] {})) ++waiting;
-  EXPECT_EQ(waiting, 1024U);
+  std::vector<WaitId> waiting;
+  while (const auto wait = live->when_read(beyond, Waits::reader, [] {})) waiting.push_back(*wait);
+  EXPECT_EQ(waiting.size(), kWaitsMax);
+  EXPECT_EQ(live->status().readers_waiting, kWaitsMax);
   EXPECT_TRUE(absl::IsResourceExhausted(live->wait_for(beyond, std::chrono::milliseconds(1))));
+  EXPECT_TRUE(live->when_read(beyond, Waits::commit, [] {})) << "readers leave room for commits";
+  for (const WaitId wait : waiting) live->stop_waiting(wait);
+  EXPECT_EQ(live->status().readers_waiting, 0U);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(live->wait_for(beyond, std::chrono::milliseconds(1))));
 }
 
 // Readers see whole prefixes: an ungrouped and a grouped answer of one cut agree while the worker goes on.

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "ledger/signer.h"
 #include "server/json.h"
+#include "server/routes.h"
 
 namespace bukubesar {
 namespace {
@@ -188,6 +189,64 @@ TEST_F(NodeTest, AMinimumThatDoesNotComeIs504) {
   start();
   EXPECT_EQ(get_json("/v1/totals?min_cut=0%3D5", 504)["status"], 504);
   EXPECT_EQ(get_json("/v1/purchases?min_cut=0%3D5", 504)["status"], 504);
+}
+
+TEST_F(NodeTest, WaitsThatRanOutLeaveRoomForOthers) {
+  config_.http.request_timeout_ms = 400;
+  start();
+  Cut beyond;
+  beyond.set(PartitionId(0), 999'999'999);
+  std::atomic<std::size_t> ran_out{0};
+  std::size_t refused = 0;
+  const ServerRequest request;
+  for (std::size_t i = 0; i < kWaitsMax + 10; ++i)
+    when_read(*node_, request, beyond, [&](const absl::Status& read) { absl::IsResourceExhausted(read) ? ++refused : ++ran_out; });
+  EXPECT_EQ(refused, 10U);
+  post_events({{.number = 1}});
+  wait_until("the delay of a commit, measured beside waiting readers", [&] {
+    const std::string metrics = get("/metrics").body;
+    return metrics.find("bukubesar_end_to_end_delay_seconds_count 1\n") != std::string::npos &&
+           metrics.find("bukubesar_end_to_end_delay_unmeasured_commits_total 0\n") != std::string::npos;
+  });
+  wait_until("all waits to run out", [&] { return ran_out == kWaitsMax; });
+  EXPECT_EQ(node_->projections().status().readers_waiting, 0U);
+  EXPECT_EQ(get("/v1/totals?min_cut=0%3D5").status, 504U) << "it could wait";
+}
+
+TEST_F(NodeTest, AClientThatGoesAwayWaitsNoLonger) {
+  start();
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::socket socket(io);
+  socket.connect({boost::asio::ip::address_v4::loopback(), node_->port()});
+  boost::asio::write(socket, boost::asio::buffer(std::string("GET /v1/totals?min_cut=0%3D5 HTTP/1.1\r\nHost: localhost\r\n\r\n")));
+  wait_until("the request to wait", [&] { return node_->projections().status().readers_waiting == 1; });
+  const auto begin = std::chrono::steady_clock::now();
+  socket.close();
+  wait_until("the wait to end", [&] { return node_->projections().status().readers_waiting == 0; });
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kCutWaitMax / 2) << "it was held until its time ran out";
+}
+
+// Every read of /v1 takes min_cut: none calls it unknown, and each waits for what is not there yet.
+TEST_F(NodeTest, I7_EveryReadWaitsForAMinimumCut) {
+  config_.http.request_timeout_ms = 400;
+  start();
+  post_events({{.number = 1}});
+  std::size_t reads = 0;
+  for (const Route& route : node_->router().routes()) {
+    if (route.method != "GET" || route.pattern.rfind("/v1/", 0) != 0) continue;
+    ++reads;
+    std::string path = route.pattern;
+    for (const auto& [capture, value] : {std::pair{"{partition}", "0"}, std::pair{"{sequence}", "0"}, std::pair{"{name}", "regions"},
+                                         std::pair{"{id...}", "e-katalog-6/P1"}}) {
+      if (const auto at = path.find(capture); at != std::string::npos) path.replace(at, std::string_view(capture).size(), value);
+    }
+    const HttpResponse there = get(path + "?min_cut=0%3D1");
+    EXPECT_EQ(there.body.find("unknown parameter"), std::string::npos) << path << ": " << there.body;
+    EXPECT_EQ(get(path + "?min_cut=0%3D2").status, 504U) << path;
+    EXPECT_EQ(get(path + "?min_cut=7%3D2").status, 400U) << path;
+  }
+  EXPECT_GE(reads, 10U);
+  EXPECT_EQ(get("/v1/entries/0/0?min_cut=0%3D1").status, 200U);
 }
 
 TEST_F(NodeTest, AsOfATimeIsResolvedToACutAndSaysWhetherItIsFinal) {
