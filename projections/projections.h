@@ -158,6 +158,10 @@ class Projections {
     std::optional<std::int32_t> fiscal_year;
   };
   [[nodiscard]] absl::StatusOr<PurchasePage> purchases(const PurchaseFilter& filter, std::string_view cursor, std::size_t limit) const;
+  // The same as of a cut, exactly. A page looks at no more than `limit` purchases that changed after it, so it may be short and have a next
+  // cursor.
+  [[nodiscard]] absl::StatusOr<PurchasePage> purchases_at(const Cut& cut, const PurchaseFilter& filter, std::string_view cursor,
+                                                          std::size_t limit) const;
   [[nodiscard]] absl::StatusOr<FindingsPage> findings(std::string_view kind, std::string_view purchase, std::string_view cursor,
                                                       std::size_t limit, const std::optional<Cut>& cut) const;
   [[nodiscard]] ProjectionStatus status() const;

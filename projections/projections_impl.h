@@ -94,6 +94,7 @@ struct Projections::Impl {
   std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);
   void forget(const std::shared_ptr<StandingScan>& standing);
   absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;
+  class ListingWalk;
   void refresh_listing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(listing_mutex);
   [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
   std::optional<WaitId> add_waiter(const Cut& cut, Waits kind, std::function<void()> callback);  // the callback may have run already

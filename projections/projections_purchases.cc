@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <queue>
+#include <span>
 
 #include "base/status.h"
 #include "projections/projections_impl.h"
@@ -262,42 +264,135 @@ Projections::PurchaseSummary summary_of(std::string_view id, PartitionId partiti
 
 }  // namespace
 
+// The ids after a cursor, ascending, out of the large run and the small one.
+class Projections::Impl::ListingWalk {
+ public:
+  ListingWalk(const Impl& impl, std::string_view cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl.listing_mutex)
+      : impl_(impl), main_(impl.listing), recent_(impl.listing_recent) {
+    for (std::span<const std::uint64_t>* keys : {&main_, &recent_}) {
+      const auto first = std::upper_bound(keys->begin(), keys->end(), cursor,
+                                          [&](std::string_view id, std::uint64_t key) { return id < impl.listed_id(key); });
+      *keys = keys->subspan(static_cast<std::size_t>(first - keys->begin()));
+    }
+  }
+  [[nodiscard]] bool at_end() const { return main_.empty() && recent_.empty(); }
+  std::uint64_t next() {
+    const bool take_main = !main_.empty() && (recent_.empty() || impl_.listed_id(main_.front()) < impl_.listed_id(recent_.front()));
+    std::span<const std::uint64_t>& from = take_main ? main_ : recent_;
+    const std::uint64_t key = from.front();
+    from = from.subspan(1);
+    return key;
+  }
+
+ private:
+  const Impl& impl_;
+  std::span<const std::uint64_t> main_, recent_;
+};
+
 absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseFilter& filter, std::string_view cursor,
                                                                  std::size_t limit) const {
   if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
   absl::MutexLock listing_lock(&impl_->listing_mutex);
   impl_->refresh_listing();
-  const auto after = [&](const std::vector<std::uint64_t>& keys) {
-    return std::upper_bound(keys.begin(), keys.end(), cursor,
-                            [&](std::string_view id, std::uint64_t key) { return id < impl_->listed_id(key); });
-  };
-  auto main = after(impl_->listing);
-  auto recent = after(impl_->listing_recent);
+  Impl::ListingWalk walk(*impl_, cursor);
   PurchasePage page;
-  bool more = true;
-  while (more && page.purchases.size() < limit) {
+  do {
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
     std::vector<CodedFilter> filters;
     for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.fold->dictionaries()));
-    for (std::size_t looked = 0; looked < kListingSlice && page.purchases.size() < limit; ++looked) {
-      const bool main_left = main != impl_->listing.end();
-      const bool recent_left = recent != impl_->listing_recent.end();
-      if (!main_left && !recent_left) {
-        more = false;
-        break;
-      }
-      const bool take_main = main_left && (!recent_left || impl_->listed_id(*main) < impl_->listed_id(*recent));
-      const std::uint64_t key = take_main ? *main++ : *recent++;
+    for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && page.purchases.size() < limit; ++looked) {
+      const std::uint64_t key = walk.next();
       const std::size_t partition = key >> 32;
       const PartitionFold& fold = *impl_->partitions[partition].fold;
       const PurchaseState& state = fold.states()[static_cast<std::uint32_t>(key)];
       if (!matches(filters[partition], filter.fiscal_year, state)) continue;
       page.purchases.push_back(summary_of(impl_->listed_id(key), impl_->partitions[partition].id, state, fold.dictionaries()));
     }
+  } while (!walk.at_end() && page.purchases.size() < limit);
+  if (!walk.at_end() && !page.purchases.empty()) page.next_cursor = page.purchases.back().id;
+  return page;
+}
+
+namespace {
+
+// A purchase on a page as of a cut: as it stands where it did not change after the cut, else to be restored from its rows below it.
+struct Candidate {
+  std::uint64_t key = 0;
+  PurchaseState state;
+  std::uint64_t row = 0;  // the next to look at, plus one; 0: restored
+  std::vector<std::pair<std::uint64_t, Transfer>> rows;
+};
+
+// Restores the candidates of one partition. Rows are read from the newest to the oldest over all of them, so that each segment is opened
+// once, not once for each purchase.
+absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, std::vector<Candidate*> candidates) {
+  const auto older = [](const Candidate* a, const Candidate* b) { return a->row < b->row; };
+  std::priority_queue<Candidate*, std::vector<Candidate*>, decltype(older)> next(older, candidates);
+  SegmentColumns scratch;
+  while (!next.empty()) {
+    Candidate* const one = next.top();
+    next.pop();
+    const std::uint64_t number = one->row;
+    ASSIGN_OR_RETURN(const Transfer transfer, read_row(partition, number - 1, scratch));
+    const std::uint64_t previous = transfer.previous;
+    if (previous >= number && previous != 0)
+      return data_loss("partition {}: row {} links beyond the first row", partition.id.name(), number - 1);
+    if (transfer.sequence < size) one->rows.emplace_back(number - 1, transfer);
+    one->row = previous == 0 ? 0 : number - previous;
+    if (one->row != 0) next.push(one);
   }
-  const bool at_end = main == impl_->listing.end() && recent == impl_->listing_recent.end();
-  if (!at_end && !page.purchases.empty()) page.next_cursor = page.purchases.back().id;
+  for (Candidate* one : candidates) {
+    one->state = PurchaseState();
+    for (auto row = one->rows.rbegin(); row != one->rows.rend(); ++row) restore(one->state, row->second, row->first);
+    one->rows = {};
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& cut, const PurchaseFilter& filter, std::string_view cursor,
+                                                                    std::size_t limit) const {
+  if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
+  absl::MutexLock listing_lock(&impl_->listing_mutex);
+  impl_->refresh_listing();
+  Impl::ListingWalk walk(*impl_, cursor);
+  std::vector<CodedFilter> filters;
+  std::vector<Candidate> candidates;
+  std::size_t changed = 0;
+  std::uint64_t last_key = 0;
+  do {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    if (!impl_->cut_now().covers(cut)) return out_of_range("cut {}: read is {}", cut.text(), impl_->cut_now().text());
+    filters.clear();
+    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.fold->dictionaries()));
+    for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && candidates.size() < limit; ++looked) {
+      last_key = walk.next();
+      const auto& partition = impl_->partitions[last_key >> 32];
+      const PurchaseState& state = partition.fold->states()[static_cast<std::uint32_t>(last_key)];
+      if (!state.exists) continue;
+      const bool stands = state.last_sequence < cut.size(partition.id);
+      if (stands && !matches(filters[last_key >> 32], filter.fiscal_year, state)) continue;
+      changed += stands ? 0 : 1;
+      candidates.push_back({last_key, state, stands ? 0 : state.last_row, {}});
+    }
+  } while (!walk.at_end() && candidates.size() < limit);
+  const Snapshot now = impl_->snapshot();
+  for (std::size_t i = 0; i < now.partitions.size() && changed > 0; ++i) {
+    std::vector<Candidate*> of_partition;
+    for (Candidate& one : candidates)
+      if (one.key >> 32 == i && one.row != 0) of_partition.push_back(&one);
+    RETURN_IF_ERROR(restore_at(now.partitions[i], cut.size(now.partitions[i].id), std::move(of_partition)));
+  }
+  PurchasePage page;
+  page.cut = cut;
+  for (const Candidate& one : candidates) {
+    const PartitionSnapshot& partition = now.partitions[one.key >> 32];
+    if (matches(filters[one.key >> 32], filter.fiscal_year, one.state))
+      page.purchases.push_back(summary_of(impl_->listed_id(one.key), partition.id, one.state, *partition.dictionaries));
+  }
+  if (!walk.at_end()) page.next_cursor = std::string(impl_->listed_id(last_key));
   return page;
 }
 

@@ -156,7 +156,7 @@ Json summary_json(const Projections::PurchaseSummary& purchase) {
 
 absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"feed", "system", "institution", "fiscal_year", "limit", "cursor",
-                                                                   "documents", "min_cut"}));
+                                                                   "documents", "as_of", "min_cut"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kPurchasesLimitUsual, kPurchasesLimitMost));
   ASSIGN_OR_RETURN(const bool documents, query.flag("documents"));
   Projections::PurchaseFilter filter;
@@ -168,7 +168,9 @@ absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest&
     if (*year > 9999) return invalid_argument("query: fiscal_year: {} is no year", *year);
     filter.fiscal_year = static_cast<std::int32_t>(*year);
   }
-  ASSIGN_OR_RETURN(const Projections::PurchasePage page, node.projections().purchases(filter, query.text("cursor"), limit));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const Projections::PurchasePage page, cut ? node.projections().purchases_at(*cut, filter, query.text("cursor"), limit)
+                                                             : node.projections().purchases(filter, query.text("cursor"), limit));
   ServerResponse response = json_response(Json::object(), page.cut);
   response.body = "{\"cut\":" + to_text(to_json(page.cut)) + ",\"purchases\":[";
   for (std::size_t i = 0; i < page.purchases.size(); ++i) {

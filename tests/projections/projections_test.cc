@@ -482,6 +482,50 @@ TEST(Projections, PagesFindingsAndPurchases) {
   EXPECT_THAT(p->purchases(filter, "", 10)->purchases, IsEmpty());
 }
 
+TEST(Projections, ListsPurchasesAsOfACut) {
+  Node node;
+  const auto p = open_projections(node.options(100));
+  p->start();
+  const auto hand_off = [&](const auto& commit) { p->hand_off(commit); };
+  fill(node, 23, 40, 31, hand_off);
+  ASSERT_TRUE(p->wait_for(node.ledger().cut(), kPatience).ok());
+  const auto text_of = [](const std::vector<Projections::PurchaseSummary>& rows) {
+    std::string text;
+    for (const auto& s : rows)
+      text += fmt::format("{} {} {} {} {} {} {} {} {} {}\n", s.id, s.feed, s.stage, s.institution, s.vendor, s.fiscal_year,
+                          format_rupiah(s.value), s.revision.value_or(99), s.last_sequence.value(), s.document_sequence.value());
+    return text;
+  };
+  Projections::PurchaseFilter some;
+  some.fiscal_year = 2023;
+  some.institution = "D2";
+  const auto all = p->purchases({}, "", 1000);
+  const auto few = p->purchases(some, "", 1000);
+  ASSERT_FALSE(few->purchases.empty());
+  fill(node, 24, 60, 31, hand_off);  // the same purchases go on, others begin
+  ASSERT_TRUE(p->wait_for(node.ledger().cut(), kPatience).ok());
+  EXPECT_NE(text_of(p->purchases({}, "", 1000)->purchases), text_of(all->purchases));
+  for (const std::size_t limit : {std::size_t{7}, std::size_t{1000}}) {
+    for (const auto& [filter, want] : {std::pair{Projections::PurchaseFilter{}, &all}, std::pair{some, &few}}) {
+      std::vector<Projections::PurchaseSummary> got;
+      std::string cursor;
+      for (;;) {
+        const auto page = p->purchases_at(all->cut, filter, cursor, limit);
+        ASSERT_TRUE(page.ok()) << page.status();
+        EXPECT_EQ(page->cut, all->cut);
+        EXPECT_LE(page->purchases.size(), limit);
+        got.insert(got.end(), page->purchases.begin(), page->purchases.end());
+        if (!page->next_cursor) break;
+        cursor = *page->next_cursor;
+      }
+      EXPECT_EQ(text_of(got), text_of((*want)->purchases)) << limit;
+    }
+  }
+  Cut beyond = node.ledger().cut();
+  beyond.set(PartitionId(0), 1'000'000);
+  EXPECT_TRUE(absl::IsOutOfRange(p->purchases_at(beyond, {}, "", 1).status()));
+}
+
 // ---- Views.
 
 TEST(I6Balanced, EveryViewHasTheSameGrandTotalLiveAndAsOf) {
