@@ -218,6 +218,8 @@ absl::Status Node::open_all() {
 
   RETURN_IF_ERROR(load_witness_keys());
   RETURN_IF_ERROR(load_key());
+  if (config_.witness.ledger.empty() && !verifier_key(PartitionId::reference()).ok())
+    spdlog::warn("no signing key at {}: nothing is signed; make one with `bukubesar key new`, it is used from then on", key_path(config_));
   RETURN_IF_ERROR(start_intake());
   crash_point("start_intake_begun");
   start_scrub();
@@ -317,7 +319,7 @@ void Node::stop() {
   if (access_files_.joinable()) access_files_.join();
   if (signing_.joinable()) {
     signing_.join();
-    sign_once();
+    (void)sign_once();
   }
   crash_point("stop_signed");
   if (projections_ && ready_) (void)projections_->wait_for(ledger_->cut(), std::chrono::seconds(10));
@@ -363,10 +365,7 @@ void Node::note_progress(std::string_view what, std::uint64_t done, std::uint64_
 absl::Status Node::load_key() {
   if (!config_.witness.ledger.empty()) return absl::OkStatus();  // a witness cosigns, and signs nothing of its own
   const std::string path = key_path(config_);
-  if (!file_exists(path)) {
-    spdlog::warn("no signing key at {}: nothing is signed; make one with `bukubesar key new`", path);
-    return absl::OkStatus();
-  }
+  if (!file_exists(path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(SigningKeys keys, SigningKeys::load(path));
   absl::MutexLock lock(&mutex_);
   signer_ = std::make_shared<CheckpointSigner>(*ledger_, definition(), std::move(keys));
@@ -476,18 +475,21 @@ void Node::sign_loop() {
       absl::MutexLock lock(&mutex_);
       if (mutex_.AwaitWithTimeout(absl::Condition(&stopping_), interval)) return;
     }
-    sign_once();
+    (void)sign_once();
   }
 }
 
-void Node::sign_once() {
-  if (ledger_->shorter_than_recorded()) return;
-  std::shared_ptr<CheckpointSigner> signer;
-  {
+absl::Status Node::sign_once() {
+  if (ledger_->shorter_than_recorded()) return readable();
+  absl::MutexLock signing(&sign_mutex_);
+  const auto current = [this] {
     absl::MutexLock lock(&mutex_);
-    signer = signer_;
-  }
-  const absl::Status done = signer ? signer->sign() : ledger_->record_heads(false);
+    return signer_;
+  };
+  absl::Status done;
+  if (!current()) done = load_key();  // it may have been made while the node runs
+  const std::shared_ptr<CheckpointSigner> signer = current();
+  if (done.ok()) done = signer ? signer->sign() : ledger_->record_heads(false);
   metrics_.count_signing(done.ok());
   absl::MutexLock lock(&mutex_);
   const std::string trouble = done.ok() ? "" : message_of(done);
@@ -495,6 +497,7 @@ void Node::sign_once() {
     if (!trouble.empty()) spdlog::error("signing: {}", trouble);
     signing_trouble_ = trouble;
   }
+  return done;
 }
 
 void Node::look_for_synthetic_feeds() {
@@ -555,7 +558,7 @@ std::vector<std::string> Node::warnings() const {
     for (std::string& warning : tls_->warnings(Clock::system().wall_ms())) warnings.push_back(std::move(warning));
   absl::MutexLock lock(&mutex_);
   if (!witness_trouble_.empty()) warnings.push_back("witness: " + witness_trouble_);
-  if (!signer_ && !witness_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one");
+  if (!signer_ && !witness_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one, it is used from then on");
   if (!signing_trouble_.empty()) warnings.push_back("signing fails: " + signing_trouble_);
   return warnings;
 }

@@ -91,6 +91,8 @@ class Node {
   [[nodiscard]] bool witness_objects() const;
   // CloudEvents sources that the definition or an accepted event names.
   [[nodiscard]] std::vector<std::string> known_sources();
+  // Signs all heads now, or records them where there is no key. From any thread.
+  [[nodiscard]] absl::Status sign_once();
   // For people, in status: no key, the embedded broker has no access control, last signing failed, …
   [[nodiscard]] std::vector<std::string> warnings() const;
   // True where the ledger holds events of the demo's feed: shown wherever its figures are.
@@ -114,7 +116,6 @@ class Node {
   [[nodiscard]] absl::Status start_witness();
   void witness_loop();
   void sign_loop();
-  void sign_once();
   void note_progress(std::string_view what, std::uint64_t done, std::uint64_t total);
   void look_for_synthetic_feeds();
   void watch_for_synthetic(const Commit& commit);
@@ -139,6 +140,7 @@ class Node {
   std::vector<std::string> witness_keys_;       // written before ready_
   std::vector<std::string> contract_warnings_;  // of the start; written before ready_
 
+  absl::Mutex sign_mutex_;  // one signing at a time; taken before mutex_
   mutable absl::Mutex mutex_;
   std::string starting_ ABSL_GUARDED_BY(mutex_) = "starting";
   std::shared_ptr<CheckpointSigner> signer_ ABSL_GUARDED_BY(mutex_);

@@ -13,6 +13,7 @@ constexpr RouteAccess kRoutes[] = {
     {"GET", "/readyz", std::nullopt},
     {"GET", "/metrics", Role::operate},
     {"POST", "/v1/events", Role::ingest},
+    {"POST", "/v1/sign", Role::operate},
     {"GET", "/v1/status", Role::read},
     {"GET", "/v1/cut", Role::read},
     {"GET", "/v1/reasons", Role::read},

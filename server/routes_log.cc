@@ -1,5 +1,7 @@
 // C2SP tlog-tiles under /log/<partition>/. Beyond the tree the answer is 404, never 5xx: clients retry 5xx for minutes.
+#include "base/bytes.h"
 #include "base/status.h"
+#include "ledger/signer.h"
 #include "ledger/tlog_path.h"
 #include "server/problem.h"
 #include "server/routes.h"
@@ -56,9 +58,38 @@ absl::StatusOr<ServerResponse> tile_answer(Node& node, const ServerRequest& requ
   return response;
 }
 
+// On demand: an auditor does not wait for the interval.
+absl::StatusOr<ServerResponse> sign_answer(Node& node, const ServerRequest& request) {
+  RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  RETURN_IF_ERROR(node.readable());
+  RETURN_IF_ERROR(node.sign_once());
+  RETURN_IF_ERROR(node.verifier_key(PartitionId::reference()).status());  // without a key nothing was signed
+  Json checkpoints = Json::array();
+  for (PartitionId partition : node.ledger().partitions()) {
+    ASSIGN_OR_RETURN(const std::optional<std::string> note, node.ledger().newest_checkpoint(partition));
+    if (!note) continue;
+    ASSIGN_OR_RETURN(const Checkpoint checkpoint, parse_checkpoint(*note));
+    checkpoints.push_back({{"partition", partition.name()},
+                           {"origin", checkpoint.origin},
+                           {"size", checkpoint.size},
+                           {"root", base64(as_view(checkpoint.root))}});
+  }
+  const Cut cut = node.ledger().cut();
+  return json_response({{"cut", to_json(cut)}, {"checkpoints", checkpoints}}, cut);
+}
+
 }  // namespace
 
 void add_log_routes(Router& router, Node& node) {
+  Route sign;
+  sign.method = "POST";
+  sign.pattern = "/v1/sign";
+  sign.runs_on = RunsOn::pool;
+  sign.handle = [&node](const ServerRequestPtr& request, const Respond& respond) {
+    auto answer = sign_answer(node, *request);
+    respond(answer.ok() ? *std::move(answer) : problem(answer.status()));
+  };
+  router.add(std::move(sign));
   add_read(router, node, "/log/cut", RunsOn::pool, [&node](const ServerRequest&) { return cut_note_answer(node); });
   add_read(router, node, "/log/{partition}/checkpoint", RunsOn::pool,
            [&node](const ServerRequest& request) { return checkpoint_answer(node, request); });

@@ -404,6 +404,28 @@ TEST_F(NodeTest, WithoutAKeyNothingIsSignedAndStatusSaysHowToMakeOne) {
   EXPECT_NE(get_json("/v1/status")["warnings"].dump().find("bukubesar key new"), std::string::npos);
 }
 
+TEST_F(NodeTest, AKeyMadeWhileItRunsIsUsedAndSigningCanBeAskedFor) {
+  config_.signing.interval_ms = 86'400'000;  // nothing is signed by itself in this test
+  start(false);
+  post_events({{.number = 1}});
+  const auto sign = [this] { return client().post("/v1/sign", "application/json", "", {}, SendTwice::harmless); };
+  EXPECT_EQ(sign()->status, 409U);
+  EXPECT_EQ(get("/log/0/checkpoint").status, 404U);
+  ASSERT_TRUE(SigningKeys::create(key_path(config_)).ok());
+  const auto signed_now = sign();
+  ASSERT_EQ(signed_now->status, 200U) << signed_now->body;
+  EXPECT_EQ(Json::parse(signed_now->body)["checkpoints"][0]["size"], 1);
+  EXPECT_EQ(parse_checkpoint(get("/log/0/checkpoint").body)->size, 1U);
+  EXPECT_EQ(get("/log/0/vkey").status, 200U);
+}
+
+TEST_F(NodeTest, AKeyMadeWhileItRunsIsFoundByItself) {
+  start(false);
+  post_events({{.number = 1}});
+  ASSERT_TRUE(SigningKeys::create(key_path(config_)).ok());
+  wait_until("a checkpoint", [&] { return get("/log/0/checkpoint").status == 200U; });
+}
+
 TEST_F(NodeTest, BeyondTheBoundInFlightItIs429WithRetryAfter) {
   config_.intake.publish_events_in_flight_max = 10;
   start();
