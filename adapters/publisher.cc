@@ -88,8 +88,8 @@ absl::Status post_batch(HttpClient& client, const Run& run, PublishCounts& count
 }
 
 absl::Status post_verbatim(HttpClient& client, const Outgoing& record, PublishCounts& counts) {
-  HttpHeaders headers{{"Bukubesar-Key", record.key}, {"Bukubesar-Topic", record.reference_topic ? "reference" : "purchases"}};
-  if (!record.value) headers.emplace_back("Bukubesar-Null-Value", "true");
+  // A null value goes as an empty body.
+  const HttpHeaders headers{{"Bukubesar-Key", record.key}, {"Bukubesar-Topic", record.reference_topic ? "reference" : "purchases"}};
   const auto response = client.post(kEventsTarget, "application/cloudevents+json", record.value.value_or(""), headers, SendTwice::harmless);
   if (!response.ok()) return response.status();
   return take_receipts(*response, {&record}, counts);

@@ -7,13 +7,16 @@
 #include <array>
 #include <atomic>
 #include <deque>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <thread>
 #include <tuple>
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
 #include "base/crash_point.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "consumers/batcher.h"
 #include "consumers/contract_watch.h"
@@ -36,11 +39,13 @@ constexpr milliseconds kAdviseInterval{1000};
 constexpr milliseconds kStopDrain{2000};
 constexpr milliseconds kDiskRetry{2000};  // a disk that refused is asked again so often
 
-// `bukubesar-<ledger>-<node>`: only carries the advisory commit.
-std::string group_of(const Definition& definition) {
+// `bukubesar-<ledger>-<node>`: only carries the advisory commit. A node is a data directory on a host.
+std::string group_of(const Definition& definition, const std::string& data_dir) {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
-  return fmt::format("bukubesar-{}-{}", definition.name, host.data());
+  std::error_code error;
+  const std::string directory = std::filesystem::weakly_canonical(data_dir, error).string();
+  return fmt::format("bukubesar-{}-{}-{}", definition.name, host.data(), hex(as_view(sha256(error ? data_dir : directory))).substr(0, 8));
 }
 
 std::int64_t microseconds_since(steady_clock::time_point start) {
@@ -150,7 +155,7 @@ struct Intake::Impl {
     source_options.address = address();
     source_options.embedded = embedded();
     source_options.fetch_queue_bytes_max = options.config->intake.fetch_queue_bytes_max;
-    source_options.group = group_of(definition());
+    source_options.group = group_of(definition(), options.config->data_dir);
     source_options.clock = options.clock;
     batcher_options.definition = &definition();
     batcher_options.ledger = &ledger;

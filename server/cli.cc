@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/private_file.h"
 #include "base/status.h"
 #include "server/problem.h"
+#include "server/table.h"
 
 extern char** environ;  // NOLINT: POSIX's name
 
@@ -20,7 +22,7 @@ absl::StatusOr<Config> CliContext::config() const {
 
 absl::StatusOr<HttpClientOptions> CliContext::client() const {
   HttpClientOptions options;
-  options.url = url;
+  ASSIGN_OR_RETURN(options.url, server_url());
   options.ca_file = ca_file;
   const char* const token = std::getenv("BUKUBESAR_TOKEN");
   if (token_file.empty()) {
@@ -33,8 +35,24 @@ absl::StatusOr<HttpClientOptions> CliContext::client() const {
   return options;
 }
 
+absl::StatusOr<std::string> CliContext::server_url() const {
+  if (!url.empty()) return url;
+  ASSIGN_OR_RETURN(const Config configured, config());
+  const std::string& address = configured.http.address;
+  const bool is_v6 = address.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", configured.http.tls_certificate_file.empty() ? "http" : "https", is_v6 ? "[" : "", address,
+                     is_v6 ? "]" : "", configured.http.port);
+}
+
 void CliContext::fail(const absl::Status& status) {
-  fmt::print(stderr, "bukubesar: {}\n", message_of(status));
+  const std::string message = message_of(status);
+  std::string text;
+  for (std::size_t at = 0; at <= message.size();) {  // a configuration has a line for each mistake
+    const std::size_t end = std::min(message.find('\n', at), message.size());
+    text += (at == 0 ? "" : "\n") + printable(std::string_view(message).substr(at, end - at));
+    at = end + 1;
+  }
+  fmt::print(stderr, "bukubesar: {}\n", text);
   exit_code = exit_code_of(status.code());
 }
 

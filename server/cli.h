@@ -22,13 +22,15 @@ enum class OutputFormat : std::uint8_t { table, json, csv };
 struct CliContext {
   std::string config_file;
   Settings flags;
-  std::string url = "http://127.0.0.1:8080";
+  std::string url;                  // as given; empty: of the configuration
   std::string ca_file, token_file;  // for https URLs; the token of servers that want one
   OutputFormat format = OutputFormat::table;
   int exit_code = 0;  // what main() returns; set by the callback that ran
 
   // The configuration of file, environment and flags.
   [[nodiscard]] absl::StatusOr<Config> config() const;
+  // Of the server to ask: --url, else where the configuration has the server listen.
+  [[nodiscard]] absl::StatusOr<std::string> server_url() const;
   // How to ask the server of --url: with --ca-file, and the token of BUKUBESAR_TOKEN or --token-file.
   [[nodiscard]] absl::StatusOr<HttpClientOptions> client() const;
   // Prints "bukubesar: <message>" on standard error and sets exit_code as the table above says.

@@ -65,7 +65,7 @@ std::string progress_text(const DemoProgress& progress) {
                      grouped(progress.sent + progress.passed), grouped(progress.purchases), billions(progress.broad_kalsel), progress.rate);
 }
 
-void print_report(const CliContext& context, const DemoCommand& command, const DemoReport& report) {
+void print_report(const CliContext& context, const DemoCommand& command, const DemoReport& report, const std::string& url) {
   const PublishCounts& sent = report.published;
   // Events on standard output stay alone there.
   std::FILE* to = command.out == "-" ? stderr : stdout;
@@ -93,7 +93,7 @@ void print_report(const CliContext& context, const DemoCommand& command, const D
              sent.sent, sent.accepted, sent.same, sent.different, sent.rejected, report.bad_sent);
   if (sent.verbatim_left_out != 0) fmt::print(to, "left out {} bad records: a line of JSON can't hold them\n", sent.verbatim_left_out);
   for (const std::string& line : sent.unexpected) fmt::print(to, "  rejected, and should not be: {}\n", line);
-  if (command.out.empty()) fmt::print(to, "All of it is synthetic. The check: curl '{}{}'\n", context.url, kCheck);
+  if (command.out.empty()) fmt::print(to, "All of it is synthetic. The check: curl '{}{}'\n", url, kCheck);
 }
 
 // True where every record that should be rejected was, and nothing else.
@@ -131,7 +131,7 @@ absl::Status run(CliContext& context, DemoCommand& command) {
     });
   }
   if (!report.ok()) return report.status();
-  print_report(context, command, *report);
+  print_report(context, command, *report, http.url);
   context.exit_code = as_meant(command, *report) ? 0 : 1;
   return absl::OkStatus();
 }
@@ -145,7 +145,11 @@ void add_demo_command(CLI::App& app, CliContext& context) {
       ->capture_default_str()
       ->check(CLI::Range(kDemoPurchasesMin, kDemoPurchasesMax));
   demo->add_option("--rate", command->rate, "Events a second, 0 as fast as possible. Default: 15 June 2023 comes within five minutes")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        double rate = 0;
+        return CLI::detail::lexical_cast(text, rate) && rate >= 0 && rate <= 1e9 ? std::string()
+                                                                                 : "'" + text + "' is no rate: 0 to 1e9 events a second";
+      });
   demo->add_option("--seed", command->run.demo.seed, "Another seed is another year")->capture_default_str();
   demo->add_option("--until", command->until, "Stop before this date of 2023");
   demo->add_option("--events", command->run.events_max, "Stop after this many events");

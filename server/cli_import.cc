@@ -128,7 +128,14 @@ void print_table(const ImportReport& report, bool dry_run, bool all_notes) {
   for (const std::string& line : sent.unexpected) fmt::print("  rejected by the ledger: {}\n", line);
 }
 
+// Before a key is made for files that can't be read.
+absl::Status check_files(const std::vector<std::string>& files) {
+  for (const std::string& path : files) RETURN_IF_ERROR(with_context(read_file(path).status(), path));
+  return absl::OkStatus();
+}
+
 absl::Status run_realisation(CliContext& context, ImportCommand& command) {
+  RETURN_IF_ERROR(check_files(command.options.files));
   ASSIGN_OR_RETURN(command.options.secret, load_secret(context, command.secret_file));
   ASSIGN_OR_RETURN(const HttpClientOptions http, context.client());
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(http));
@@ -162,6 +169,7 @@ absl::Status run_realisation(CliContext& context, ImportCommand& command) {
 
 absl::Status run_reference(CliContext& context, const ImportCommand& command) {
   if (!is_code_text(command.options.feed)) return invalid_argument("--feed {}: no feed name", command.options.feed);
+  RETURN_IF_ERROR(check_files(command.options.files));
   ASSIGN_OR_RETURN(const std::string secret, load_secret(context, command.secret_file));
   EventIds ids(secret);
   std::vector<Outgoing> all;

@@ -38,7 +38,7 @@ absl::StatusOr<std::string> ask(const CliContext& context, const std::string& ta
 absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& target, std::string& body) {
   ASSIGN_OR_RETURN(body, ask(context, target));
   Json json = Json::parse(body, nullptr, false);
-  if (!json.is_object()) return unavailable("{}{}: the answer is no JSON object", context.url, target);
+  if (!json.is_object()) return unavailable("{}: the answer is no JSON object", target);
   return json;
 }
 

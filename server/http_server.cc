@@ -332,6 +332,10 @@ asio::awaitable<Reading> HttpServer::Impl::read_request(Stream& stream, beast::f
   }
   reading.request = take_request(parser.get());
   const auto host = parser.get()[http::field::host];
+  if (parser.get().version() >= 11 && parser.get().count(http::field::host) != 1) {  // RFC 9112 §3.2
+    reading.refusal = problem(400, "Host: an HTTP/1.1 request has it once");
+    co_return reading;
+  }
   if (hooks.wrong_host) reading.refusal = hooks.wrong_host({host.data(), host.size()});
   if (reading.refusal) co_return reading;
   reading.match = router.find(*reading.request);

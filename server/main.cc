@@ -40,7 +40,8 @@ void add_global_options(CLI::App& app, CliContext& context) {
   app.add_option_function<std::string>(
          "--data", [&context](const std::string& directory) { context.flags.emplace_back("data_dir", directory); }, "data directory")
       ->type_name("DIR");
-  app.add_option("--url", context.url, "server that reading commands ask")->envname("BUKUBESAR_URL")->capture_default_str();
+  app.add_option("--url", context.url, "server to ask; default: where the configuration has it listen, http://127.0.0.1:8080")
+      ->envname("BUKUBESAR_URL");
   app.add_option("--ca-file", context.ca_file,
                  "who signed the server's certificate (PEM), for an https URL; default: whom the system trusts")
       ->envname("BUKUBESAR_CA_FILE");

@@ -558,7 +558,8 @@ std::vector<std::string> Node::warnings() const {
     for (std::string& warning : tls_->warnings(Clock::system().wall_ms())) warnings.push_back(std::move(warning));
   absl::MutexLock lock(&mutex_);
   if (!witness_trouble_.empty()) warnings.push_back("witness: " + witness_trouble_);
-  if (!signer_ && !witness_) warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one, it is used from then on");
+  if (!signer_ && !witness_)
+    warnings.push_back("no signing key: nothing is signed; `bukubesar key new` makes one, it is used from then on");
   if (!signing_trouble_.empty()) warnings.push_back("signing fails: " + signing_trouble_);
   return warnings;
 }

@@ -1,6 +1,10 @@
 #include "server/table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "events/json.h"
 
 namespace bukubesar {
 
@@ -14,14 +18,21 @@ std::size_t width_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-// Control characters of what others wrote must not reach a terminal.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; }, '?');
-  return text;
-}
-
 }  // namespace
+
+// What others wrote, or damage left, must not reach a terminal as it is.
+std::string printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view sound = text.substr(0, find_non_utf8(text));
+    for (const char c : sound) out.push_back(static_cast<unsigned char>(c) < ' ' || c == 0x7F ? '?' : c);
+    text.remove_prefix(sound.size());
+    if (text.empty()) break;
+    out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
+    text.remove_prefix(1);
+  }
+  return out;
+}
 
 Table& Table::column(std::string title, bool right) {
   columns_.push_back({std::move(title), right});
@@ -29,7 +40,7 @@ Table& Table::column(std::string title, bool right) {
 }
 
 void Table::row(std::vector<std::string> cells) {
-  for (std::string& cell : cells) cell = printable(std::move(cell));
+  for (std::string& cell : cells) cell = printable(cell);
   cells.resize(columns_.size());
   rows_.push_back(std::move(cells));
 }

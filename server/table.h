@@ -33,6 +33,8 @@ class Table {
 [[nodiscard]] std::string csv_field(std::string_view text);
 // Figures of one report as "measure,value" rows: a list is how many it has, members of an object "object.member".
 [[nodiscard]] std::string measures_csv(const Json& report);
+// For a terminal: control characters are '?', bytes that are no UTF-8 "\\xNN".
+[[nodiscard]] std::string printable(std::string_view text);
 // "1200000000000.00" → "1.200.000.000.000", "-0.05" → "-0,05": thousands as Indonesians write them, sen where there are any.
 [[nodiscard]] std::string for_people(std::string_view decimal);
 [[nodiscard]] std::string for_people(std::uint64_t count);

@@ -14,15 +14,16 @@ namespace {
 constexpr std::int64_t kDayMs = 86'400'000;
 
 // In a query string '+' means a blank, so an unescaped "+08:00" arrives as " 08:00".
-std::optional<std::int64_t> instant_of(std::string_view text) {
+std::string with_plus(std::string_view text) {
   std::string fixed(text);
   if (fixed.size() > 6 && fixed[fixed.size() - 6] == ' ') fixed[fixed.size() - 6] = '+';
-  return parse_instant_ms(fixed);
+  return fixed;
 }
+std::optional<std::int64_t> instant_of(std::string_view text) { return parse_instant_ms(with_plus(text)); }
 
 absl::Status parse_range(const Query& query, const Definition& definition, TotalsRequest& request) {
-  request.from = query.text("from");
-  request.until = query.text("until");
+  request.from = with_plus(query.text("from"));
+  request.until = with_plus(query.text("until"));
   if (query.has("from")) {
     if (const auto date = parse_date(request.from))
       request.query.from_ms = day_start_ms(*date, definition.zone_minutes);
@@ -171,7 +172,7 @@ absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, c
   ASSIGN_OR_RETURN(request.names, query.flag("names"));
   ASSIGN_OR_RETURN(request.share, query.flag("share"));
   if (request.share && !view && request.query.by.empty()) return invalid_argument("query: share: of what? name dimensions in by");
-  request.as_of = query.text("as_of");
+  request.as_of = with_plus(query.text("as_of"));
   if (query.has("as_of") && request.as_of.empty()) return invalid_argument("query: as_of: empty");
   return request;
 }

@@ -118,6 +118,30 @@ TEST_F(CliTest, WhoHasADataDirectoryIsToldWithoutTouchingIt) {
   EXPECT_EQ(std::filesystem::last_write_time(file), written);
 }
 
+TEST_F(CliTest, AMissingFileIsSaidBeforeAKeyIsMade) {
+  const Outcome missing = run({"import", "realisasi", directory_ + "/nothing.json"});
+  EXPECT_EQ(missing.exit_code, 3) << missing.err;
+  EXPECT_NE(missing.err.find("nothing.json"), std::string::npos) << missing.err;
+  EXPECT_EQ(run({"import", "reference", directory_ + "/nothing.jsonl"}).exit_code, 3);
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/import.key"));
+}
+
+TEST_F(CliTest, AsksTheServerWhereTheConfigurationHasItListen) {
+  CliContext context;
+  context.flags = {{"http.port", "8099"}};
+  EXPECT_EQ(*context.server_url(), "http://127.0.0.1:8099");
+  context.flags.emplace_back("http.address", "::1");
+  EXPECT_EQ(*context.server_url(), "http://[::1]:8099");
+  context.url = "http://127.0.0.1:1";
+  EXPECT_EQ(*context.server_url(), "http://127.0.0.1:1");
+}
+
+TEST_F(CliTest, AWrongRateIsSaidShortly) {
+  const Outcome wrong = run({"demo", "--rate", "-1"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_LT(wrong.err.size() + wrong.out.size(), 300U) << wrong.err << wrong.out;
+}
+
 TEST_F(CliTest, CsvHasRawFigures) {
   Config config;
   config.data_dir = directory_;

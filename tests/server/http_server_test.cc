@@ -222,6 +222,13 @@ TEST_F(HttpServerTest, AHostThatTheServerDoesNotAnswerToIsRefused) {
   EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").substr(0, 12), "HTTP/1.1 200");
 }
 
+TEST_F(HttpServerTest, ARequestOfHttp11NamesItsHostOnce) {
+  start();
+  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /hello HTTP/1.0\r\n\r\n").find(" 200 "), std::string::npos);
+}
+
 TEST_F(HttpServerTest, AHandlerThatNeverAnswersIs504AfterItsTime) {
   config_.request_timeout_ms = 200;
   start();

@@ -176,6 +176,15 @@ TEST(TotalsRequest, DatesIncludeTheirDayAndInstantsExcludeThemselves) {
   EXPECT_EQ(*instant->query.until_ms, *request->query.from_ms);
 }
 
+TEST(TotalsRequest, APlusThatWasNotEscapedIsSaidAsAPlus) {
+  const auto request =
+      parse_totals_request("from=2023-06-15T00:00:00+08:00&until=2023-06-16T00:00:00+08:00&as_of=2023-06-17T00:00:00+08:00", {}, false);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->from, "2023-06-15T00:00:00+08:00");
+  EXPECT_EQ(request->until, "2023-06-16T00:00:00+08:00");
+  EXPECT_EQ(request->as_of, "2023-06-17T00:00:00+08:00");
+}
+
 TEST(TotalsRequest, NamesWhatIsWrong) {
   const Definition definition;
   for (const char* bad : {"by=nonsense", "by=region,region", "region=", "from=2023-13-01", "until=x", "format=xml", "scale_basis=x",
@@ -195,6 +204,13 @@ TEST(TotalsRequest, AMinimumIsHeardInEveryEncoding) {
     EXPECT_EQ((*cut)->text(), "0=5");
   }
   EXPECT_FALSE(*min_cut_of("by=min_cut&min_cutx=0=5", definition));
+}
+
+TEST(Table, BytesThatAreNoUtf8AreShownAsEscapes) {
+  EXPECT_EQ(printable("Rp\xC2\xA0"
+                      "1\xFF\xC3(\x1b"),
+            "Rp\xC2\xA0"
+            "1\\xff\\xc3(?");
 }
 
 TEST(Table, AlignsAndWritesFiguresAsIndonesiansDo) {
