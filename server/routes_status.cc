@@ -273,8 +273,8 @@ void add_status_routes(Router& router, Node& node) {
     if (!min_cut.ok()) return respond(problem(min_cut.status()));
     const auto answer = [&node, respond](const absl::Status& read) {
       if (!read.ok()) return respond(problem(read));
-      auto status = status_answer(node);
-      respond(status.ok() ? *std::move(status) : problem(status.status()));
+      auto current = status_answer(node);
+      respond(current.ok() ? *std::move(current) : problem(current.status()));
     };
     const Cut needed = min_cut->value_or(Cut());
     if (node.projections().cut().covers(needed)) return answer(absl::OkStatus());
