@@ -141,8 +141,9 @@ class Worker {
       while (in_flight_.size() > (all_pulled() ? 0 : pick(habits_.in_flight_max + 1))) ASSERT_NO_FATAL_FAILURE(commit_one());
       if (pick(1000) < habits_.restarts) restart();
     }
-    // A hole shows with the next hand-off: the last one is not lost (and may be of what a restart has read already).
-    projections_->hand_off(last_);
+    // A hole shows with the next hand-off of its partition: the last one of each is not lost (and may be of what a restart has read
+    // already).
+    for (const auto& [partition, commit] : last_) projections_->hand_off(commit);
     ASSERT_TRUE(projections_->wait_for(ledger_->cut(), kPatience).ok()) << projections_->status().failed;
   }
   // Roots, counts, offsets; then all that readers see; then the segments' bytes, once the node has been stopped.
@@ -251,7 +252,7 @@ class Worker {
     const auto cost = ledger_->commit(*commit);
     ASSERT_TRUE(cost.ok()) << cost.status();
     batcher_->forget(*commit);
-    last_ = commit;
+    for (const PartitionBatch& part : commit->parts) last_[part.partition] = commit;
     if (pick(100) < habits_.lost_hand_offs)
       ++hand_offs_lost_;
     else
@@ -273,7 +274,7 @@ class Worker {
   std::unique_ptr<Projections> projections_;
   std::unique_ptr<Batcher> batcher_;
   std::deque<std::shared_ptr<const Commit>> in_flight_;
-  std::shared_ptr<const Commit> last_;  // written
+  std::map<PartitionId, std::shared_ptr<const Commit>> last_;  // written, of each partition
   std::map<PartitionId, std::size_t> next_;
   std::uint64_t hand_offs_lost_ = 0;
   unsigned restarted_ = 0;
