@@ -28,10 +28,11 @@ absl::StatusOr<std::optional<Offset>> record_in_gap(const Config& config, const 
                                                                 {"enable.partition.eof", "true"},
                                                                 {"check.crcs", "true"},
                                                                 {"queued.min.messages", "1"},
-                                                                {"max.partition.fetch.bytes", "1024"}},
+                                                                {"max.partition.fetch.bytes", "1024"},
+                                                                {"auto.offset.reset", "error"},
+                                                                {"auto.commit.enable", "false"}},
                                                                nullptr));
-  ASSIGN_OR_RETURN(const KafkaTopic topic,
-                   make_kafka_topic(handle.get(), source.topic, {{"auto.offset.reset", "error"}, {"auto.commit.enable", "false"}}));
+  ASSIGN_OR_RETURN(const KafkaTopic topic, make_kafka_topic(handle.get(), source.topic));
   const KafkaQueue queue(rd_kafka_queue_new(handle.get()));
   if (rd_kafka_consume_start_queue(topic.get(), source.kafka_partition, gap.first.value(), queue.get()) != 0)
     return unavailable("cannot consume {} [{}]: {}", source.topic, source.kafka_partition, rd_kafka_err2str(rd_kafka_last_error()));

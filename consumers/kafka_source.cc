@@ -47,8 +47,9 @@ KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
   // Each partition has a queue of its own. librdkafka 2.0 pauses for up to a second when one is full: they should hold more than that.
   const std::uint64_t queue_bytes = std::max<std::uint64_t>(options.fetch_queue_bytes_max / partitions, 1024);
   // Context "topic" tells of refused fetches.
-  const auto debugged = options.address.properties.find("debug");
-  const std::string debug = debugged == options.address.properties.end() ? "topic" : debugged->second + ",topic";
+  const auto& properties = options.address.broker.properties;
+  const auto debugged = properties.find("debug");
+  const std::string debug = debugged == properties.end() ? "topic" : debugged->second + ",topic";
   return {{"group.id", options.group},
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},

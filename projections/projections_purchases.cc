@@ -342,8 +342,9 @@ absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, 
     one->row = previous == 0 ? 0 : number - previous;
     if (one->row != 0) next.push(one);
   }
+  const PurchaseState nothing;  // copied: g++ 12 takes a moved one's inlined cells for uninitialised
   for (Candidate* one : candidates) {
-    one->state = PurchaseState();
+    one->state = nothing;
     for (auto row = one->rows.rbegin(); row != one->rows.rend(); ++row) restore(one->state, row->second, row->first);
     one->rows = {};
   }
