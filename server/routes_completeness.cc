@@ -82,7 +82,7 @@ Json decisions_json(Node& node, const Completeness& found) {
 }
 
 absl::StatusOr<ServerResponse> completeness_answer(Node& node, const ServerRequest& request) {
-  RETURN_IF_ERROR(Query::parse(request.query, {}).status());
+  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   ASSIGN_OR_RETURN(const Completeness found, count_completeness(node.ledger(), node.definition()));
   Json rows = Json::array();
   for (const CompletenessRow& row : found.rows) rows.push_back(row_json(row));
@@ -131,7 +131,7 @@ absl::StatusOr<Json> rejected_json(Node& node, PartitionId partition, Sequence s
 
 absl::StatusOr<ServerResponse> rejected_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "cursor", "limit"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kRejectedUsual, kRejectedMost));
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> cursor, query.number("cursor"));
   const Cut cut = node.ledger().cut();

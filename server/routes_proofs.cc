@@ -33,7 +33,7 @@ absl::StatusOr<std::uint64_t> needed_number(const Query& query, std::string_view
 absl::StatusOr<ServerResponse> proof_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   ASSIGN_OR_RETURN(const Sequence sequence, sequence_of(request.captures[1]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"checkpoint", "cosigned", "payload"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "checkpoint", "cosigned", "payload"}));
   CheckpointChoice choice;
   ASSIGN_OR_RETURN(choice.size, query.number("checkpoint"));
   ASSIGN_OR_RETURN(choice.cosigned, query.flag("cosigned"));
@@ -48,7 +48,7 @@ absl::StatusOr<ServerResponse> proof_answer(Node& node, const ServerRequest& req
 
 absl::StatusOr<ServerResponse> consistency_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"old", "new"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "old", "new"}));
   ASSIGN_OR_RETURN(const std::uint64_t old_size, needed_number(query, "old"));
   ASSIGN_OR_RETURN(const std::uint64_t new_size, needed_number(query, "new"));
   const Cut cut = node.ledger().cut();
@@ -58,7 +58,7 @@ absl::StatusOr<ServerResponse> consistency_answer(Node& node, const ServerReques
 
 absl::StatusOr<ServerResponse> checkpoints_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"limit", "cursor"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "limit", "cursor"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kCheckpointsUsual, kCheckpointsMost));
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> cursor, query.number("cursor"));
   const Cut cut = node.ledger().cut();
@@ -134,7 +134,7 @@ absl::StatusOr<ServerResponse> cosignature_answer(Node& node, const ServerReques
 }
 
 absl::StatusOr<ServerResponse> event_answer(Node& node, const ServerRequest& request) {
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"source", "id"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "source", "id"}));
   if (query.text("id").empty()) return invalid_argument("query: id is missing: of the event, as its producer gave it");
   const std::vector<std::string> sources =
       query.has("source") ? std::vector<std::string>{std::string(query.text("source"))} : node.known_sources();
