@@ -16,7 +16,31 @@ void LedgerVerifier::claim(PartitionId partition, std::uint64_t size, const Hash
   of_partition.emplace(size, RootClaim{root, std::move(place)});
 }
 
-void LedgerVerifier::check_checkpoint(std::string_view key, std::string_view note, const SigningKeys* keys) {
+// By origin. Keys that were given come before those of the key file: whoever gives them does not trust the directory.
+void LedgerVerifier::take_keys(const std::string& key_file, const std::vector<std::string>& verifier_keys) {
+  std::vector<std::string> origins{cut_note_origin(impl_.name)};
+  for (const PartitionId partition : definition_.all_partitions()) origins.push_back(definition_.origin(partition));
+  for (const std::string& key : verifier_keys) {
+    const std::string origin = key.substr(0, key.find('+'));
+    if (std::find(origins.begin(), origins.end(), origin) == origins.end())
+      find("verifier key", fmt::format("{} is the key of {}, which is no origin of this ledger", key, origin));
+    else
+      keys_.emplace(origin, key);
+  }
+  if (key_file.empty()) return;
+  const auto loaded = SigningKeys::load(key_file);
+  if (!loaded.ok()) return find("signing key", loaded.status());
+  for (const std::string& origin : origins) keys_.emplace(origin, loaded->verifier_key(origin));
+}
+
+void LedgerVerifier::check_signature(const std::string& place, std::string_view note, const std::string& origin) {
+  const auto key = keys_.find(origin);
+  ++(key == keys_.end() ? report_.signatures_unchecked : report_.signatures_checked);
+  if (key == keys_.end()) return;
+  if (const absl::Status signature = verify_note(note, key->second); !signature.ok()) find(place, signature);
+}
+
+void LedgerVerifier::check_checkpoint(std::string_view key, std::string_view note) {
   const auto parsed_key = parse_checkpoint_key('c', key);
   if (!parsed_key || impl_.find(parsed_key->partition) == nullptr)
     return find("checkpoints", fmt::format("a key that names none: {}", hex(key)));
@@ -28,8 +52,7 @@ void LedgerVerifier::check_checkpoint(std::string_view key, std::string_view not
   if (checkpoint->origin != origin || checkpoint->size != parsed_key->size)
     return find(place, fmt::format("holds the checkpoint {} of {}", checkpoint->size, checkpoint->origin));
   claim(parsed_key->partition, checkpoint->size, checkpoint->root, place);
-  if (keys == nullptr) return;
-  if (const absl::Status signature = verify_note(note, keys->verifier_key(origin)); !signature.ok()) find(place, signature);
+  check_signature(place, note, origin);
 }
 
 void LedgerVerifier::check_cosignature(std::string_view key, std::string_view value) {
@@ -49,7 +72,7 @@ void LedgerVerifier::check_cosignature(std::string_view key, std::string_view va
     find(place, held);
 }
 
-void LedgerVerifier::check_cut_note(std::uint64_t number, std::string_view value, const SigningKeys* keys) {
+void LedgerVerifier::check_cut_note(std::uint64_t number, std::string_view value) {
   const std::string place = fmt::format("cut note {}", number);
   const auto stored = parse_cut_note_value(value);
   if (!stored) return find(place, "damaged");
@@ -69,11 +92,10 @@ void LedgerVerifier::check_cut_note(std::uint64_t number, std::string_view value
   }
   if (listed != stored->cut) find(place, fmt::format("stored for the cut {}, the note lists {}", stored->cut.text(), listed.text()));
   if (note->name != cut_note_origin(impl_.name)) find(place, fmt::format("is of {}", note->name));
-  if (keys == nullptr) return;
-  if (const absl::Status signature = verify_note(stored->note, keys->verifier_key(note->name)); !signature.ok()) find(place, signature);
+  check_signature(place, stored->note, note->name);
 }
 
-void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
+void LedgerVerifier::read_checkpoints() {
   const auto rows = impl_.store->cursor(Family::checkpoints, "", /*bulk=*/true);
   std::uint64_t next_note = 0;
   // Key order: checkpoints 'c', the index 'i', cut notes 'n', cosignatures 's'.
@@ -81,7 +103,7 @@ void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
     const std::string_view key = rows->key();
     const char kind = key.empty() ? '\0' : key.front();
     if (kind == 'c') {
-      check_checkpoint(key, rows->value(), keys);
+      check_checkpoint(key, rows->value());
     } else if (kind == 'i') {
       const auto parsed = parse_checkpoint_key('i', key);
       const auto number = parse_number(rows->value());
@@ -92,7 +114,7 @@ void LedgerVerifier::read_checkpoints(const SigningKeys* keys) {
     } else if (const auto number = kind == 'n' ? parse_number(key.substr(1)) : std::nullopt) {
       if (*number != next_note) find(fmt::format("cut note {}", next_note), "the row is missing");
       next_note = *number + 1;
-      check_cut_note(*number, rows->value(), keys);
+      check_cut_note(*number, rows->value());
     } else if (kind == 's') {
       check_cosignature(key, rows->value());
     } else {
@@ -154,30 +176,23 @@ void LedgerVerifier::check_meta_rows() {
   if (!rows->status().ok()) find("heads", rows->status());
 }
 
-VerifyReport LedgerVerifier::run(const std::string& key_file) {
+VerifyReport LedgerVerifier::run(const std::string& key_file, const std::vector<std::string>& verifier_keys) {
+  take_keys(key_file, verifier_keys);
   // Beside the rows: one reads files as they are, the other what they mean.
   absl::Status checksums;
   {
     const std::jthread beside([&] { checksums = impl_.store->verify_checksums(); });
-    check_rows(key_file);
+    check_rows();
     if (progress_) progress_("checking RocksDB's checksums", 0, 0);
   }
   if (!checksums.ok()) report_.findings.insert(report_.findings.begin(), {"RocksDB", message_of(checksums)});
   return std::move(report_);
 }
 
-void LedgerVerifier::check_rows(const std::string& key_file) {
-  std::optional<SigningKeys> keys;
-  if (!key_file.empty()) {
-    auto loaded = SigningKeys::load(key_file);
-    if (loaded.ok())
-      keys = *std::move(loaded);
-    else
-      find("signing key", loaded.status());
-  }
+void LedgerVerifier::check_rows() {
   // Claims first: a ledger that grows while we read is then never behind them.
   read_heads_file();
-  read_checkpoints(keys ? &*keys : nullptr);
+  read_checkpoints();
   const auto heads = ledger_.heads();
   report_.cut = Cut();
   for (const auto& [id, head] : heads) report_.cut.set(id, head.size);
@@ -188,8 +203,8 @@ void LedgerVerifier::check_rows(const std::string& key_file) {
 }
 
 VerifyReport verify_ledger(const Ledger& ledger, const Definition& definition, const std::string& key_file, const VerifyVisitor& visit,
-                           const Progress& progress) {
-  return LedgerVerifier(ledger, definition, visit, progress).run(key_file);
+                           const Progress& progress, const std::vector<std::string>& verifier_keys) {
+  return LedgerVerifier(ledger, definition, visit, progress).run(key_file, verifier_keys);
 }
 
 }  // namespace bukubesar

@@ -28,6 +28,8 @@ struct VerifyReport {
   std::vector<VerifyFinding> findings;  // empty: all is well; in the order found, at most kVerifyFindingsMax
   std::uint64_t findings_left_out = 0;  // beyond those
   std::uint64_t entries = 0, payloads = 0, hash_only = 0, payload_bytes = 0, checkpoints = 0;
+  std::uint64_t signatures_checked = 0,
+                signatures_unchecked = 0;  // of checkpoints and cut notes; unchecked: there is no key for their origin
   [[nodiscard]] bool ok() const { return findings.empty(); }
 };
 inline constexpr std::size_t kVerifyFindingsMax = 100;
@@ -36,11 +38,13 @@ inline constexpr std::size_t kVerifyFindingsMax = 100;
 // hold nothing that an answer depends on and are not looked at; damage to CURRENT, MANIFEST and logs shows when the
 // ledger is opened.
 //
-// key_file: of the signing keys; empty: signatures are not checked.
+// key_file: of the signing keys; empty: none. verifier_keys: `<origin>+…` lines, which come before those of the key file. Signatures
+// without a key are counted, not checked.
 // visit: told each run in order, so that the projections' check (fold against segments) needs no second pass; may be empty. `events` stand
 // beside the run's entries: what the payload of an accepted one says, else null.
 using VerifyVisitor = std::function<void(PartitionId, const StoredRun&, std::span<const Event* const> events)>;
 [[nodiscard]] VerifyReport verify_ledger(const Ledger& ledger, const Definition& definition, const std::string& key_file,
-                                         const VerifyVisitor& visit, const Progress& progress);
+                                         const VerifyVisitor& visit, const Progress& progress,
+                                         const std::vector<std::string>& verifier_keys = {});
 
 }  // namespace bukubesar

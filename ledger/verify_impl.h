@@ -34,7 +34,7 @@ class LedgerVerifier {
   LedgerVerifier(const Ledger& ledger, const Definition& definition, const VerifyVisitor& visit, const Progress& progress)
       : ledger_(ledger), impl_(*ledger.impl_), definition_(definition), visit_(visit), progress_(progress) {}
 
-  VerifyReport run(const std::string& key_file);
+  VerifyReport run(const std::string& key_file, const std::vector<std::string>& verifier_keys);
 
  private:
   class PartitionPass;
@@ -47,15 +47,17 @@ class LedgerVerifier {
   }
   void find(std::string place, const absl::Status& status) { find(std::move(place), message_of(status)); }
   void claim(PartitionId partition, std::uint64_t size, const Hash256& root, std::string place);
-  void read_checkpoints(const SigningKeys* keys);
-  void check_checkpoint(std::string_view key, std::string_view note, const SigningKeys* keys);
+  void take_keys(const std::string& key_file, const std::vector<std::string>& verifier_keys);
+  void check_signature(const std::string& place, std::string_view note, const std::string& origin);
+  void read_checkpoints();
+  void check_checkpoint(std::string_view key, std::string_view note);
   void check_cosignature(std::string_view key, std::string_view value);
-  void check_cut_note(std::uint64_t number, std::string_view value, const SigningKeys* keys);
+  void check_cut_note(std::uint64_t number, std::string_view value);
   void read_heads_file();
   void check_claims_beyond(const std::map<PartitionId, PartitionHead>& heads);
   void check_no_other_rows(Family family);
   void check_meta_rows();
-  void check_rows(const std::string& key_file);
+  void check_rows();
 
   const Ledger& ledger_;
   const Ledger::Impl& impl_;
@@ -63,6 +65,7 @@ class LedgerVerifier {
   const VerifyVisitor& visit_;
   const Progress& progress_;
   VerifyReport report_;
+  std::map<std::string, std::string> keys_;  // verifier keys by origin
   std::map<PartitionId, RootClaimsBySize> claims_;
   std::uint64_t recorded_cut_notes_ = 0;
   std::map<std::pair<PartitionId, std::uint64_t>, std::uint64_t> first_cut_notes_;  // what the index rows say

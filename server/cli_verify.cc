@@ -19,7 +19,8 @@ bool exists(const std::string& path) {
 }
 
 // Everything that verify looks at. What keeps it from looking at all is a finding too: damage must never pass as "could not check".
-VerifyReport verify_everything(const Config& config, const DefinitionFile& file, const Progress& progress) {
+VerifyReport verify_everything(const Config& config, const DefinitionFile& file, const std::vector<std::string>& verifier_keys,
+                               const Progress& progress) {
   VerifyReport report;
   LedgerOptions options;
   options.directory = ledger_directory(config);
@@ -37,7 +38,7 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
     visit = [&segments](PartitionId partition, const StoredRun& run, std::span<const Event* const> events) {
       (*segments)->visit(partition, run, events);
     };
-  report = verify_ledger(**ledger, file.definition(), exists(key_path(config)) ? key_path(config) : "", visit, progress);
+  report = verify_ledger(**ledger, file.definition(), exists(key_path(config)) ? key_path(config) : "", visit, progress, verifier_keys);
   if ((*ledger)->shorter_than_recorded())
     report.findings.push_back({ledger_directory(config), "shorter than the last size and root recorded outside it (I9)"});
   if (!segments.ok()) {
@@ -60,6 +61,8 @@ void print_report(const CliContext& context, const VerifyReport& report) {
                        {"hash_only", report.hash_only},
                        {"payload_bytes", report.payload_bytes},
                        {"checkpoints", report.checkpoints},
+                       {"signatures_checked", report.signatures_checked},
+                       {"signatures_unchecked", report.signatures_unchecked},
                        {"findings", findings}};
     fmt::print("{}\n", to_text(json));
     return;
@@ -74,8 +77,13 @@ void print_report(const CliContext& context, const VerifyReport& report) {
   fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} checkpoints, up to cut {}\n",
              for_people(report.entries), for_people(report.payloads), for_people(report.payload_bytes), for_people(report.hash_only),
              for_people(report.checkpoints), report.cut.text());
+  fmt::print("{} signatures checked", for_people(report.signatures_checked));
+  if (report.signatures_unchecked > 0)
+    fmt::print("; {} signatures NOT checked: there is no key here; give the verifier keys with --vkey",
+               for_people(report.signatures_unchecked));
+  fmt::print("\n");
   if (report.ok()) {
-    fmt::print("all is well\n");
+    fmt::print(report.signatures_unchecked > 0 ? "all else is well\n" : "all is well\n");
     return;
   }
   if (!report.first_bad_sequence.empty()) fmt::print("the first bad sequence is {}\n", report.first_bad_sequence);
@@ -83,7 +91,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
   if (report.findings.size() >= kVerifyFindingsMax) fmt::print("(the first {} are listed)\n", kVerifyFindingsMax);
 }
 
-void verify(CliContext& context) {
+void verify(CliContext& context, const std::vector<std::string>& verifier_keys) {
   const absl::StatusOr<Config> config = context.config();
   if (!config.ok()) return context.fail(config.status());
   if (!exists(config->data_dir)) return context.fail(not_found("{}: no such data directory", config->data_dir));
@@ -98,7 +106,7 @@ void verify(CliContext& context) {
   VerifyReport report;
   {
     TerminalProgress bar;
-    report = verify_everything(*config, *file,
+    report = verify_everything(*config, *file, verifier_keys,
                                [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
   }
   print_report(context, report);
@@ -110,14 +118,22 @@ void verify(CliContext& context) {
 void add_verify_command(CLI::App& app, CliContext& context) {
   CLI::App* command =
       app.add_subcommand("verify", "re-read everything and compare: hashes, tree, ids, offsets, counts, signatures, segments");
+  const auto verifier_keys = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option("--vkey", *verifier_keys,
+                   "verifier key of an origin, as `bukubesar key show` and /log/<partition>/vkey have it; repeatable, comes before the "
+                   "directory's own key")
+      ->type_name("KEY")
+      ->allow_extra_args(false);
   command->footer(
       "Reads a data directory without writing to it: of a stopped server, or a copy of a running one's. Exit code 1 where anything is "
       "off;\n"
       "the first bad sequence is named.\n\n"
       "Examples:\n"
       "  bukubesar verify\n"
-      "  bukubesar --data /srv/bukubesar verify --format json");
-  command->callback([&context] { verify(context); });
+      "  bukubesar --data /srv/bukubesar verify --format json\n"
+      "  bukubesar --data copy verify --vkey kalsel/0+5c1f00b2+AdKx… --vkey kalsel/cut+…");
+  command->callback([&context, verifier_keys] { verify(context, *verifier_keys); });
 }
 
 }  // namespace bukubesar

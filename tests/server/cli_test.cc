@@ -251,6 +251,23 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/lock")) << "verify wrote";
   EXPECT_EQ(sound.exit_code, 0) << sound.out << sound.err;
   EXPECT_TRUE(Json::parse(sound.out)["ok"].get<bool>());
+  // A copy without the secret key says that signatures were not checked, and takes the public ones.
+  const Json keys = Json::parse(run({"key", "show"}, OutputFormat::json).out);
+  EXPECT_GT(Json::parse(sound.out)["signatures_checked"], 0);
+  std::filesystem::rename(directory_ + "/signing.key", directory_ + "/elsewhere.key");
+  const Outcome unchecked = run({"verify"});
+  EXPECT_EQ(unchecked.exit_code, 0) << unchecked.out;
+  EXPECT_NE(unchecked.out.find("NOT checked"), std::string::npos) << unchecked.out;
+  EXPECT_EQ(unchecked.out.find("all is well"), std::string::npos) << unchecked.out;
+  const std::string key = keys[1]["verifier_key"];
+  const Json with_key = Json::parse(run({"verify", "--vkey", key}, OutputFormat::json).out);
+  EXPECT_TRUE(with_key["ok"].get<bool>()) << with_key;
+  EXPECT_GT(with_key["signatures_checked"], 0);
+  ASSERT_TRUE(SigningKeys::create(directory_ + "/other.key").ok());
+  const std::string other = SigningKeys::load(directory_ + "/other.key")->verifier_key("kalsel/reference");
+  EXPECT_EQ(run({"verify", "--vkey", other}).exit_code, 1) << "another's key";
+  EXPECT_EQ(run({"verify", "--vkey", "nobody+00000000+AA=="}).exit_code, 1);
+  std::filesystem::rename(directory_ + "/elsewhere.key", directory_ + "/signing.key");
   EXPECT_EQ(run({"config", "definition", "--append", "nonsense"}).exit_code, 2);
   const Outcome rules = run({"config", "definition", "--append", R"({"rules":{"version":2,"from":"2020-01-01T00:00:00Z"}})"});
   EXPECT_EQ(rules.exit_code, 2) << "a line that the ledger can't live with is not written";
