@@ -83,7 +83,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
                for_people(report.signatures_unchecked));
   fmt::print("\n");
   if (report.ok()) {
-    fmt::print(report.signatures_unchecked > 0 ? "all else is well\n" : "all is well\n");
+    fmt::print("{}\n", report.signatures_unchecked > 0 ? "all else is well" : "all is well");
     return;
   }
   if (!report.first_bad_sequence.empty()) fmt::print("the first bad sequence is {}\n", report.first_bad_sequence);

@@ -63,7 +63,7 @@ class Damage:
 def big_document(number: int, amount: int, lines: int, kind: str) -> dict:
     """An order of many lines, each a cell of its own: segments fill up with few events."""
     event = harness.purchase_event(number, kind=kind, amount=amount * lines, event_id=f"big-{number}-{amount}")
-    event["data"]["document"]["lines"] = [{"commodity": f"k{at}", "amount": harness.rupiah(amount)} for at in range(lines)]
+    event["data"]["document"]["lines"] = [{"line": str(at), "commodity": f"k{at}", "amount": harness.rupiah(amount)} for at in range(lines)]
     return event
 
 
@@ -73,7 +73,7 @@ def fill(server: harness.Server):
     assert server.post_events([harness.purchase_event(number) for number in range(300)]).status == 200
     assert server.post_events([harness.purchase_event(number) for number in range(20)]).status == 200  # duplicates
     assert server.post_events([{"specversion": "1.0", "id": str(number)} for number in range(20)]).status == 200  # rejected
-    for amount in range(1, 20):
+    for amount in range(1, 40):  # 2,000 rows each: more than a segment holds
         answer = server.post_events([big_document(9000, amount, 2000, "ordered" if amount == 1 else "amended")])
         assert answer.status == 200, answer.body[:500]
         assert answer.json()["results"][0]["verdict"] == "accepted", answer.body[:500]

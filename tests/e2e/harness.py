@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -28,14 +29,13 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def free_port(run_of: int = 1) -> int:
-    """A port that is free now, the next `run_of` - 1 too (the broker's controller takes the port after its own)."""
-    for _ in range(100):
+    """A port that is free now, the next `run_of` - 1 too (the broker's controller takes the port after its own). Below the range that
+    the kernel gives to outgoing connections: one of those could take it before the server that it is for."""
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(20_000, 32_000)
         with contextlib.ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
             try:
-                for step in range(1, run_of):
+                for step in range(run_of):
                     stack.enter_context(socket.socket()).bind(("127.0.0.1", port + step))
             except OSError:
                 continue
