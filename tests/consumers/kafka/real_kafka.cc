@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -35,7 +36,9 @@ int free_port_pair() {
     return {fd, ntohs(address.sin_port)};
   };
   for (int i = 0; i < 100; ++i) {
-    const auto [fd, port] = bind_to(0);
+    // Below the range that the kernel gives to outgoing connections.
+    const auto [fd, port] = bind_to(20'000 + static_cast<int>(std::random_device()() % 12'000));
+    if (fd < 0) continue;
     const auto [next_fd, next_port] = bind_to(port + 1);
     close(fd);
     if (next_fd >= 0) {
