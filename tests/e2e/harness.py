@@ -196,7 +196,7 @@ class Server:
 class Kafka:
     """A real single-node broker, by ops/kafka."""
 
-    def __init__(self, directory: pathlib.Path, heap: str = "256m", secure: bool = False, properties: dict | None = None):
+    def __init__(self, directory: pathlib.Path, heap: str = "256m", *, secure: bool = False, properties: dict | None = None):
         self.directory, self.port, self.heap, self.secure = directory, free_port(2), heap, secure
         self.properties = dict(properties or {})
 

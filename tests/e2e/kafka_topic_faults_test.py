@@ -444,7 +444,7 @@ def beyond_2_31(c: Case):
 
 def main():
     chosen = [each for each in CASES if not sys.argv[1:] or each.__name__ in sys.argv[1:]]
-    with harness.workspace("topic_faults") as work, harness.Kafka(work / "kafka", "384m", {
+    with harness.workspace("topic_faults") as work, harness.Kafka(work / "kafka", "384m", properties={
             "log.retention.check.interval.ms": "500", "log.cleaner.backoff.ms": "200", "log.initial.task.delay.ms": "500",
             "log.segment.delete.delay.ms": "100"}) as kafka:
         hand = kafka_hand.Hand(kafka.bootstrap)
