@@ -20,6 +20,7 @@ LONG = bool(os.environ.get("BUKUBESAR_LONG"))
 SEED = int(os.environ.get("BUKUBESAR_SEED", "20230615"))
 STALL_SECONDS = 150 if LONG else 3
 CUTS = 200 if LONG else 15
+LOST_ACKNOWLEDGEMENTS = 15 if LONG else 3  # each costs the producer its time limit
 
 
 class Writer(threading.Thread):
@@ -45,7 +46,7 @@ class Writer(threading.Thread):
             return delivered
         number = 0
         while not self.ending.is_set():
-            for _ in range(self.random.randrange(1, 60)):
+            for _ in range(self.random.randrange(1, 30)):
                 number += 1
                 event = harness.purchase_event(number, amount=self.random.randrange(1_000, 50_000_000), stage="completed")
                 for _ in range(2 if number % 20 == 0 else 1):
@@ -157,11 +158,11 @@ class Campaign:
 
     def acknowledgements_lost(self):
         """The server's own producer gets no answer for what the broker has stored, and sends it again."""
-        for _ in range(CUTS):
+        for _ in range(LOST_ACKNOWLEDGEMENTS):
             before = self.proxy.cuts
             self.proxy.swallow_acks = {"rdkafka": 1}
             harness.wait_until("an acknowledgement to lose", lambda: self.proxy.cuts > before)
-        self.progress(f"{CUTS} acknowledgements were lost")
+        self.progress(f"{LOST_ACKNOWLEDGEMENTS} acknowledgements were lost")
 
     def retries_of_others(self, hand: kafka_hand.Hand):
         """Other people's producers lose acknowledgements too: an idempotent one doubles nothing, another's copies are duplicates."""
