@@ -159,12 +159,16 @@ class Hand:
         consumer.assign([confluent_kafka.TopicPartition(topic, 0, max(first, from_offset or 0))])
         found = []
         try:
-            while limit > first:
+            end = time.monotonic() + 120
+            while limit > max(first, from_offset or 0):
+                assert time.monotonic() < end, f"{topic}: read {len(found)} records, not up to offset {limit}"
                 for message in consumer.consume(1_000, 0.1):  # it waits for all of them, or so long
                     if message.error() and message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
                         return found
                     assert not message.error(), message.error()
                     found.append((message.offset(), payload_of(message.key(), message.headers() or [], message.value()), message.timestamp()))
+                    if message.offset() >= limit - 1:  # others may go on writing
+                        return found
         finally:
             consumer.close()
         return found
