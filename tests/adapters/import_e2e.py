@@ -3,6 +3,7 @@
 Rows of our own always; the real rows too, where they lie beside the project.
 """
 
+import contextlib
 import copy
 import json
 import pathlib
@@ -169,13 +170,21 @@ def real_rows(server) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def server_of(work: pathlib.Path, name: str):
+    """On a real broker of its own where --kafka is given, else on the embedded one."""
+    with contextlib.ExitStack() as stack:
+        kafka = stack.enter_context(harness.Kafka(work / f"{name}-kafka")).bootstrap if "--kafka" in sys.argv else None
+        yield stack.enter_context(harness.Server(work / name, kafka=kafka)).start()
+
+
 def main():
     with harness.workspace("import") as work:
-        with harness.Server(work / "own").start() as server:
+        with server_of(work, "own") as server:
             own_snapshots(server, work)
             assert server.stop() == 0
             server.verify()
-        with harness.Server(work / "real").start() as server:
+        with server_of(work, "real") as server:
             if real_rows(server):
                 assert server.stop() == 0
                 server.verify()
