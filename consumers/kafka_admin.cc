@@ -16,6 +16,7 @@ namespace bukubesar {
 namespace {
 
 constexpr int kTimeoutMs = 10'000;
+constexpr int kKnownLooks = 100;    // 100 ms apart
 constexpr int kCreateRetries = 50;  // DeleteTopic answers before the name is free
 constexpr std::int64_t kMessageBytes = 5 << 20;
 constexpr std::int64_t kRetentionWarnMs = std::int64_t{30} * 24 * 3600 * 1000;
@@ -251,6 +252,21 @@ absl::StatusOr<bool> create_topic(rd_kafka_t* handle, const Topic& topic, std::u
   return failed_precondition("topic {}: {}{}", topic.name, words, broker_advice(rd_kafka_err2str(error)));
 }
 
+// Made is not known yet: for a moment the broker still says that there is no such topic, or no leader.
+absl::Status wait_until_known(rd_kafka_t* handle, const Topic& topic) {
+  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  for (int look = 0; look < kKnownLooks; ++look) {
+    if (look > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int partition = 0; partition < topic.partitions && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++partition) {
+      std::int64_t low = 0, high = 0;
+      error = rd_kafka_query_watermark_offsets(handle, topic.name.c_str(), partition, &low, &high, kTimeoutMs);
+    }
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+  }
+  return unavailable("topic {}: it was made, but the broker does not answer for it: {}", topic.name, rd_kafka_err2str(error));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ContractFinding>> check_topic_contract(const Config& config, const Definition* definition,
@@ -282,6 +298,7 @@ absl::Status create_topics(const Config& config, std::uint32_t partitions) {
         ASSIGN_OR_RETURN(stands, create_topic(handle, topic, config.broker.replication_factor));
       }
       if (!stands) return unavailable("topic {}: its name does not become free", topic.name);
+      RETURN_IF_ERROR(wait_until_known(handle, topic));
     }
     return absl::OkStatus();
   });
