@@ -12,6 +12,7 @@
 #include "events/payload.h"
 #include "ledger/chunk.h"
 #include "ledger/heads_file.h"
+#include "ledger/proof.h"
 #include "ledger/rows.h"
 #include "ledger/signer.h"
 #include "tests/events/corpus.h"

@@ -7,6 +7,7 @@
 #include "base/cut.h"
 #include "base/sha256.h"
 #include "ledger/heads_file.h"
+#include "ledger/proof.h"
 #include "ledger/signer.h"
 #include "ledger/tlog_path.h"
 #include "tests/fuzz/fuzz.h"
