@@ -77,7 +77,8 @@ class Movement {
       }
     } else if (!ends_in_stage) {
       const Account stage = account_of(to_.stage);
-      cell_row(stage, stage, to_.dimensions, to_.cells->front().key, 0, 0, 0);
+      // A state always has a cell, but for one that a forged segment (behind a fitting hash) made.
+      cell_row(stage, stage, to_.dimensions, to_.cells->empty() ? CellKey{Component::goods} : to_.cells->front().key, 0, 0, 0);
     }
     return true;
   }
