@@ -1,6 +1,7 @@
 #include "consumers/batcher.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -12,7 +13,8 @@ namespace bukubesar {
 
 namespace {
 constexpr std::size_t kLookBackRun = 256;  // entries fetched with a first copy
-}
+constexpr std::size_t kRunRecords = 16;    // decoded, then looked up together
+}  // namespace
 
 std::size_t Batcher::FingerprintHash::operator()(const Fingerprint& fingerprint) const {
   std::size_t value;
@@ -52,12 +54,9 @@ absl::Status Batcher::judge_new() {
     Part& part = parts_[i];
     RecordBatch& inbox = inbox_[i].batch;
     cut_at_limit(i);
-    for (std::size_t at = part.batch.entries.size(); at < inbox.records.size(); ++at) {
-      const Record& record = inbox.records[at];
-      RETURN_IF_ERROR(judge(part, record, *inbox.arena));
-      ++records_;
-      bytes_ += record.payload.size();
-      part.grown += record.payload.size();
+    while (part.batch.entries.size() < inbox.records.size()) {
+      const auto rest = std::span(inbox.records).subspan(part.batch.entries.size());
+      RETURN_IF_ERROR(judge_run(part, rest.first(std::min(rest.size(), kRunRecords)), *inbox.arena));
     }
   }
   return absl::OkStatus();
@@ -74,9 +73,35 @@ void Batcher::cut_at_limit(std::size_t index) {
   std::erase_if(inbox.gaps, [&](const Gap& gap) { return gap.limit > end; });
 }
 
-absl::Status Batcher::judge(Part& part, const Record& record, Arena& arena) {
-  PartitionBatch& batch = part.batch;
-  BB_CHECK(record.offset >= batch.next_offset, "I3: offsets ascend");
+// A run's ids are looked up after all of it was decoded: each look-up waits for memory, and so they wait together.
+absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Arena& arena) {
+  std::array<Judged, kRunRecords> run;
+  std::array<Fingerprint, kRunRecords> ids;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    run[i] = judge(part, records[i], arena);
+    ids[i] = run[i].entry.fingerprint;
+    part.uncommitted.prefetch(ids[i]);
+  }
+  options_.ledger->prefetch_accepted(part.batch.partition, std::span(ids).first(records.size()));
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    PartitionBatch& batch = part.batch;
+    const Record& record = records[i];
+    auto& [entry, event] = run[i];
+    BB_CHECK(record.offset >= batch.next_offset, "I3: offsets ascend");
+    if (entry.verdict == Verdict::accepted) RETURN_IF_ERROR(find_duplicate(part, record.payload, entry));
+    batch.entries.push_back(entry);
+    batch.payloads.push_back(record.payload.size() <= kPayloadBytesMax ? record.payload : std::string_view());
+    batch.events.push_back(entry.verdict == Verdict::accepted ? event : nullptr);
+    batch.next_offset = record.offset + 1;
+    ++records_;
+    bytes_ += record.payload.size();
+    part.grown += record.payload.size();
+  }
+  return absl::OkStatus();
+}
+
+Batcher::Judged Batcher::judge(Part& part, const Record& record, Arena& arena) {
+  const PartitionBatch& batch = part.batch;
   Entry entry;
   entry.timestamp_present = record.timestamp_type != TimestampType::none;
   entry.log_append_time = record.timestamp_type == TimestampType::log_append_time;
@@ -87,9 +112,8 @@ absl::Status Batcher::judge(Part& part, const Record& record, Arena& arena) {
   entry.offset = record.offset;
   entry.payload_size = static_cast<std::uint32_t>(record.payload.size());
   entry.payload_hash = sha_.update(record.payload).finish();
-  const bool kept = record.payload.size() <= kPayloadBytesMax;
   Judgement judgement;
-  if (kept) {
+  if (record.payload.size() <= kPayloadBytesMax) {
     judgement = judge_.judge(entry.rules_version, batch.partition, record.payload, arena);
   } else {
     judgement.reason = Reason::oversize;
@@ -97,12 +121,7 @@ absl::Status Batcher::judge(Part& part, const Record& record, Arena& arena) {
   entry.verdict = judgement.reason == Reason::none ? Verdict::accepted : Verdict::rejected;
   entry.reason = judgement.reason;
   entry.fingerprint = judgement.fingerprint;
-  if (entry.verdict == Verdict::accepted) RETURN_IF_ERROR(find_duplicate(part, record.payload, entry));
-  batch.entries.push_back(entry);
-  batch.payloads.push_back(kept ? record.payload : std::string_view());
-  batch.events.push_back(entry.verdict == Verdict::accepted ? judgement.event : nullptr);
-  batch.next_offset = record.offset + 1;
-  return absl::OkStatus();
+  return {entry, judgement.event};
 }
 
 absl::Status Batcher::find_duplicate(Part& part, std::string_view payload, Entry& entry) {

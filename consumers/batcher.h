@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -69,9 +70,16 @@ class Batcher {
     StoredRun last_run;  // of the ledger: a batch that was sent again meets its first copies in order
   };
 
+  // Before its id was looked up.
+  struct Judged {
+    Entry entry;
+    const Event* event = nullptr;
+  };
+
   void start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset);
   void cut_at_limit(std::size_t index);
-  absl::Status judge(Part& part, const Record& record, Arena& arena);
+  absl::Status judge_run(Part& part, std::span<const Record> records, Arena& arena);
+  Judged judge(Part& part, const Record& record, Arena& arena);
   absl::Status find_duplicate(Part& part, std::string_view payload, Entry& entry);
   absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
 

@@ -75,6 +75,11 @@ IdTable::Candidates IdTable::candidates(const Fingerprint& fingerprint) const {
   return found;
 }
 
+void IdTable::prefetch(const Fingerprint& fingerprint) const {
+  const auto& slots = shards_[shard_of(fingerprint)].slots;
+  if (!slots.empty()) __builtin_prefetch(&slots[home(tag_of(fingerprint), slots.size())]);
+}
+
 void IdTable::reserve(std::uint64_t count) {
   const std::size_t slots = static_cast<std::size_t>(count * 100 / kFullPercentMax / kShards);
   for (Shard& shard : shards_)

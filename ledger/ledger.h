@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -107,6 +108,9 @@ class Ledger {
   // Sequence of the first accepted entry with this fingerprint (I4): from the table in memory, confirmed against the entry.
   // Called by the intake thread, which asks its own uncommitted batches first.
   [[nodiscard]] absl::StatusOr<std::optional<Sequence>> find_accepted(PartitionId partition, const Fingerprint& fingerprint) const;
+
+  // Worth calling some steps before find_accepted(), for several ids at once: what it will look at comes into the cache.
+  void prefetch_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints) const;
 
   // At most `count` entries from `first` on, fewer at the end (read(): and at kReadBytesMax, but at least one). OutOfRange where
   // first > size.

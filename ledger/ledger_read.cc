@@ -117,6 +117,13 @@ absl::StatusOr<std::optional<Sequence>> Ledger::find_accepted(PartitionId partit
   return std::optional<Sequence>();
 }
 
+void Ledger::prefetch_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints) const {
+  const LedgerPartition* part = impl_->find(partition);
+  if (part == nullptr) return;
+  absl::ReaderMutexLock lock(&part->ids_mutex);
+  for (const Fingerprint& fingerprint : fingerprints) part->ids.prefetch(fingerprint);
+}
+
 absl::StatusOr<Sequence> Ledger::sequence_of(PartitionId partition, Epoch epoch, Offset offset) const {
   ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(partition));
   const absl::Status none =
