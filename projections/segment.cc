@@ -8,7 +8,9 @@
 #include <bitset>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include "base/bytes.h"
@@ -62,28 +64,44 @@ bool decompress(std::string_view stored, std::size_t raw_bytes, std::string& raw
   return ZSTD_isError(size) == 0 && size == raw_bytes;
 }
 
-// Values as byte planes over the smallest one: plane k holds byte k of every difference.
+// Values as byte planes over the smallest one: plane k holds byte k of every difference. Loops over values of their own width are
+// what compilers turn into vector instructions.
 class SectionWriter {
  public:
-  void integers(std::uint8_t id, const std::vector<std::uint64_t>& values, bool is_signed) {
+  template <class T>
+  void integers(std::uint8_t id, std::span<const T> values) {
+    using Unsigned = std::make_unsigned_t<T>;
     Section s;
     s.id = id;
     s.count = static_cast<std::uint32_t>(values.size());
-    if (!values.empty()) {
-      const auto less = [is_signed](std::uint64_t a, std::uint64_t b) {
-        return is_signed ? static_cast<std::int64_t>(a) < static_cast<std::int64_t>(b) : a < b;
-      };
-      const auto [low, high] = std::minmax_element(values.begin(), values.end(), less);
-      s.base = *low;
-      s.limit = *high;
-      for (std::uint64_t range = s.limit - s.base; range != 0; range >>= 8) ++s.width;
+    T low = values.empty() ? T{} : values.front();
+    T high = low;
+    for (const T value : values) {
+      low = std::min(low, value);
+      high = std::max(high, value);
     }
+    s.base = static_cast<std::uint64_t>(low);
+    s.limit = static_cast<std::uint64_t>(high);
+    for (std::uint64_t range = s.limit - s.base; range != 0; range >>= 8) ++s.width;
     std::string planes(std::size_t{s.width} * values.size(), '\0');
     for (std::size_t k = 0; k < s.width; ++k) {
       char* plane = planes.data() + k * values.size();
-      for (std::size_t i = 0; i < values.size(); ++i) plane[i] = static_cast<char>((values[i] - s.base) >> (8 * k));
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto difference = static_cast<Unsigned>(static_cast<Unsigned>(values[i]) - static_cast<Unsigned>(low));
+        plane[i] = static_cast<char>(difference >> (8 * k));
+      }
     }
     finish(s, planes);
+  }
+  void column(std::uint8_t id, const ColumnInfo& info, const std::vector<std::byte>& values) {
+    switch (info.width) {
+      case 1:
+        return info.is_signed ? integers(id, as<std::int8_t>(values)) : integers(id, as<std::uint8_t>(values));
+      case 4:
+        return info.is_signed ? integers(id, as<std::int32_t>(values)) : integers(id, as<std::uint32_t>(values));
+      default:
+        return info.is_signed ? integers(id, as<std::int64_t>(values)) : integers(id, as<std::uint64_t>(values));
+    }
   }
   void texts(std::uint8_t id, const std::vector<std::string>& texts) {
     Section s;
@@ -115,6 +133,10 @@ class SectionWriter {
   [[nodiscard]] const std::string& data() const { return data_; }
 
  private:
+  template <class T>
+  static std::span<const T> as(const std::vector<std::byte>& values) {
+    return {reinterpret_cast<const T*>(values.data()), values.size() / sizeof(T)};
+  }
   void finish(Section s, std::string_view raw) {
     const std::string stored = compress(raw);
     s.raw = static_cast<std::uint32_t>(raw.size());
@@ -149,22 +171,6 @@ void spread_as(const ColumnInfo& info, std::string_view planes, std::uint64_t ba
     default:
       return spread<std::uint64_t>(planes, base, width, count, to);
   }
-}
-
-std::vector<std::uint64_t> widen(const ColumnInfo& info, const std::vector<std::byte>& values) {
-  const std::size_t count = values.size() / info.width;
-  std::vector<std::uint64_t> to(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::byte* at = values.data() + i * info.width;
-    std::uint64_t value = 0;
-    std::memcpy(&value, at, info.width);
-    if (info.is_signed && info.width < 8) {  // sign-extend
-      const unsigned unused = 64 - 8U * info.width;
-      value = static_cast<std::uint64_t>(static_cast<std::int64_t>(value << unused) >> unused);
-    }
-    to[i] = value;
-  }
-  return to;
 }
 
 std::string header_bytes(const SegmentHeader& header, std::size_t sections) {
@@ -322,11 +328,12 @@ class SegmentReader {
   std::string raw_;
 };
 
-template <class Get>
-std::vector<std::uint64_t> collect(std::size_t count, Get get) {
-  std::vector<std::uint64_t> values(count);
-  for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<std::uint64_t>(get(i));
-  return values;
+// One member of each row, as the column that it is stored in.
+template <class T, class Row, class Get>
+void add_column(SectionWriter& writer, std::uint8_t id, const std::vector<Row>& rows, Get get) {
+  std::vector<T> values(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) values[i] = static_cast<T>(std::invoke(get, rows[i]));
+  writer.integers(id, std::span<const T>(values));
 }
 
 }  // namespace
@@ -339,21 +346,16 @@ ColumnPointers SegmentContent::pointers() const {
 
 std::string encode_segment(const SegmentContent& content) {
   SectionWriter writer;
-  for (std::size_t i = 0; i < kColumnCount; ++i) {
-    writer.integers(static_cast<std::uint8_t>(i), widen(kColumns[i], content.columns[i]), kColumns[i].is_signed);
-  }
+  for (std::size_t i = 0; i < kColumnCount; ++i) writer.column(static_cast<std::uint8_t>(i), kColumns[i], content.columns[i]);
   for (std::size_t i = 0; i < kDictionaryCount; ++i) writer.texts(static_cast<std::uint8_t>(kFirstText + i), content.texts[i]);
-  const auto& findings = content.findings;
-  const std::size_t count = findings.size();
-  writer.integers(kFirstFinding, collect(count, [&](std::size_t i) { return findings[i].sequence; }), false);
-  writer.integers(kFirstFinding + 1, collect(count, [&](std::size_t i) { return findings[i].purchase; }), false);
-  writer.integers(kFirstFinding + 2, collect(count, [&](std::size_t i) { return findings[i].kind; }), false);
-  writer.integers(kFirstFinding + 3, collect(count, [&](std::size_t i) { return findings[i].a; }), true);
-  writer.integers(kFirstFinding + 4, collect(count, [&](std::size_t i) { return findings[i].b; }), true);
-  const auto& feeds = content.first_feeds;
-  writer.integers(kFirstFeed, collect(feeds.size(), [&](std::size_t i) { return feeds[i].system; }), false);
-  writer.integers(kFirstFeed + 1, collect(feeds.size(), [&](std::size_t i) { return feeds[i].institution; }), false);
-  writer.integers(kFirstFeed + 2, collect(feeds.size(), [&](std::size_t i) { return feeds[i].feed; }), false);
+  add_column<std::uint64_t>(writer, kFirstFinding, content.findings, &FindingRow::sequence);
+  add_column<std::uint64_t>(writer, kFirstFinding + 1, content.findings, &FindingRow::purchase);
+  add_column<std::uint64_t>(writer, kFirstFinding + 2, content.findings, &FindingRow::kind);
+  add_column<std::int64_t>(writer, kFirstFinding + 3, content.findings, &FindingRow::a);
+  add_column<std::int64_t>(writer, kFirstFinding + 4, content.findings, &FindingRow::b);
+  add_column<std::uint64_t>(writer, kFirstFeed, content.first_feeds, &FirstFeed::system);
+  add_column<std::uint64_t>(writer, kFirstFeed + 1, content.first_feeds, &FirstFeed::institution);
+  add_column<std::uint64_t>(writer, kFirstFeed + 2, content.first_feeds, &FirstFeed::feed);
   std::string bytes = header_bytes(content.header, writer.count());
   bytes += writer.table();
   bytes += writer.data();
