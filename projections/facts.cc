@@ -34,7 +34,8 @@ void Facts::apply(Sequence sequence, EventType type, const Fact& fact) {
       return;
   }
   for (const WorkUnit& unit : fact.work_units) statement.work_units.emplace_back(unit.code, unit.name);
-  if (statement.scale || statement.vendor_kind || statement.place) classifications_.push_back(sequence.value());
+  if (statement.scale || statement.vendor_kind || statement.place)
+    classifications_.push_back({sequence.value(), fact.valid_from, type, std::string(fact.code)});
   ++statements_;
   tables_[static_cast<std::size_t>(type) - static_cast<std::size_t>(EventType::reference_vendor)][std::string(fact.code)].push_back(
       std::move(statement));
@@ -95,8 +96,23 @@ std::string_view Facts::work_unit_name(std::string_view institution, std::string
   return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
 }
 
-std::uint64_t Facts::classifications(std::uint64_t size) const {
-  return static_cast<std::uint64_t>(std::lower_bound(classifications_.begin(), classifications_.end(), size) - classifications_.begin());
+Facts::Changed Facts::changed(const FactsCut& a, const FactsCut& b) const {
+  Changed to;
+  const auto seen = [](const Classification& one, const FactsCut& at) {
+    return one.sequence < at.size && (!at.month || one.valid_from <= *at.month);
+  };
+  // The scale at the order month looks at months of its own: there, a statement is seen as soon as the size covers it.
+  const auto covered = [](const Classification& one, const FactsCut& at) { return one.sequence < at.size; };
+  const std::uint64_t common = a.month == b.month ? std::min(a.size, b.size) : 0;  // what stands before it is seen, or not, by both
+  const auto first = std::lower_bound(classifications_.begin(), classifications_.end(), common,
+                                      [](const Classification& one, std::uint64_t sequence) { return one.sequence < sequence; });
+  for (auto one = first; one != classifications_.end() && one->sequence < std::max(a.size, b.size); ++one) {
+    if (seen(*one, a) == seen(*one, b) && covered(*one, a) == covered(*one, b)) continue;
+    if (one->table == EventType::reference_vendor) to.vendors.insert(one->code);
+    if (one->table == EventType::reference_institution) to.institutions.insert(one->code);
+    if (one->table == EventType::reference_commodity) to.commodities.insert(one->code);
+  }
+  return to;
 }
 
 }  // namespace bukubesar

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "base/ids.h"
 #include "base/time.h"
 #include "events/event.h"
@@ -41,8 +42,12 @@ class Facts {
   [[nodiscard]] std::string_view commodity_group(std::string_view code, const FactsCut& at) const;
   [[nodiscard]] std::string_view work_unit_name(std::string_view institution, std::string_view work_unit, const FactsCut& at) const;
 
-  // How many statements below `size` can move an amount from one group to another; names do not.
-  [[nodiscard]] std::uint64_t classifications(std::uint64_t size) const;
+  // Codes of which some statement that can move an amount from one group to another (names can not) is seen at one of two cuts alone.
+  struct Changed {
+    absl::flat_hash_set<std::string> vendors, institutions, commodities;
+    [[nodiscard]] bool empty() const { return vendors.empty() && institutions.empty() && commodities.empty(); }
+  };
+  [[nodiscard]] Changed changed(const FactsCut& a, const FactsCut& b) const;
   [[nodiscard]] std::uint64_t statements() const { return statements_; }
 
  private:
@@ -64,8 +69,16 @@ class Facts {
   const Statement* in_force(const Table& table, std::string_view code, const FactsCut& at, Has has) const;
   [[nodiscard]] std::string_view place(EventType type, std::string_view code, const FactsCut& at) const;
 
+  // A statement that classifies, by the code that it is about.
+  struct Classification {
+    std::uint64_t sequence;
+    Month valid_from;
+    EventType table;
+    std::string code;
+  };
+
   Table tables_[4];
-  std::vector<std::uint64_t> classifications_;  // sequences, ascending
+  std::vector<Classification> classifications_;  // by sequence, ascending
   std::uint64_t statements_ = 0;
 };
 

@@ -43,8 +43,7 @@ struct StandingScan {
   std::atomic<bool> pinned{false};  // a view's
   std::atomic<double> built{0};     // how much of it has been built from history; 1: it is live
   std::unique_ptr<TotalsScan> scan ABSL_GUARDED_BY(mutex);
-  std::uint64_t classifications ABSL_GUARDED_BY(mutex) = 0;
-  std::optional<Month> month ABSL_GUARDED_BY(mutex);       // what FactsCut says
+  FactsCut facts ABSL_GUARDED_BY(mutex);                   // what the scan has joined its rows with
   std::vector<std::uint64_t> rows ABSL_GUARDED_BY(mutex);  // by partition
   std::shared_ptr<const TotalsAnswer> answer ABSL_GUARDED_BY(mutex);
 };
@@ -91,6 +90,8 @@ struct Projections::Impl {
   absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);
+  absl::Status move_facts(StandingScan& standing, const Snapshot& now, const FactsCut& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
+  absl::Status add_rows(StandingScan& standing, const Snapshot& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);
   void forget(const std::shared_ptr<StandingScan>& standing);
   absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;

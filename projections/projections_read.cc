@@ -140,23 +140,19 @@ void Projections::Impl::forget(const std::shared_ptr<StandingScan>& one) {
   standing.remove(one);
 }
 
-// Brings a standing question up to date: only the rows that came since are scanned, unless a fact has moved amounts between groups.
-absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(StandingScan& one) {
-  absl::MutexLock lock(&one.mutex);
-  const Snapshot now = snapshot();
-  if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
-  std::uint64_t classifications = 0;
+// Joins a standing question's rows with the facts of now.
+absl::Status Projections::Impl::move_facts(StandingScan& one, const Snapshot& now, const FactsCut& at) {
+  Facts::Changed changed;
   {
     absl::ReaderMutexLock facts_lock(&facts_mutex);
-    classifications = facts.classifications(now.cut.size(PartitionId::reference()));
+    changed = facts.changed(one.facts, at);
   }
-  const FactsCut at = facts_cut(now);
-  if (one.scan == nullptr || classifications != one.classifications || at.month != one.month) {
-    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(at), now.partitions.size());
-    one.rows.assign(now.partitions.size(), 0);
-    one.classifications = classifications;
-    one.month = at.month;
-  }
+  if (changed.empty()) return absl::OkStatus();
+  one.facts = at;
+  return one.scan->move_facts(at, changed, now.partitions, one.rows);
+}
+
+absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now) {
   std::uint64_t done = 0, total = 0;
   for (const PartitionSnapshot& partition : now.partitions) total += partition.rows;
   for (std::size_t i = 0; i < now.partitions.size(); ++i) {
@@ -164,16 +160,34 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(St
     done += one.rows[i];
     while (one.rows[i] < partition.rows) {
       const std::uint64_t limit = std::min(partition.rows, one.rows[i] + kViewBuildRows);
-      const absl::Status status = one.scan->add(i, partition, one.rows[i], limit);
-      if (!status.ok()) {
-        one.scan = nullptr;  // half of it may have been added
-        one.answer = nullptr;
-        return status;
-      }
+      RETURN_IF_ERROR(one.scan->add(i, partition, one.rows[i], limit));
       done += limit - one.rows[i];
       one.rows[i] = limit;
       if (one.answer == nullptr) one.built = static_cast<double>(done) / static_cast<double>(total + 1);
     }
+  }
+  return absl::OkStatus();
+}
+
+// Brings a standing question up to date: only the rows that came since are summed, and those that facts have moved between groups.
+absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(StandingScan& one) {
+  absl::MutexLock lock(&one.mutex);
+  const Snapshot now = snapshot();
+  if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
+  const FactsCut at = facts_cut(now);
+  absl::Status status;
+  if (one.scan == nullptr) {
+    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(at), now.partitions.size());
+    one.rows.assign(now.partitions.size(), 0);
+    one.facts = at;
+  } else {
+    status = move_facts(one, now, at);
+  }
+  if (status.ok()) status = add_rows(one, now);
+  if (!status.ok()) {
+    one.scan = nullptr;  // half of it may have been done
+    one.answer = nullptr;
+    return status;
   }
   one.answer = std::make_shared<TotalsAnswer>(one.scan->finish(now.cut));
   one.built = 1.0;

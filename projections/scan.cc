@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "projections/scan_dimensions.h"
 
@@ -74,7 +75,12 @@ std::string query_key(const TotalsQuery& query) {
 }
 
 TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partitions)
-    : query_(std::move(query)), facts_(facts), partitions_(partitions), vendor_ids_(partitions), dictionaries_(partitions) {
+    : query_(std::move(query)),
+      facts_(facts),
+      partitions_(partitions),
+      resolvers_(partitions),
+      vendor_ids_(partitions),
+      dictionaries_(partitions) {
   const auto use = [&](Dimension dimension, bool grouped) {
     const auto filter = query_.where.find(dimension);
     Used used;
@@ -83,7 +89,6 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
     used.filtered = filter != query_.where.end();
     used.values =
         std::make_unique<DimensionValues>(used.filtered ? filter->second : std::vector<std::string>{}, is_hierarchical(dimension));
-    used.resolvers.resize(partitions_);
     used.ids.resize(kChunkRows);
     by_stage_ |= dimension == Dimension::stage;
     by_cell_ |= is_cell_dimension(dimension);
@@ -145,27 +150,127 @@ void TotalsScan::collect_columns() {
   if (query_.from_ms || query_.until_ms) want(Column::event_time);
 }
 
+TotalsScan::Resolvers TotalsScan::make_resolvers(const Dictionaries& dictionaries, const FactsView& facts) {
+  Resolvers to;
+  for (Used& used : used_) to.push_back(make_resolver(used.dimension, dictionaries, facts, query_.scale_basis, *used.values));
+  return to;
+}
+
 absl::Status TotalsScan::add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit) {
   if (first >= limit) return absl::OkStatus();
   dictionaries_[partition_index] = partition.dictionaries;
-  for (Used& used : used_) {
-    std::unique_ptr<Resolver>& resolver = used.resolvers[partition_index];
-    if (resolver == nullptr) resolver = make_resolver(used.dimension, *partition.dictionaries, facts_, query_.scale_basis, *used.values);
-  }
+  if (resolvers_[partition_index].empty()) resolvers_[partition_index] = make_resolvers(*partition.dictionaries, facts_);
   rows_scanned_ += limit - first;
-  return for_each_block(partition, first, limit, columns_, scratch_, [&](const RowBlock& block) -> absl::Status {
-    if (!by_stage_) return add_block(partition_index, block, Column::to, 0);
-    RETURN_IF_ERROR(add_block(partition_index, block, Column::to, 1));
-    return add_block(partition_index, block, Column::from, -1);
-  });
+  return for_each_block(partition, first, limit, columns_, scratch_,
+                        [&](const RowBlock& block) { return add_rows(partition_index, block); });
+}
+
+absl::Status TotalsScan::add_rows(std::size_t partition_index, const RowBlock& block) {
+  if (!by_stage_) return add_block(partition_index, block, Column::to, 0);
+  RETURN_IF_ERROR(add_block(partition_index, block, Column::to, 1));
+  return add_block(partition_index, block, Column::from, -1);
+}
+
+absl::Status TotalsScan::move_facts(const FactsCut& at, const Facts::Changed& changed, const std::vector<PartitionSnapshot>& partitions,
+                                    const std::vector<std::uint64_t>& limits) {
+  facts_.at = at;
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    if (resolvers_[i].empty()) continue;
+    RETURN_IF_ERROR(move_rows(i, partitions[i], limits[i], changed, make_resolvers(*partitions[i].dictionaries, facts_)));
+  }
+  return absl::OkStatus();
+}
+
+namespace {
+
+// Which codes of a column are among the changed ones; each text is looked at once.
+class ChangedCodes {
+ public:
+  ChangedCodes(Column column, const Facts::Changed& changed, const Dictionaries& dictionaries)
+      : column_(column),
+        changed_(column == Column::vendor        ? changed.vendors
+                 : column == Column::institution ? changed.institutions
+                                                 : changed.commodities),
+        dictionary_(dictionaries[column == Column::vendor        ? DictionaryId::vendor
+                                 : column == Column::institution ? DictionaryId::institution
+                                                                 : DictionaryId::commodity]) {}
+  // Marks the rows whose code has changed; whether there is one.
+  bool mark(const RowBlock& block, std::uint8_t* rows) {
+    if (changed_.empty()) return false;
+    const auto* codes = block.columns.values<std::uint32_t>(column_);
+    std::uint8_t any = 0;
+    for (std::size_t i = 0; i < block.rows; ++i) {
+      const std::uint8_t is = is_changed(codes[i]);
+      rows[i] |= is;
+      any |= is;
+    }
+    return any != 0;
+  }
+
+ private:
+  std::uint8_t is_changed(std::uint32_t code) {
+    constexpr std::uint8_t kNotAsked = 2;
+    if (code >= known_.size()) known_.resize(std::max<std::size_t>(code + 1, known_.size() * 2), kNotAsked);
+    if (known_[code] == kNotAsked) {
+      const std::string_view text = dictionary_.text(code);
+      known_[code] = changed_.contains(absl::string_view(text.data(), text.size())) ? 1 : 0;
+    }
+    return known_[code];
+  }
+
+  const Column column_;
+  const absl::flat_hash_set<std::string>& changed_;
+  const Dictionary& dictionary_;
+  std::vector<std::uint8_t> known_;
+};
+
+}  // namespace
+
+absl::Status TotalsScan::move_rows(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t limit,
+                                   const Facts::Changed& changed, Resolvers to) {
+  std::vector<Column> columns;
+  for (const Used& used : used_) {
+    for (const Column c : fact_columns_of(used.dimension))
+      if (std::find(columns.begin(), columns.end(), c) == columns.end()) columns.push_back(c);
+  }
+  std::vector<ChangedCodes> by_column;
+  for (const Column c : columns) by_column.emplace_back(c, changed, *partition.dictionaries);
+  std::vector<std::uint8_t> moved(kChunkRows);
+  Resolvers& from = resolvers_[partition_index];
+  absl::Status status;
+  if (!by_column.empty() && !changed.empty()) {
+    status = for_each_block(partition, 0, limit, columns_, scratch_, [&](const RowBlock& block) -> absl::Status {
+      std::fill_n(moved.data(), block.rows, std::uint8_t{0});
+      bool any = false;
+      for (ChangedCodes& codes : by_column) any |= codes.mark(block, moved.data());
+      if (!any) return absl::OkStatus();
+      only_ = moved.data();
+      direction_ = -1;
+      RETURN_IF_ERROR(add_rows(partition_index, block));
+      direction_ = 1;
+      from.swap(to);
+      const absl::Status added = add_rows(partition_index, block);
+      from.swap(to);
+      return added;
+    });
+  }
+  only_ = nullptr;
+  direction_ = 1;
+  from.swap(to);
+  return status;
 }
 
 // sign 0: both accounts at once; otherwise the posting to one of them.
 absl::Status TotalsScan::add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign) {
-  std::fill_n(mask_.data(), block.rows, std::uint8_t{1});
+  if (only_ != nullptr) {
+    std::copy_n(only_, block.rows, mask_.data());
+  } else {
+    std::fill_n(mask_.data(), block.rows, std::uint8_t{1});
+  }
   filter_times(block);
-  for (Used& used : used_) {
-    used.resolvers[partition_index]->resolve(block, account, used.ids.data());
+  for (std::size_t u = 0; u < used_.size(); ++u) {
+    Used& used = used_[u];
+    resolvers_[partition_index][u]->resolve(block, account, used.ids.data());
     if (!used.filtered) continue;
     const std::uint8_t* allowed = used.values->allowed();
     for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= allowed[used.ids[i]];
@@ -182,9 +287,9 @@ void TotalsScan::filter_times(const RowBlock& block) {
   const std::int64_t from = query_.from_ms.value_or(std::numeric_limits<std::int64_t>::min());
   if (query_.until_ms) {
     const std::int64_t until = *query_.until_ms;
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] = times[i] >= from && times[i] < until ? 1 : 0;
+    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= times[i] >= from && times[i] < until ? 1 : 0;
   } else {
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] = times[i] >= from ? 1 : 0;
+    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= times[i] >= from ? 1 : 0;
   }
 }
 
@@ -259,18 +364,19 @@ void TotalsScan::sum_block(const RowBlock& block, Column account, int sign) {
   const auto* one = block.columns.values<std::uint8_t>(account);
   const auto* amounts = block.columns.values<std::int64_t>(Column::amount);
   const auto* packages = block.columns.values<std::int8_t>(Column::packages);
+  const int factor = sign < 0 ? -direction_ : direction_;
   for (std::size_t i = 0; i < block.rows; ++i) {
     if (mask_[i] == 0) continue;
     const Weights& w = sign == 0 ? pair_weights_[static_cast<std::size_t>(from[i]) << 4 | to[i]] : account_weights_[one[i]];
     if (!w.any) continue;
     Sums& s = sums_[groups_of_rows_[i]];
-    const MoneySum amount = sign < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]);
+    const MoneySum amount = factor < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]);
     s.committed += amount * w.committed;
     s.strict += amount * w.strict;
     s.broad += amount * w.broad;
     s.stage_unknown += amount * w.stage_unknown;
     s.paid += amount * w.paid;
-    s.packages += (sign < 0 ? -1 : 1) * packages[i] * w.committed;
+    s.packages += factor * packages[i] * w.committed;
   }
 }
 
@@ -283,10 +389,11 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
   const auto* totals = cell_filter_ ? cells : packages;
   const auto* vendors = block.columns.values<std::uint32_t>(Column::vendor);
   const auto* purchases = by_purchase_ ? block.columns.values<std::uint32_t>(Column::purchase) : nullptr;
+  const int factor = sign < 0 ? -direction_ : direction_;
   for (std::size_t i = 0; i < block.rows; ++i) {
     if (mask_[i] == 0 || (packages[i] == 0 && cells[i] == 0)) continue;
     const Weights& w = sign == 0 ? pair_weights_[static_cast<std::size_t>(from[i]) << 4 | to[i]] : account_weights_[one[i]];
-    const int weight = sign < 0 ? -w.committed : w.committed;
+    const int weight = factor * w.committed;
     if (weight == 0) continue;
     const std::uint32_t vendor = vendor_of(partition_index, vendors[i]);
     if (!total_by_purchase_ && packages[i] != 0) {

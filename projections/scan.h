@@ -1,4 +1,5 @@
-// TotalsScan: the one grouped sum over transfers. It can be extended: rows that came later are added to what was summed before.
+// TotalsScan: the one grouped sum over transfers. It can be extended: rows that came later are added to what was summed before; and moved
+// to other facts: only the rows of vendors, institutions and commodities that are judged anew are taken out and put in again.
 //
 // Every dimension that is grouped or filtered by has a resolver: codes → the answer's values, worked out once for each code and kept.
 // Group numbers come from a dense table where the dimensions' product is small, from a hash otherwise.
@@ -50,6 +51,10 @@ class TotalsScan {
   ~TotalsScan();
   // Adds the rows [first, limit) of a partition. ResourceExhausted: more groups than kGroupsMax.
   [[nodiscard]] absl::Status add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit);
+  // Joins what was added, the rows [0, limits[i]) of each partition, with the facts at another cut. `changed`: between the two cuts. The
+  // scan is of no use after an error.
+  [[nodiscard]] absl::Status move_facts(const FactsCut& at, const Facts::Changed& changed, const std::vector<PartitionSnapshot>& partitions,
+                                        const std::vector<std::uint64_t>& limits);
   [[nodiscard]] TotalsAnswer finish(const Cut& cut) const;
   [[nodiscard]] std::size_t groups() const { return sums_.size(); }
   [[nodiscard]] std::uint64_t rows_scanned() const { return rows_scanned_; }
@@ -78,12 +83,16 @@ class TotalsScan {
     bool grouped = false;
     bool filtered = false;
     std::unique_ptr<DimensionValues> values;
-    std::vector<std::unique_ptr<Resolver>> resolvers;  // by partition
-    std::vector<std::uint32_t> ids;                    // of the block
+    std::vector<std::uint32_t> ids;  // of the block
   };
 
   void make_weights();
   void collect_columns();
+  using Resolvers = std::vector<std::unique_ptr<Resolver>>;  // beside used_
+  [[nodiscard]] Resolvers make_resolvers(const Dictionaries& dictionaries, const FactsView& facts);
+  absl::Status move_rows(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t limit,
+                         const Facts::Changed& changed, Resolvers to);
+  absl::Status add_rows(std::size_t partition_index, const RowBlock& block);
   absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   void filter_times(const RowBlock& block);
   absl::Status group_block(std::size_t rows);
@@ -103,18 +112,21 @@ class TotalsScan {
   [[nodiscard]] Measures measures_of(const Sums& sums) const;
 
   const TotalsQuery query_;
-  const FactsView facts_;
+  FactsView facts_;
   const std::size_t partitions_;
-  bool by_stage_ = false;           // rows are taken apart into postings, since each side has its own stage
-  bool by_cell_ = false;            // a cell dimension is grouped or filtered by
-  bool cell_filter_ = false;        // one is filtered by
-  bool by_purchase_ = false;        // packages are counted purchase by purchase
-  bool total_by_purchase_ = false;  // those of the whole too
-  std::vector<Used> used_;          // grouped ones first, in the order of `by`
+  bool by_stage_ = false;             // rows are taken apart into postings, since each side has its own stage
+  bool by_cell_ = false;              // a cell dimension is grouped or filtered by
+  bool cell_filter_ = false;          // one is filtered by
+  bool by_purchase_ = false;          // packages are counted purchase by purchase
+  bool total_by_purchase_ = false;    // those of the whole too
+  std::vector<Used> used_;            // grouped ones first, in the order of `by`
+  std::vector<Resolvers> resolvers_;  // by partition; none before its first rows
   std::vector<Column> columns_;
   std::array<Weights, 256> pair_weights_{};
   std::array<Weights, 16> account_weights_{};
 
+  int direction_ = 1;                   // -1: rows are taken out
+  const std::uint8_t* only_ = nullptr;  // where set: these rows of a block alone
   std::vector<std::uint8_t> mask_;
   std::vector<std::uint32_t> groups_of_rows_;
   std::vector<GroupKey> keys_;  // by group

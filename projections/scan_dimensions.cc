@@ -451,6 +451,25 @@ std::vector<Column> columns_of(Dimension dimension) {
   return {};
 }
 
+std::vector<Column> fact_columns_of(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::province:
+    case Dimension::district:
+    case Dimension::region:
+      return {Column::institution};
+    case Dimension::vendor_domicile:
+    case Dimension::scale:
+    case Dimension::umkm:
+      return {Column::vendor};
+    case Dimension::vendor_locality:
+      return {Column::vendor, Column::institution};
+    case Dimension::commodity_group:
+      return {Column::commodity};
+    default:
+      return {};
+  }
+}
+
 namespace {
 
 template <class Enum>

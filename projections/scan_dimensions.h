@@ -49,6 +49,8 @@ class Resolver {
 [[nodiscard]] std::unique_ptr<Resolver> make_resolver(Dimension dimension, const Dictionaries& dictionaries, const FactsView& facts,
                                                       ScaleBasis basis, DimensionValues& values);
 [[nodiscard]] std::vector<Column> columns_of(Dimension dimension);
+// Those of them whose codes facts classify for this dimension.
+[[nodiscard]] std::vector<Column> fact_columns_of(Dimension dimension);
 [[nodiscard]] bool is_hierarchical(Dimension dimension);
 // The values that an enumeration dimension can have; empty for the others.
 [[nodiscard]] std::vector<std::string_view> values_of(Dimension dimension);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -89,6 +90,9 @@ class Node {
     part.batch.next_offset = part.batch.next_offset + 1;
     return *this;
   }
+
+  // Nothing happens for so long.
+  void pass(std::chrono::milliseconds time) { clock_ms_ += time.count(); }
 
   // Commits what was added, in one commit.
   std::shared_ptr<const Commit> commit() {

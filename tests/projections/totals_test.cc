@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
+#include <random>
 #include <set>
 
 #include "base/status.h"
+#include "projections/scan.h"
 #include "tests/projections/event_spec.h"
 #include "tests/projections/fixture.h"
 
@@ -208,6 +211,17 @@ INSTANTIATE_TEST_SUITE_P(Seeds, TotalsAgainstStates, testing::Values(1, 2, 3, 4,
 
 // ---- Times and facts.
 
+std::string text_of(const Measures& m) {
+  return fmt::format("{} {} {} {} {} {} {}", m.packages, m.vendors, format_rupiah(m.committed), format_rupiah(m.strict),
+                     format_rupiah(m.broad), format_rupiah(m.stage_unknown), m.paid ? format_rupiah(*m.paid) : "-");
+}
+std::string text_of(const TotalsAnswer& answer) {
+  std::string to = fmt::format("total {}\n", text_of(answer.total));
+  for (const TotalsRow& row : answer.rows) to += fmt::format("{}: {}\n", fmt::join(row.key, "/"), text_of(row.measures));
+  for (const auto& [dimension, part] : answer.unknown) to += fmt::format("unknown {}: {}\n", dimension, text_of(part));
+  return to;
+}
+
 struct Small {
   Node node;
   std::unique_ptr<Projections> p;
@@ -335,6 +349,71 @@ TEST(Totals, AReclassificationMovesWhatWasSummedBefore) {
   ASSERT_TRUE(s.p->wait_for(s.node.ledger().cut(), std::chrono::seconds(60)).ok());
   EXPECT_EQ(s.totals(query).rows.at(0).key, (std::vector<std::string>{"small", "63.09", "same_province"}));
 }
+
+std::string random_fact(std::mt19937& random, const std::string& id, std::string& table) {
+  const auto pick = [&](std::initializer_list<const char*> of) { return std::string(of.begin()[random() % of.size()]); };
+  // The ledger's clock begins in November 2023: some are in force at once, some in a month to come, some never.
+  std::string members = fmt::format(R"("valid_from":"{}")", pick({"2020-01", "2023-05", "2023-11", "2023-12", "2024-01", "2999-01"}));
+  table = pick({"vendor", "vendor", "institution", "commodity"});
+  if (table == "vendor") {
+    if (random() % 2 == 0) members += fmt::format(R"(,"scale":"{}")", pick({"micro", "small", "medium", "large", "unknown"}));
+    if (random() % 3 == 0) members += fmt::format(R"(,"kind":"{}")", pick({"cooperative", "company"}));
+    if (random() % 2 == 0) members += fmt::format(R"(,"domicile":"{}")", pick({"63.01", "63.09", "31.71"}));
+    members += fmt::format(R"(,"name":"{}")", id);
+    return fact_json("vendor", pick({"v1", "v2", "v3", "v4"}), id, members);
+  }
+  if (table == "institution") {
+    return fact_json(table, pick({"D1", "D2", "D3"}), id, members + fmt::format(R"(,"region":"{}")", pick({"63", "63.09", "63.71", "64"})));
+  }
+  return fact_json(table, pick({"c1", "c2", "c3"}), id, members + fmt::format(R"(,"group":"{}")", pick({"g1", "g2"})));
+}
+
+class FactsMoveRows : public testing::TestWithParam<unsigned> {};
+
+// What is kept and moved from fact to fact is what a scan of all rows finds at that cut.
+TEST_P(FactsMoveRows, AsIfAllWereSummedAnew) {
+  using enum Dimension;
+  std::mt19937 random(GetParam());
+  RandomEvents purchases(GetParam());
+  Node node(test_definition(2));
+  const auto p = open_projections(node.options(64));
+  p->start();
+  std::vector<TotalsQuery> questions;
+  for (const std::vector<Dimension>& by : std::vector<std::vector<Dimension>>{
+           {region, scale}, {umkm, stage}, {commodity_group, origin}, {vendor_locality}, {vendor_domicile, order_month}, {institution}}) {
+    TotalsQuery query;
+    query.by = by;
+    questions.push_back(query);
+    query.where[region] = {"63"};
+    query.scale_basis = ScaleBasis::latest;
+    questions.push_back(query);
+    query.where[umkm] = {"umk_k"};
+    query.until_ms = parse_instant_ms("2023-07-01T00:00:00+08:00");
+    questions.push_back(query);
+  }
+  for (int step = 0; step < 25; ++step) {
+    for (const EventSpec& e : purchases.purchase(step)) node.add(e.subject, event_json(e));
+    for (unsigned fact = 0; fact < random() % 4; ++fact) {
+      std::string table;
+      const std::string json = random_fact(random, fmt::format("f{}-{}", step, fact), table);
+      node.add(nlohmann::json::parse(json)["subject"], json, true);
+    }
+    if (random() % 6 == 0) node.pass(std::chrono::hours(24 * 20));
+    p->hand_off(node.commit());
+    const Cut now = node.ledger().cut();
+    ASSERT_TRUE(p->wait_for(now, std::chrono::seconds(60)).ok());
+    ASSERT_EQ(node.last_rejection(), "");
+    for (TotalsQuery query : questions) {
+      SCOPED_TRACE(fmt::format("step {} question {}", step, query_key(query)));
+      const auto kept = p->totals(query);
+      query.cut = now;
+      const auto anew = p->totals(query);
+      ASSERT_TRUE(kept.ok() && anew.ok());
+      ASSERT_EQ(text_of(*kept), text_of(*anew));
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, FactsMoveRows, testing::Values(1, 2, 3, 4));
 
 TEST(Totals, ADistrictIsItsOwnOfficesToo) {
   Small s;
