@@ -163,6 +163,9 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
                               : family == Family::entries ? kEntryMemtableBytes
                                                           : kSmallMemtableBytes;
   options.max_write_buffer_number = 3;
+  // Keys ascend, so many files of level 0 cost a reader little; slowing writes is for disks that can't follow.
+  options.level0_slowdown_writes_trigger = 64;
+  options.level0_stop_writes_trigger = 128;
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
@@ -172,17 +175,14 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
   return options;
 }
 
-// RocksDB's threads must not take the processor from intake and commits. Once for the process.
-void lower_background_priority() {
+// One thread each for flushes and compaction, at the priority of everybody: a compaction that never gets the processor on a busy machine
+// lets files of level 0 pile up until RocksDB slows writes to a crawl. Its disk accesses come after others'. Once for the process.
+void start_background_threads() {
   static const bool done = [] {
     rocksdb::Env* env = rocksdb::Env::Default();
     env->SetBackgroundThreads(1, rocksdb::Env::Priority::HIGH);
     env->SetBackgroundThreads(1, rocksdb::Env::Priority::LOW);
-    // Compaction can wait. Flushes free the memory that commits wait for: at a low priority they came too late on a busy machine,
-    // and writes stopped.
-    const bool lowered = env->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW, rocksdb::CpuPriority::kIdle).ok();
     env->LowerThreadPoolIOPriority(rocksdb::Env::Priority::LOW);
-    if (!lowered) spdlog::warn("RocksDB's background threads keep their priority");
     return true;
   }();
   (void)done;
@@ -375,7 +375,7 @@ bool Store::exists(const std::string& directory) {
 }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
-  lower_background_priority();
+  start_background_threads();
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   std::error_code error;

@@ -1,5 +1,6 @@
 // I8, I9, and what damage to any byte of the directory leads to.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -49,6 +50,25 @@ std::uint64_t last_acknowledged_by_killed_child(const std::string& directory, in
   ::waitpid(child, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   return size;
+}
+
+// A compaction that only gets what others leave of the processor gets nothing on a busy machine, and then writes wait for it.
+TEST(Ledger, CompactionRunsAtThePriorityOfEverybody) {
+  TemporaryDirectory directory;
+  const auto ledger = open_ledger(directory.ledger(), make_definition());
+  ASSERT_NE(ledger, nullptr);
+  int found = 0;
+  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+    std::ifstream name_file(task.path() / "comm");
+    std::string name;
+    std::getline(name_file, name);
+    if (name.rfind("rocksdb:", 0) != 0) continue;
+    ++found;
+    const pid_t thread = std::stoi(task.path().filename().string());
+    EXPECT_EQ(::sched_getscheduler(thread), SCHED_OTHER) << name;
+    EXPECT_EQ(::getpriority(PRIO_PROCESS, static_cast<id_t>(thread)), ::getpriority(PRIO_PROCESS, static_cast<id_t>(::getpid()))) << name;
+  }
+  EXPECT_GE(found, 2);
 }
 
 TEST(Ledger, I8WhatWasAcknowledgedIsThereAfterTheProcessDies) {
