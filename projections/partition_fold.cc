@@ -128,7 +128,7 @@ std::uint32_t PartitionFold::lookup_or_claim(std::uint32_t system, std::uint32_t
   if (found != feeds_.end()) return found->second;
   const auto stated =
       stated_feed(dictionaries_[DictionaryId::system].text(system), dictionaries_[DictionaryId::institution].text(institution));
-  if (!stated) first_feeds_.push_back({system, institution, feed});
+  if (!stated) first_feeds_.emplace_back(FirstFeed{system, institution, feed});
   feeds_.emplace(key_of(system, institution), stated.value_or(feed));
   return stated.value_or(feed);
 }
@@ -303,7 +303,7 @@ absl::Status PartitionFold::restore(const SegmentContent& content) {
   }
   for (const FindingRow& finding : content.findings) append_finding(finding);
   for (const FirstFeed& first : content.first_feeds) {
-    first_feeds_.push_back(first);
+    first_feeds_.emplace_back(first);
     feeds_.emplace(key_of(first.system, first.institution), first.feed);
   }
   next_sequence_ = content.header.next_sequence;

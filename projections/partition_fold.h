@@ -117,7 +117,7 @@ class PartitionFold {
   StableVector<FindingRow> findings_;
   std::array<std::uint64_t, kFindingKindCount> finding_counts_{};
   absl::flat_hash_map<std::uint64_t, std::uint32_t> feeds_;  // (system, institution) → the feed that counts
-  std::vector<FirstFeed> first_feeds_;
+  StableVector<FirstFeed> first_feeds_;
   absl::flat_hash_set<std::pair<std::uint64_t, std::uint64_t>> references_;  // (purchase and direction, hash)
   std::deque<std::shared_ptr<MemorySegment>> segments_;
   std::uint32_t next_segment_ = 0;

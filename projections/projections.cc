@@ -28,6 +28,7 @@ absl::StatusOr<std::unique_ptr<Projections>> Projections::open(ProjectionsOption
 }
 
 void Projections::start() {
+  impl_->sealer = std::jthread([impl = impl_.get()] { impl->seal(); });
   impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
   impl_->view_builder = std::jthread([impl = impl_.get()] {
     if (const absl::Status status = impl->build_views(); !status.ok()) impl->fail(with_context(status, "building views"));
@@ -39,6 +40,11 @@ void Projections::stop() {
   impl_->queue.close();
   if (impl_->worker.joinable()) impl_->worker.join();
   if (impl_->view_builder.joinable()) impl_->view_builder.join();
+  {
+    absl::MutexLock lock(&impl_->seal_mutex);
+    impl_->seal_ended = true;  // once what is full has been written
+  }
+  if (impl_->sealer.joinable()) impl_->sealer.join();
 }
 
 void Projections::hand_off(const std::shared_ptr<const Commit>& commit) {
@@ -58,7 +64,6 @@ void Projections::Impl::work() {
   absl::Status status = catch_up(options.ledger->cut());  // what was committed between open() and now
   while (absl::IsUnavailable(status) && !stopping) status = try_again(status);
   while (status.ok() && !stopping) {
-    status = seal_full();
     const auto commit = queue.pop(absl::Seconds(1));
     if (status.ok() && commit) status = apply_commit(**commit);
     if (status.ok() && queue.depth() == 0 && behind.exchange(false)) status = catch_up(options.ledger->cut());
@@ -74,7 +79,6 @@ absl::Status Projections::Impl::try_again(const absl::Status& failed_with) {
   spdlog::warn("projections wait: {}; trying again in a second", message_of(failed_with));
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
   while (!stopping && std::chrono::steady_clock::now() < end) queue.pop(absl::Milliseconds(50));
-  RETURN_IF_ERROR(seal_full());
   return catch_up(options.ledger->cut());
 }
 
@@ -135,7 +139,7 @@ absl::Status Projections::Impl::apply_part(const PartitionBatch& part, std::size
       }
     }
     publish();
-    RETURN_IF_ERROR(seal_full());
+    RETURN_IF_ERROR(make_room());
   }
   return absl::OkStatus();
 }
@@ -197,30 +201,79 @@ absl::Status Projections::Impl::apply_run(PartitionId id, const StoredRun& run, 
       }
     }
     publish();
-    RETURN_IF_ERROR(seal_full());
+    RETURN_IF_ERROR(make_room());
   }
   caught_up_from_ledger += run.entries.size();
   return absl::OkStatus();
 }
 
-// A disk that refuses is asked again after a while; meanwhile segments wait in memory, up to kUnsealedMax.
-absl::Status Projections::Impl::seal_full() {
-  for (Partition& partition : partitions) {
-    while (partition.fold->has_full()) {
-      if (std::chrono::steady_clock::now() < next_seal_attempt) return absl::OkStatus();
-      const absl::Status status = seal_oldest(partition);
-      if (status.ok()) continue;
-      if (partition.fold->segments().size() > kUnsealedMax) return status;
-      spdlog::warn("{}; trying again in a second", message_of(status));
-      next_seal_attempt = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-      return absl::OkStatus();
-    }
+// Full segments are written by a thread of their own: who waits for an event to be visible does not wait for a disk. Where there are too
+// many of them, or no such thread yet, the worker waits.
+absl::Status Projections::Impl::make_room() {
+  std::size_t unsealed = 0;
+  const auto count = [&] {
+    mutex.AssertReaderHeld();
+    unsealed = 0;
+    for (const Partition& partition : partitions) unsealed = std::max(unsealed, partition.fold->segments().size());
+    return unsealed <= kUnsealedMax || stopping;
+  };
+  {
+    absl::ReaderMutexLock lock(&mutex);
+    count();
+  }
+  if (unsealed <= 1) return absl::OkStatus();
+  if (!sealer.joinable()) return seal_full();
+  {
+    absl::MutexLock lock(&seal_mutex);
+    seal_asked = true;
+  }
+  if (unsealed <= kUnsealedMax) return absl::OkStatus();
+  absl::ReaderMutexLock lock(&mutex);
+  while (!mutex.AwaitWithTimeout(absl::Condition(&count), absl::Seconds(1))) {
   }
   return absl::OkStatus();
 }
 
-absl::Status Projections::Impl::seal_oldest(Partition& partition) {
-  const MemorySegment& segment = *partition.fold->segments().front();
+// A disk that refuses is asked again after a while; meanwhile segments wait in memory.
+void Projections::Impl::seal() {
+  const auto asked = [this] {
+    seal_mutex.AssertHeld();
+    return seal_asked || seal_ended;
+  };
+  const auto ended = [this] {
+    seal_mutex.AssertHeld();
+    return seal_ended;
+  };
+  for (;;) {
+    {
+      absl::MutexLock lock(&seal_mutex);
+      seal_mutex.Await(absl::Condition(&asked));
+      if (!seal_asked) return;
+      seal_asked = false;
+    }
+    const absl::Status status = seal_full();
+    if (status.ok()) continue;
+    spdlog::warn("{}; trying again in a second", message_of(status));
+    absl::MutexLock lock(&seal_mutex);
+    if (seal_mutex.AwaitWithTimeout(absl::Condition(&ended), absl::Seconds(1))) return;
+    seal_asked = true;
+  }
+}
+
+absl::Status Projections::Impl::seal_full() {
+  for (Partition& partition : partitions) {
+    while (const std::shared_ptr<const MemorySegment> segment = oldest_full(partition)) RETURN_IF_ERROR(seal(partition, *segment));
+  }
+  return absl::OkStatus();
+}
+
+std::shared_ptr<const MemorySegment> Projections::Impl::oldest_full(const Partition& partition) const {
+  absl::ReaderMutexLock lock(&mutex);
+  return partition.fold->has_full() ? partition.fold->segments().front() : nullptr;
+}
+
+// A full segment does not change, and what it names in dictionaries stays where it is: neither needs the lock.
+absl::Status Projections::Impl::seal(Partition& partition, const MemorySegment& segment) {
   const std::string bytes = encode_segment(partition.fold->content_of(segment));
   const std::string path = fmt::format("{}/{}/{}", options.directory, partition.id.name(), segment_file_name(segment.header.number));
   crash_point("segment_before");

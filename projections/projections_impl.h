@@ -72,13 +72,18 @@ struct Projections::Impl {
   absl::Status catch_up(PartitionId id, std::uint64_t until);
   absl::Status apply_run(PartitionId id, const StoredRun& run, Judge& judge);
   void apply_reference(Sequence sequence, const Entry& entry, const Event* event);
-  absl::Status seal_full();
-  absl::Status seal_oldest(Partition& partition);
+  absl::Status make_room();
   void publish();
   [[nodiscard]] std::uint64_t next_of(PartitionId id) const;
   Partition* find(PartitionId id);
   [[nodiscard]] Routing routing() const;
   void fail(const absl::Status& status);
+
+  // The sealer (projections.cc); before start(): who opens.
+  void seal();
+  absl::Status seal_full();
+  absl::Status seal(Partition& partition, const MemorySegment& segment);
+  [[nodiscard]] std::shared_ptr<const MemorySegment> oldest_full(const Partition& partition) const;
 
   // Reads (projections_read.cc, projections_purchases.cc).
   [[nodiscard]] Snapshot snapshot() const;
@@ -118,7 +123,10 @@ struct Projections::Impl {
   std::atomic<std::uint64_t> hand_offs_dropped{0}, caught_up_from_ledger{0}, segments_remade{0};
   std::jthread worker;
   std::jthread view_builder;
-  std::chrono::steady_clock::time_point next_seal_attempt{};
+  std::jthread sealer;  // alone takes segments from the fold
+  absl::Mutex seal_mutex;
+  bool seal_asked ABSL_GUARDED_BY(seal_mutex) = false;
+  bool seal_ended ABSL_GUARDED_BY(seal_mutex) = false;
 
   mutable absl::Mutex published_mutex;
   Cut published ABSL_GUARDED_BY(published_mutex);
