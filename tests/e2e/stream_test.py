@@ -26,6 +26,7 @@ class Reader:
         return self
 
     def __exit__(self, *_):
+        self.answer.close()  # it holds the socket, too
         self.connection.close()
 
     def next(self, wanted: str | None = None) -> dict:
@@ -100,6 +101,7 @@ class Stream(unittest.TestCase):
         with Reader(self.server, "topics=entries") as reader:
             reader.next("cut")
             last_id = reader.last_id
+        harness.wait_until("the server to notice that it is gone", lambda: self.metric("bukubesar_stream_clients") == 0, 20)
         missed = self.publish(30)
         with Reader(self.server, f"topics=entries&min_cut=0={self.server.committed()['0']}", since=last_id) as reader:
             frame = reader.next("entries")
