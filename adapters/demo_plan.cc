@@ -43,7 +43,7 @@ StatusNames status_names(std::string_view system, Stage stage) {
   }
   return {"", ""};
 }
-SourceStatus source_status(std::string_view system, Stage stage) {
+StatedStatus source_status(std::string_view system, Stage stage) {
   const StatusNames names = status_names(system, stage);
   return {std::string(names.package), std::string(names.shipment)};
 }

@@ -143,7 +143,7 @@ void append_money(std::string& to, Money amount) {
   to += '"';
 }
 
-void append_source_status(std::string& to, const SourceStatus& status) {
+void append_source_status(std::string& to, const StatedStatus& status) {
   to += "\"source_status\":{\"package\":";
   if (status.package.empty()) {
     to += "null";

@@ -47,7 +47,7 @@ struct LineDraft {
 };
 
 // What the source says about package and shipment, verbatim.
-struct SourceStatus {
+struct StatedStatus {
   std::string package, shipment;
 };
 
@@ -56,7 +56,7 @@ struct DocumentDraft {
   std::int32_t fiscal_year = 0;
   std::string order_date;  // "2023-05-11"; empty: unknown
   Stage stage = Stage::unknown;
-  SourceStatus source_status;
+  StatedStatus source_status;
   std::string method, institution, work_unit, vendor, distributor, stated_region;
   Scale stated_scale = Scale::unknown;
   std::vector<std::string> funding;  // distinct, sorted
@@ -86,7 +86,7 @@ void append_money(std::string& to, Money amount);  // "25000000.00", quoted
 // {"revision":1,…}
 void append_document(std::string& to, const DocumentDraft& document);
 // "source_status":{…}, with null where the source says nothing
-void append_source_status(std::string& to, const SourceStatus& status);
+void append_source_status(std::string& to, const StatedStatus& status);
 
 // members: the text of `data` after salt and observation, without braces: `"document":{…}` or `"stage":"completed","source_status":{…}`.
 [[nodiscard]] BuiltEvent build_event(EventIds& ids, const EventFrame& frame, std::string_view members);

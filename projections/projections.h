@@ -166,6 +166,8 @@ class Projections {
                                                           std::size_t limit) const;
   [[nodiscard]] absl::StatusOr<FindingsPage> findings(std::string_view kind, std::string_view purchase, std::string_view cursor,
                                                       std::size_t limit, const std::optional<Cut>& cut) const;
+  // Those that entries in [from, to) of each partition raised: how many of each kind, and the newest `limit` of each partition, ascending.
+  [[nodiscard]] FindingsPage findings_between(const Cut& from, const Cut& to, std::size_t limit) const;
   [[nodiscard]] ProjectionStatus status() const;
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;

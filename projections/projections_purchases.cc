@@ -473,4 +473,52 @@ absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::s
   return page;
 }
 
+FindingsPage Projections::findings_between(const Cut& from, const Cut& to, std::size_t limit) const {
+  struct Source {
+    PartitionId id;
+    const StableVector<FindingRow>* findings;
+    const Dictionaries* dictionaries;
+    std::size_t count;
+  };
+  std::vector<Source> sources;
+  static const Dictionaries no_texts;
+  {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    for (const auto& partition : impl_->partitions)
+      sources.push_back({partition.id, &partition.fold->findings(), &partition.fold->dictionaries(), partition.fold->findings().size()});
+    sources.push_back({PartitionId::reference(), &impl_->reference_findings, &no_texts, impl_->reference_findings.size()});
+  }
+  FindingsPage page;
+  page.cut = to;
+  std::array<std::uint64_t, kFindingKindCount> counts{};
+  for (const Source& source : sources) {
+    const auto first_from = [&source](std::uint64_t sequence) {  // index of the first finding of `sequence` or later
+      std::size_t low = 0, high = source.count;
+      while (low < high) {
+        const std::size_t middle = low + (high - low) / 2;
+        if ((*source.findings)[middle].sequence < sequence)
+          low = middle + 1;
+        else
+          high = middle;
+      }
+      return low;
+    };
+    const std::size_t first = first_from(from.size(source.id)), end = first_from(to.size(source.id));
+    for (std::size_t i = first; i < end; ++i) {
+      const FindingRow& finding = (*source.findings)[i];
+      ++counts[static_cast<std::size_t>(finding.kind)];
+      if (end - i > limit) continue;
+      std::string id;
+      if (finding.purchase != kNoPurchase) id = text_of(*source.dictionaries, DictionaryId::purchase, finding.purchase);
+      page.findings.push_back({source.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), std::move(id),
+                               detail_of(finding, *source.dictionaries)});
+    }
+  }
+  for (const FindingKindInfo& info : all_finding_kinds()) {
+    const std::uint64_t count = counts[static_cast<std::size_t>(info.kind)];
+    if (count != 0) page.counts.emplace_back(info.name, count);
+  }
+  return page;
+}
+
 }  // namespace bukubesar

@@ -178,6 +178,47 @@ void add_decoded(Json& json, Node& node, PartitionId partition, const StoredEntr
   if (!judgement.detail.empty()) json["detail"] = judgement.detail;
 }
 
+Json entry_summary_json(Node& node, PartitionId partition, const StoredEntry& stored) {
+  const Entry& entry = stored.entry;
+  const int zone = node.definition().zone_minutes;
+  Json json = {{"partition", partition.name()},
+               {"sequence", stored.sequence.value()},
+               {"verdict", name_of(entry.verdict)},
+               {"reason", entry.reason == Reason::none ? Json(nullptr) : Json(name_of(entry.reason))},
+               {"timestamp", entry.timestamp_present ? Json(format_instant_ms(entry.timestamp_ms, zone)) : Json(nullptr)}};
+  if (!stored.payload || entry.kind == EntryKind::source_statement) return json;
+  Arena arena;
+  const Judgement judgement = judge_of(node).judge(entry.rules_version, partition, *stored.payload, arena);
+  if (judgement.event == nullptr) return json;
+  const Event& event = *judgement.event;
+  json["type"] = name_of(event.type);
+  json["subject"] = event.subject;
+  if (event.document != nullptr) {
+    json["stage"] = name_of(event.document->stage);
+    json["amount"] = format_rupiah(event.document->total.sen);
+    json["institution"] = text_or_null(event.document->institution);
+  }
+  if (event.type == EventType::advanced) json["stage"] = name_of(event.stage);
+  if (event.type == EventType::paid || event.type == EventType::refunded) json["amount"] = format_rupiah(event.amount.sen);
+  return json;
+}
+
+std::string entry_link(PartitionId partition, Sequence sequence) {
+  return fmt::format("/v1/entries/{}/{}", partition.name(), sequence.value());
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const Finding& finding : findings)
+    json.push_back({{"partition", finding.partition.name()},
+                    {"sequence", finding.sequence.value()},
+                    {"kind", finding.kind},
+                    {"purchase", text_or_null(finding.purchase)},
+                    {"detail", finding.detail},
+                    {"entry", entry_link(finding.partition, finding.sequence)}});
+  return json;
+}
+
 std::optional<std::string> member_text(std::string_view payload, std::initializer_list<std::string_view> path) {
   PayloadView view;
   if (!parse_payload(payload, view) || !view.value) return std::nullopt;

@@ -38,6 +38,8 @@ namespace {
 
 constexpr milliseconds kHandshakeTime{10'000};
 constexpr milliseconds kLingerTime{2'000};
+constexpr int kLiveBufferBytes =
+    64 * 1024;  // of the kernel for a live answer: a client that does not read is behind soon, not after megabytes
 constexpr std::size_t kHelloBytesMax = 16 * 1024;  // read before it is known whether it is TLS
 
 // One handler's answer on its way to the connection's coroutine.
@@ -83,7 +85,7 @@ std::string head_of(const ServerResponse& response, bool keep_alive, bool chunke
   }
   if (chunked)
     head += "Transfer-Encoding: chunked\r\n";
-  else if (!response.stream)
+  else if (!response.stream && !response.live && response.status != 304)
     head += fmt::format("Content-Length: {}\r\n", response.body.size());
   head += keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   return head;
@@ -174,6 +176,8 @@ struct HttpServer::Impl {
   asio::awaitable<bool> serve_one(Stream& stream, beast::flat_buffer& buffer);
   template <class Stream>
   asio::awaitable<bool> write(Stream& stream, ServerResponse& response, bool keep_alive, bool head_only, bool http_1_0);
+  template <class Stream>
+  asio::awaitable<void> write_live(Stream& stream, ServerResponse& response, bool head_only, bool http_1_0);
   template <class Stream>
   asio::awaitable<bool> write_all(Stream& stream, std::string_view bytes);
   template <class Stream>
@@ -387,6 +391,11 @@ asio::awaitable<bool> HttpServer::Impl::serve_one(Stream& stream, beast::flat_bu
   else
     response = std::move(reading.match.refusal);
   if (hooks.decorate) hooks.decorate(*request, response);
+  if (response.live) {
+    if (hooks.observe) hooks.observe(route->pattern, method, response.status, std::chrono::steady_clock::now() - reading.start);
+    co_await write_live(stream, response, method == "HEAD", parser.get().version() == 10);
+    co_return false;
+  }
   const bool keep_alive = reading.whole && parser.get().keep_alive() && !stopping && response.status != 504;
   const bool written = co_await write(stream, response, keep_alive, method == "HEAD", parser.get().version() == 10 && reading.whole);
   if (!reading.whole) co_await linger(stream);
@@ -486,6 +495,44 @@ asio::awaitable<bool> HttpServer::Impl::write(Stream& stream, ServerResponse& re
     out.clear();
   }
   co_return !http_1_0;
+}
+
+template <class Stream>
+asio::awaitable<void> HttpServer::Impl::write_live(Stream& stream, ServerResponse& response, bool head_only, bool http_1_0) {
+  std::string out = head_of(response, false, !http_1_0, http_1_0);
+  if (head_only) {
+    co_await write_all(stream, out);
+    co_return;
+  }
+  boost::system::error_code ignored;
+  beast::get_lowest_layer(stream).socket().set_option(asio::socket_base::send_buffer_size(kLiveBufferBytes), ignored);
+  const auto executor = co_await asio::this_coro::executor;
+  const auto pending = std::make_shared<Pending>(executor);  // its timer is the wait for more; wakes that come late find it still there
+  watch_client(beast::get_lowest_layer(stream).socket(), pending, [pending] {
+    pending->answered = true;
+    pending->timer.cancel();
+  });
+  std::string chunk = std::move(response.body);
+  boost::system::error_code error;
+  for (bool more = true; more && !stopping && !pending->answered;) {
+    more = response.live->take(chunk);
+    if (chunk.empty() && !error) {  // nothing came: the timer has run out, or this is the first look
+      chunk = response.live->heartbeat();
+    }
+    if (!chunk.empty()) out += http_1_0 ? chunk : fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk);
+    chunk.clear();
+    if (!more && !http_1_0) out += "0\r\n\r\n";
+    const bool written = co_await write_all(stream, out);
+    if (!written) break;
+    out.clear();
+    if (!more) break;
+    pending->timer.expires_after(kHeartbeatInterval);
+    response.live->when_more([executor, pending] { asio::post(executor, [pending] { pending->timer.cancel(); }); });
+    co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+  }
+  response.live->when_more([] {});
+  pending->over = true;
+  beast::get_lowest_layer(stream).socket().cancel(ignored);
 }
 
 // Lets a client that is still sending read our refusal before the connection is reset: takes what it sends for a short while.

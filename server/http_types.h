@@ -32,6 +32,20 @@ struct ServerRequest {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
 };
 
+// The body of an answer that goes on for as long as client and server like: what comes is written when it comes.
+// Threads  take() on an IO thread, only when the client has taken what came before, so a slow reader holds one piece; the rest as said.
+class LiveBody {
+ public:
+  virtual ~LiveBody() = default;
+  // Appends what there is by now, about kStreamChunkBytes at most, or nothing. False: the answer is over.
+  virtual bool take(std::string& to) = 0;
+  // Calls `wake`, from any thread, once take() has more to give or the end; at once where it has. Replaces what was given before.
+  virtual void when_more(std::function<void()> wake) = 0;
+  // Written where nothing came for kHeartbeatInterval: keeps proxies from closing, and finds clients that are gone.
+  [[nodiscard]] virtual std::string_view heartbeat() const = 0;
+};
+inline constexpr std::chrono::milliseconds kHeartbeatInterval{10'000};
+
 struct ServerResponse {
   unsigned status = 200;
   std::string content_type = "application/json";
@@ -40,6 +54,8 @@ struct ServerResponse {
   // Where set, the rest of the body: appends at most about kStreamChunkBytes and says whether there is more. Called on an IO thread, only
   // when the client has taken what came before, so a slow reader holds one chunk.
   std::function<bool(std::string& to)> stream;
+  // Where set, all that follows `body`; the connection ends with it.
+  std::shared_ptr<LiveBody> live;
 
   ServerResponse& with(std::string_view name, std::string_view value) {
     headers.emplace_back(name, value);

@@ -217,6 +217,15 @@ void sample_projections(Node& node, Samples& samples) {
   samples.gauge("bukubesar_queue_depth", "Items waiting, by queue.", number(status.readers_waiting), {label("queue", "cut_waits")});
 }
 
+void sample_stream(Node& node, Samples& samples) {
+  const StreamStats stats = node.stream().stats();
+  samples.gauge("bukubesar_stream_clients", "Clients that follow /v1/stream.", number(std::uint64_t{stats.clients}));
+  samples.counter("bukubesar_stream_frames_total", "Frames rendered, each once for all clients.", stats.frames);
+  samples.counter("bukubesar_stream_skips_total", "Times that a slow client was told that it missed frames.", stats.skips);
+  samples.counter("bukubesar_stream_alerts_dropped_total", "Alerts not sent to the stream because too many were waiting.",
+                  stats.alerts_dropped);
+}
+
 }  // namespace
 
 Metrics::Metrics()
@@ -301,6 +310,7 @@ std::string Metrics::text(Node& node) const {
     sample_witness(node, samples);
     sample_sources(node, samples);
     sample_projections(node, samples);
+    sample_stream(node, samples);
     if (node.scrub() != nullptr) sample_scrub(*node.scrub(), samples);
   }
   samples.append_to(all);

@@ -126,6 +126,7 @@ absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
 }
 
 Node::Node(Config config, Progress progress) : config_(std::move(config)), progress_(std::move(progress)) {
+  stream_ = std::make_unique<StreamHub>(*this);
   add_routes(router_, *this);
   HttpServerHooks hooks;
   hooks.admit = [this](ServerRequest& request, const Route* route) { return access_->admit(request, route); };
@@ -214,6 +215,7 @@ absl::Status Node::open_all() {
   ASSIGN_OR_RETURN(projections_, Projections::open(std::move(options)));
   crash_point("start_projections_opened");
   projections_->start();
+  stream_->start();
   look_for_synthetic_feeds();
 
   RETURN_IF_ERROR(load_witness_keys());
@@ -238,6 +240,7 @@ absl::Status Node::start_intake() {
   options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) {
     metrics_.observe_commit(*commit);
     watch_for_synthetic(*commit);
+    stream_->note_commit();
     Cut after;
     for (const PartitionBatch& part : commit->parts) after.set(part.partition, part.first.value() + part.entries.size());
     const auto waits = projections_->when_read(after, Waits::commit, [this, stamps = Metrics::stamps_of(*commit)] {
@@ -323,6 +326,7 @@ void Node::stop() {
   }
   crash_point("stop_signed");
   if (projections_ && ready_) (void)projections_->wait_for(ledger_->cut(), std::chrono::seconds(10));
+  stream_->close();
   http_->stop(kStopGrace);
   ready_ = false;
   if (projections_) projections_->stop();

@@ -30,6 +30,7 @@
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/router.h"
+#include "server/stream_hub.h"
 #include "server/tls_certificate.h"
 #include "server/witness.h"
 
@@ -72,6 +73,7 @@ class Node {
   [[nodiscard]] Projections& projections() { return *projections_; }
   [[nodiscard]] Intake& intake() { return *intake_; }
   [[nodiscard]] HttpServer& http() { return *http_; }
+  [[nodiscard]] StreamHub& stream() { return *stream_; }
   [[nodiscard]] Metrics& metrics() { return metrics_; }
   // Null where the configuration has it off.
   [[nodiscard]] const Scrub* scrub() const { return scrub_.get(); }
@@ -126,7 +128,8 @@ class Node {
   Metrics metrics_;
   std::unique_ptr<TlsCertificate> tls_;  // null: none
   std::unique_ptr<Access> access_;
-  std::unique_ptr<HttpServer> http_;  // destroyed last: others hold callbacks into it
+  std::unique_ptr<StreamHub> stream_;  // answers under way refer to it, so it goes after http_
+  std::unique_ptr<HttpServer> http_;   // destroyed last: others hold callbacks into it
   DataLock lock_;
   std::unique_ptr<DefinitionFile> definition_;
   std::unique_ptr<Ledger> ledger_;

@@ -8,7 +8,8 @@ namespace {
 
 // Which role each route needs. docs/API.md has the same table, and a test compares the two with the routes that there are.
 constexpr RouteAccess kRoutes[] = {
-    {"GET", "/", Role::read},
+    {"GET", "/", std::nullopt},  // the dashboard's page or a list of routes: no figures
+    {"GET", "/assets/{name}", std::nullopt},
     {"GET", "/healthz", std::nullopt},
     {"GET", "/readyz", std::nullopt},
     {"GET", "/metrics", Role::operate},
@@ -26,6 +27,7 @@ constexpr RouteAccess kRoutes[] = {
     {"GET", "/v1/purchases", Role::read},
     {"GET", "/v1/purchases/{id...}", Role::read},
     {"GET", "/v1/findings", Role::read},
+    {"GET", "/v1/stream", Role::read},
     {"GET", "/payload/{partition}/{sequence}", Role::audit},
     {"GET", "/v1/events", Role::read},
     {"GET", "/v1/definition", Role::read},

@@ -81,11 +81,13 @@ absl::StatusOr<Sequence> sequence_of(std::string_view text) {
 }
 
 void add_routes(Router& router, Node& node) {
+  add_dashboard_routes(router, node);
   add_status_routes(router, node);
   add_event_routes(router, node);
   add_totals_routes(router, node);
   add_entry_routes(router, node);
   add_purchase_routes(router, node);
+  add_stream_routes(router, node);
   add_log_routes(router, node);
   add_proof_routes(router, node);
   add_completeness_routes(router, node);

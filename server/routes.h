@@ -15,11 +15,13 @@ namespace bukubesar {
 
 void add_routes(Router& router, Node& node);
 
-void add_status_routes(Router& router, Node& node);        // /, healthz, readyz, metrics, v1/status, v1/cut, v1/reasons
+void add_dashboard_routes(Router& router, Node& node);     // /, assets
+void add_status_routes(Router& router, Node& node);        // healthz, readyz, metrics, v1/status, v1/cut, v1/reasons
 void add_event_routes(Router& router, Node& node);         // POST /v1/events
 void add_totals_routes(Router& router, Node& node);        // v1/totals, v1/views
 void add_entry_routes(Router& router, Node& node);         // v1/entries, v1/gaps, payload
 void add_completeness_routes(Router& router, Node& node);  // v1/completeness, v1/rejected
+void add_stream_routes(Router& router, Node& node);        // v1/stream
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
 void add_log_routes(Router& router, Node& node);           // log/…
 void add_proof_routes(Router& router, Node& node);  // v1/proofs, v1/consistency, v1/checkpoints, GET v1/events, v1/definition; log/…

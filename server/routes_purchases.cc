@@ -15,22 +15,6 @@ constexpr std::size_t kPurchasesLimitMost = 1000;
 constexpr std::size_t kFindingsLimitMost = 1000;
 constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
 
-std::string entry_link(PartitionId partition, Sequence sequence) {
-  return fmt::format("/v1/entries/{}/{}", partition.name(), sequence.value());
-}
-
-Json findings_json(const std::vector<Finding>& findings) {
-  Json json = Json::array();
-  for (const Finding& finding : findings)
-    json.push_back({{"partition", finding.partition.name()},
-                    {"sequence", finding.sequence.value()},
-                    {"kind", finding.kind},
-                    {"purchase", text_or_null(finding.purchase)},
-                    {"detail", finding.detail},
-                    {"entry", entry_link(finding.partition, finding.sequence)}});
-  return json;
-}
-
 Json history_json(const PurchaseAnswer& purchase, int zone_minutes) {
   Json history = Json::array();
   for (const PurchaseHistoryEvent& event : purchase.history) {

@@ -157,68 +157,6 @@ absl::StatusOr<ServerResponse> status_answer(Node& node) {
   return json_response(json, projections.cut);
 }
 
-std::string escaped_html(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out.push_back(c);
-  }
-  return out;
-}
-
-struct IndexLine {
-  const char* href;
-  const char* says;
-};
-
-ServerResponse index_page(Node& node) {
-  static constexpr IndexLine kLines[] = {
-      {"/v1/totals?by=region,scale",
-       "totals by region and size class; filters are dimensions: <code>&amp;region=63&amp;fiscal_year=2023</code>"},
-      {"/v1/totals?by=district&region=63&fiscal_year=2023&catalogue_kind=local&until=2023-06-15",
-       "the two published figures of June 2023: <code>broad</code>"},
-      {"/v1/views", "the standing views"},
-      {"/v1/entries/0?order=newest&limit=20", "the newest entries of partition 0"},
-      {"/v1/entries/0?verdict=rejected", "the rejected ones, with their reasons"},
-      {"/v1/purchases", "purchases; each with its history under /v1/purchases/&lt;system&gt;/&lt;package id&gt;"},
-      {"/v1/findings", "contradictions and red flags"},
-      {"/v1/reasons", "what each reason code means"},
-      {"/v1/status", "sources, partitions, projections, warnings"},
-      {"/v1/cut", "what views and totals have read"},
-      {"/v1/gaps", "offsets that Kafka did not have"},
-      {"/log/0/checkpoint", "the signed head of partition 0 (C2SP tlog-tiles); its key: <a href=\"/log/0/vkey\">vkey</a>"},
-      {"/metrics", "Prometheus metrics"}};
-  std::string rows;
-  for (const IndexLine& line : kLines)
-    rows += fmt::format("<tr><td><a href=\"{0}\">{0}</a></td><td>{1}</td></tr>\n", escaped_html(line.href), line.says);
-  std::string state = "starting";
-  std::string synthetic;
-  if (node.ready()) {
-    state = escaped_html(node.projections().cut().text());
-    if (node.synthetic()) synthetic = "<p><strong>Synthetic: this ledger holds events of the demo. Its figures are made up.</strong></p>";
-  }
-  ServerResponse response;
-  response.content_type = "text/html; charset=utf-8";
-  response.body = fmt::format(
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Bukubesar</title>\n"
-      "<style>body{{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}td{{padding:.3em 1em .3em "
-      "0;vertical-align:top}}</style></head>\n"
-      "<body><h1>Bukubesar</h1><p>An append-only, tamper-evident ledger of public purchases, and totals over it.</p>{}\n"
-      "<p>Cut: <code>{}</code></p>\n<table>\n{}</table>\n<p>Events come in by <code>POST /v1/events</code> (CloudEvents 1.0) and by "
-      "Kafka.</p></body></html>\n",
-      synthetic, state, rows);
-  response.with("Cache-Control", "no-store");
-  return response;
-}
-
 Json reasons_json() {
   Json reasons = Json::array();
   for (const ReasonInfo& reason : all_reasons())
@@ -244,7 +182,6 @@ void add_always(Router& router, std::string pattern, std::function<ServerRespons
 }  // namespace
 
 void add_status_routes(Router& router, Node& node) {
-  add_always(router, "/", [&node] { return index_page(node); });
   add_always(router, "/healthz", [] { return plain(200, "ok"); });
   add_always(router, "/readyz", [&node] {
     const absl::Status readable = node.readable();

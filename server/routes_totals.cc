@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <numeric>
 
 #include "base/status.h"
 #include "projections/views.h"
+#include "server/measures_json.h"
 #include "server/problem.h"
 #include "server/routes.h"
 #include "server/table.h"
@@ -10,16 +12,6 @@
 namespace bukubesar {
 
 namespace {
-
-void append_measures(Json& to, const Measures& measures) {
-  to["packages"] = measures.packages;
-  to["vendors"] = measures.vendors;
-  to["committed"] = format_rupiah(measures.committed);
-  to["strict"] = format_rupiah(measures.strict);
-  to["broad"] = format_rupiah(measures.broad);
-  to["stage_unknown"] = format_rupiah(measures.stage_unknown);
-  to["paid"] = measures.paid ? Json(format_rupiah(*measures.paid)) : Json(nullptr);
-}
 
 Json measures_json(const Measures& measures) {
   Json json;
@@ -155,11 +147,38 @@ std::optional<ViewInfo> view_info(Node& node, const ViewName& view) {
   return std::nullopt;
 }
 
-absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, const std::optional<ViewInfo>& view,
-                                  const TotalsAnswer& answer) {
+MoneySum size_of(const Measures& measures, std::string_view order) {
+  if (order == "strict") return measures.strict;
+  if (order == "committed") return measures.committed;
+  if (order == "packages") return static_cast<MoneySum>(measures.packages);
+  if (order == "vendors") return static_cast<MoneySum>(measures.vendors);
+  return measures.broad;
+}
+
+// The largest rows first, and no others; rows of one size by key. Total and unknown stay those of all rows, and so do shares.
+void keep_top(const TotalsRequest& request, TotalsAnswer& answer, RowNotes& notes) {
+  std::vector<std::size_t> at(answer.rows.size());
+  std::iota(at.begin(), at.end(), std::size_t{0});
+  const std::size_t kept = std::min(request.top, at.size());
+  std::partial_sort(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(kept), at.end(), [&](std::size_t a, std::size_t b) {
+    const MoneySum left = size_of(answer.rows[a].measures, request.order), right = size_of(answer.rows[b].measures, request.order);
+    return left != right ? left > right : a < b;
+  });
+  TotalsAnswer before = std::move(answer);
+  const std::vector<RowShare> shares = std::move(notes.shares);
+  answer = {before.cut, before.query, {}, before.total, before.unknown};
+  notes.shares.clear();
+  for (std::size_t i = 0; i < kept; ++i) {
+    answer.rows.push_back(std::move(before.rows[at[i]]));
+    if (!shares.empty()) notes.shares.push_back(shares[at[i]]);
+  }
+}
+
+absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, const std::optional<ViewInfo>& view, TotalsAnswer& answer) {
   RowNotes notes;
   const bool shares = view && std::find(view->measures.begin(), view->measures.end(), kShareMeasure) != view->measures.end();
   if (request.share || shares) notes.shares = shares_of(answer);
+  if (request.top > 0) keep_top(request, answer, notes);
   if (request.names) {
     ASSIGN_OR_RETURN(notes.names, node.projections().names(answer));
   }
@@ -169,10 +188,11 @@ absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, cons
 void answer_totals(Node& node, const TotalsRequest& request, const ViewName& view, const Respond& respond) {
   auto computed = view.name.empty() ? node.projections().totals(request.query) : node.projections().view(view.name, request.query);
   if (!computed.ok()) return respond(problem(computed.status()));
-  const auto answer = std::make_shared<const TotalsAnswer>(*std::move(computed));
+  const std::size_t matching = computed->rows.size();
   const std::optional<ViewInfo> info = view_info(node, view);
-  auto noted = notes_of(node, request, info, *answer);
+  auto noted = notes_of(node, request, info, *computed);
   if (!noted.ok()) return respond(problem(noted.status()));
+  const auto answer = std::make_shared<const TotalsAnswer>(*std::move(computed));
   const auto notes = std::make_shared<const RowNotes>(*std::move(noted));
   ServerResponse response;
   if (request.csv) {
@@ -180,6 +200,7 @@ void answer_totals(Node& node, const TotalsRequest& request, const ViewName& vie
   } else {
     Json head = totals_head(*answer, request, node);
     if (info) head.update({{"view", info->name}, {"title", info->title}, {"measures", info->measures}});
+    if (request.top > 0) head["rows_matching"] = matching;
     if (!notes->shares.empty()) head["share_of"] = name_of(answer->query.by.back());
     response = totals_json(answer, notes, std::move(head));
   }

@@ -61,6 +61,21 @@ absl::Status parse_by(const Query& query, TotalsRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status parse_top(const Query& query, TotalsRequest& request) {
+  constexpr std::uint64_t kTopMost = 1000;
+  ASSIGN_OR_RETURN(const std::optional<std::uint64_t> top, query.number("top"));
+  if (top && (*top == 0 || *top > kTopMost)) return invalid_argument("query: top: {} is not within 1 … {}", *top, kTopMost);
+  request.top = static_cast<std::size_t>(top.value_or(0));
+  if (!query.has("order")) return absl::OkStatus();
+  if (!top) return invalid_argument("query: order: goes with top, which is missing");
+  for (const std::string_view known : {"broad", "strict", "committed", "packages", "vendors"})
+    if (query.text("order") == known) {
+      request.order = known;
+      return absl::OkStatus();
+    }
+  return invalid_argument("query: order: '{}' is none of broad, strict, committed, packages, vendors", query.text("order"));
+}
+
 // Why a dimension can never have this value; empty where it can. Values of enumerations are checked with the query.
 std::string why_no_value(Dimension dimension, const std::string& value) {
   if (value.empty()) return "an empty value; write unknown for what is not known";
@@ -151,7 +166,7 @@ const std::vector<Dimension>& all_dimensions() {
 }
 
 absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
-  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format", "names", "share"};
+  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format", "names", "share", "top", "order"};
   if (!view) known.push_back("by");
   for (Dimension dimension : all_dimensions()) known.push_back(name_of(dimension));
   ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, known));
@@ -172,6 +187,7 @@ absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, c
   ASSIGN_OR_RETURN(request.names, query.flag("names"));
   ASSIGN_OR_RETURN(request.share, query.flag("share"));
   if (request.share && !view && request.query.by.empty()) return invalid_argument("query: share: of what? name dimensions in by");
+  RETURN_IF_ERROR(parse_top(query, request));
   request.as_of = with_plus(query.text("as_of"));
   if (query.has("as_of") && request.as_of.empty()) return invalid_argument("query: as_of: empty");
   return request;

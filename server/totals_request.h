@@ -31,8 +31,10 @@ struct TotalsRequest {
   std::optional<bool> is_final;  // where it is a time
   std::string from, until;       // as given
   bool csv = false;
-  bool names = false;  // names beside codes
-  bool share = false;  // each row's part of its group
+  bool names = false;           // names beside codes
+  bool share = false;           // each row's part of its group
+  std::size_t top = 0;          // the largest rows alone, the largest first; 0: all, by key
+  std::string order = "broad";  // what `top` measures by
 };
 
 // Every dimension, in the order of the enumeration.

@@ -43,3 +43,22 @@ function(bukubesar_embed module input function header)
     DEPENDS ${CMAKE_SOURCE_DIR}/${input} ${script} VERBATIM)
   target_sources(bukubesar_${module} PRIVATE ${output})
 endfunction()
+
+# The dashboard's files, compiled into a module (server/dashboard.h); without BUKUBESAR_WEB: none. web/build does nothing where its
+# sources are those of the last time, and all build directories share what it made.
+function(bukubesar_dashboard module)
+  set(output ${CMAKE_BINARY_DIR}/generated/${module}/dashboard_files.cc)
+  set(script ${CMAKE_SOURCE_DIR}/ops/cmake/dashboard.cmake)
+  if(BUKUBESAR_WEB)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/src/*)
+    list(APPEND sources ${CMAKE_SOURCE_DIR}/web/index.html ${CMAKE_SOURCE_DIR}/web/build ${CMAKE_SOURCE_DIR}/web/vite.config.ts
+         ${CMAKE_SOURCE_DIR}/web/package-lock.json)
+    add_custom_command(OUTPUT ${output}
+      COMMAND ${CMAKE_SOURCE_DIR}/web/build
+      COMMAND ${CMAKE_COMMAND} -DDIST=${CMAKE_SOURCE_DIR}/build/web/dist -DOUTPUT=${output} -P ${script}
+      DEPENDS ${sources} ${script} COMMENT "Building the dashboard" VERBATIM)
+  else()
+    add_custom_command(OUTPUT ${output} COMMAND ${CMAKE_COMMAND} -DOUTPUT=${output} -P ${script} DEPENDS ${script} VERBATIM)
+  endif()
+  target_sources(bukubesar_${module} PRIVATE ${output})
+endfunction()

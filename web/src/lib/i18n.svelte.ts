@@ -1,0 +1,61 @@
+import { english, indonesian, values, type Word } from "./words";
+import { compact, count, full, localeOf, percent, type Language } from "./money";
+import { regionName } from "./regions";
+import { url } from "./url.svelte";
+
+export type { Word };
+
+const language = (): Language => (url.get("lang") === "en" ? "en" : "id");
+
+/** Texts and figures in the language of the URL. */
+export const say = {
+  get language(): Language {
+    return language();
+  },
+  word(word: Word, given: Record<string, string | number> = {}): string {
+    const text = (language() === "en" ? english : indonesian)[word];
+    return text.replace(/\{(\w+)\}/g, (_, name: string) => String(given[name] ?? ""));
+  },
+  /** Of a dimension or an enumeration, for people. */
+  value(code: string | null | undefined): string {
+    if (code === null || code === undefined || code === "") return say.word("unknown");
+    const known = values[code];
+    return known ? known[language() === "en" ? 1 : 0] : code;
+  },
+  region: (code: string, name?: string): string => (code === "unknown" ? say.word("unknown") : code === "00" && language() === "en" ? "Central government" : regionName(code, name && !/sintetis/i.test(name) ? name : undefined)),
+  full: (amount: string): string => full(amount, language()),
+  compact: (amount: string): string => compact(amount, language()),
+  count: (value: number): string => count(value, language()),
+  percent: (share: string | null): string => percent(share, language()),
+  /** A decimal text in the language's writing, digit for digit. */
+  decimal(text: string): string {
+    const [whole = "0", decimals = ""] = text.split(".");
+    const kept = decimals.replace(/0+$/, "");
+    return new Intl.NumberFormat(localeOf(language())).format(BigInt(whole)) + (kept ? (language() === "id" ? "," : ".") + kept : "");
+  },
+  definition: (definition: string): string => say.word(definition === "strict" ? "strict" : "broad").toLowerCase(),
+  /** "2023-05" → "Mei 2023" */
+  month(month: string): string {
+    const match = /^(\d{4})-(\d{2})$/.exec(month);
+    if (!match) return say.value(month);
+    return new Intl.DateTimeFormat(localeOf(language()), { month: "short", year: "numeric", timeZone: "UTC" }).format(Date.UTC(Number(match[1]), Number(match[2]) - 1, 1));
+  },
+  date(date: string): string {
+    const at = Date.parse(date + "T00:00:00Z");
+    return Number.isNaN(at) ? date : new Intl.DateTimeFormat(localeOf(language()), { dateStyle: "medium", timeZone: "UTC" }).format(at);
+  },
+  /** An instant, in Kalimantan Selatan's zone. */
+  instant(text: string | null, seconds = false): string {
+    if (!text) return say.word("unknown");
+    const at = Date.parse(text);
+    if (Number.isNaN(at)) return text;
+    const shown = new Intl.DateTimeFormat(localeOf(language()), { dateStyle: "medium", timeStyle: seconds ? "medium" : "short", timeZone: "Asia/Makassar" }).format(at);
+    return `${shown} WITA`;
+  },
+  ago(seconds: number): string {
+    if (seconds < 2) return say.word("ago_now");
+    if (seconds < 60) return say.word("ago_seconds", { n: Math.floor(seconds) });
+    if (seconds < 3600) return say.word("ago_minutes", { n: Math.floor(seconds / 60) });
+    return say.word("ago_hours", { n: Math.floor(seconds / 3600) });
+  },
+};
