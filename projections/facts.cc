@@ -95,6 +95,20 @@ std::string_view Facts::work_unit_name(std::string_view institution, std::string
   return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
 }
 
+std::vector<Facts::Stated> Facts::stated(Sequence first, std::uint64_t size) const {
+  std::vector<Stated> to;
+  for (std::size_t i = 0; i < std::size(tables_); ++i) {
+    const auto type = static_cast<EventType>(i + static_cast<std::size_t>(EventType::reference_vendor));
+    for (const auto& [code, statements] : tables_[i]) {
+      for (const Statement& statement : statements) {
+        if (statement.sequence >= first && statement.sequence.value() < size) to.push_back({type, {code.data(), code.size()}, &statement});
+      }
+    }
+  }
+  std::sort(to.begin(), to.end(), [](const Stated& a, const Stated& b) { return a.statement->sequence < b.statement->sequence; });
+  return to;
+}
+
 std::uint64_t Facts::classifications(std::uint64_t size) const {
   return static_cast<std::uint64_t>(std::lower_bound(classifications_.begin(), classifications_.end(), size) - classifications_.begin());
 }

@@ -190,6 +190,8 @@ ServerResponse index_page(Node& node) {
       {"/v1/entries/0?verdict=rejected", "the rejected ones, with their reasons"},
       {"/v1/purchases", "purchases; each with its history under /v1/purchases/&lt;system&gt;/&lt;package id&gt;"},
       {"/v1/findings", "contradictions and red flags"},
+      {"/v1/transfers/{partition}", "every transfer, as NDJSON or CSV, streamed"},
+      {"/v1/facts", "what is stated about vendors, institutions, commodities and regions"},
       {"/v1/reasons", "what each reason code means"},
       {"/v1/status", "sources, partitions, projections, warnings"},
       {"/v1/cut", "what views and totals have read"},

@@ -12,8 +12,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import harness  # noqa: E402
 
 PROMETHEUS, GRAFANA = harness.ROOT / "ops/prometheus", harness.ROOT / "ops/grafana"
-# What a node has only where it is a witness, or shows a certificate; server/metrics.cc makes them.
-ELSEWHERE = {"bukubesar_witness_refused", "bukubesar_http_certificate_expires_seconds", "bukubesar_source_lag_records"}
+# What a node has only where it is a witness, shows a certificate, knows its lag, or its scrub has begun; server/metrics.cc makes them.
+ELSEWHERE = {"bukubesar_witness_refused", "bukubesar_http_certificate_expires_seconds", "bukubesar_source_lag_records",
+             "bukubesar_scrub_sequence_next", "bukubesar_scrub_sequence_limit"}
 
 
 def promtool(*arguments, **more) -> subprocess.CompletedProcess:
@@ -77,7 +78,8 @@ class Monitoring(unittest.TestCase):
             server.post_events([harness.purchase_event(number) for number in range(5)])
             server.get("/v1/totals", min_cut=f"0={server.committed()['0']}")
             token = server.run("token", "new", "grafana", "--role", "read").stdout
-            server.request("GET", "/v1/cut", headers={"Authorization": "Bearer " + re.search(r"bkb_\S+", token)[0]})
+            with_token = {"Authorization": "Bearer " + re.search(r"bkb_\S+", token)[0]}
+            harness.wait_until("the token to count", lambda: server.request("GET", "/v1/cut", headers=with_token).status == 200)
             harness.wait_until("a signing", lambda: b"bukubesar_signings_total" in server.get("/metrics").body)
             text = server.get("/metrics").body.decode()
             there = set(re.findall(r"^(bukubesar_\w+)", text, re.MULTILINE))
