@@ -115,4 +115,18 @@ Facts::Changed Facts::changed(const FactsCut& a, const FactsCut& b) const {
   return to;
 }
 
+std::vector<Facts::Stated> Facts::stated(Sequence first, std::uint64_t size) const {
+  std::vector<Stated> to;
+  for (std::size_t i = 0; i < std::size(tables_); ++i) {
+    const auto type = static_cast<EventType>(i + static_cast<std::size_t>(EventType::reference_vendor));
+    for (const auto& [code, statements] : tables_[i]) {
+      for (const Statement& statement : statements) {
+        if (statement.sequence >= first && statement.sequence.value() < size) to.push_back({type, {code.data(), code.size()}, &statement});
+      }
+    }
+  }
+  std::sort(to.begin(), to.end(), [](const Stated& a, const Stated& b) { return a.statement->sequence < b.statement->sequence; });
+  return to;
+}
+
 }  // namespace bukubesar

@@ -29,6 +29,24 @@ struct FactsCut {
 
 class Facts {
  public:
+  struct Statement {
+    Sequence sequence;
+    Month valid_from;
+    std::optional<std::string> name;
+    std::optional<Scale> scale;
+    std::optional<VendorKind> vendor_kind;
+    std::optional<std::string> place;  // vendor: domicile; institution: region; commodity: group; region: parent
+    std::vector<std::pair<std::string, std::string>> work_units;
+  };
+  // A statement with the table and code that it is about.
+  struct Stated {
+    EventType table;
+    std::string_view code;
+    const Statement* statement;
+  };
+  // Those of the entries [first, size), by sequence.
+  [[nodiscard]] std::vector<Stated> stated(Sequence first, std::uint64_t size) const;
+
   void apply(Sequence sequence, EventType type, const Fact& fact);
 
   // Empty or nothing: not stated.
@@ -51,15 +69,6 @@ class Facts {
   [[nodiscard]] std::uint64_t statements() const { return statements_; }
 
  private:
-  struct Statement {
-    Sequence sequence;
-    Month valid_from;
-    std::optional<std::string> name;
-    std::optional<Scale> scale;
-    std::optional<VendorKind> vendor_kind;
-    std::optional<std::string> place;  // vendor: domicile; institution: region; commodity: group; region: parent
-    std::vector<std::pair<std::string, std::string>> work_units;
-  };
   using Table = absl::flat_hash_map<std::string, std::vector<Statement>>;
   [[nodiscard]] const Table& table(EventType type) const {
     return tables_[static_cast<std::size_t>(type) - static_cast<std::size_t>(EventType::reference_vendor)];

@@ -112,6 +112,9 @@ struct ProjectionStatus {
   std::string failed;                 // empty: working
 };
 
+struct FactsPage;
+struct FactsRange;
+
 class Projections {
  public:
   // Scans the segments, rebuilds states, facts, views and findings, then catches up from the ledger; then live.
@@ -173,6 +176,8 @@ class Projections {
   [[nodiscard]] std::uint64_t disk_bytes() const;
 
  private:
+  friend class TransferReader;                                                         // transfer_reader.h
+  friend absl::StatusOr<FactsPage> read_facts(const Projections&, const FactsRange&);  // facts_page.h
   struct Impl;
   explicit Projections(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

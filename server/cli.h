@@ -55,6 +55,8 @@ void add_key_command(CLI::App& app, CliContext& context);
 void add_prove_command(CLI::App& app, CliContext& context);
 void add_check_command(CLI::App& app, CliContext& context);
 void add_export_command(CLI::App& app, CliContext& context);
+void add_sqlite_export(CLI::App& parent, CliContext& context);  // of add_export_command
+void add_sink_command(CLI::App& app, CliContext& context);
 void add_completeness_command(CLI::App& app, CliContext& context);
 void add_witness_command(CLI::App& app, CliContext& context);
 void add_token_command(CLI::App& app, CliContext& context);

@@ -273,6 +273,7 @@ void add_export_command(CLI::App& app, CliContext& context) {
       "  bukubesar export tlog mirror\n"
       "  bukubesar --data /srv/bukubesar export tlog mirror --offline");
   tlog->callback([&context, directory, offline] { export_log(context, *directory, *offline); });
+  add_sqlite_export(*command, context);
 }
 
 }  // namespace bukubesar

@@ -482,7 +482,10 @@ asio::awaitable<bool> HttpServer::Impl::write(Stream& stream, ServerResponse& re
   }
   std::string chunk = std::move(response.body);
   for (bool more = true; more;) {
-    more = response.stream(chunk);
+    // On the pool: what takes long must not keep an IO thread from other clients.
+    more = co_await asio::co_spawn(
+        pool, [&]() -> asio::awaitable<bool> { co_return response.stream(chunk); }, asio::use_awaitable);
+    if (more && chunk.empty()) co_return false;
     if (!chunk.empty()) {
       if (chunked) out += fmt::format("{:x}\r\n", chunk.size());
       out += chunk;

@@ -51,8 +51,8 @@ struct ServerResponse {
   std::string content_type = "application/json";
   ServerHeaders headers;
   std::string body;
-  // Where set, the rest of the body: appends at most about kStreamChunkBytes and says whether there is more. Called on an IO thread, only
-  // when the client has taken what came before, so a slow reader holds one chunk.
+  // Where set, the rest of the body: appends about kStreamChunkBytes at most and says whether there is more. Called on the pool, only when
+  // the client took what came before: a slow reader holds one chunk. More, but nothing appended: it can't go on, and the answer is cut off.
   std::function<bool(std::string& to)> stream;
   // Where set, all that follows `body`; the connection ends with it.
   std::shared_ptr<LiveBody> live;

@@ -89,6 +89,7 @@ int run(int argc, char** argv) {
   add_prove_command(app, context);
   add_check_command(app, context);
   add_export_command(app, context);
+  add_sink_command(app, context);
   add_completeness_command(app, context);
   add_witness_command(app, context);
 

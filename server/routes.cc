@@ -88,9 +88,11 @@ void add_routes(Router& router, Node& node) {
   add_entry_routes(router, node);
   add_purchase_routes(router, node);
   add_stream_routes(router, node);
+  add_transfer_routes(router, node);
   add_log_routes(router, node);
   add_proof_routes(router, node);
   add_completeness_routes(router, node);
+  add_openapi_routes(router);
 }
 
 }  // namespace bukubesar

@@ -23,7 +23,9 @@ void add_entry_routes(Router& router, Node& node);         // v1/entries, v1/gap
 void add_completeness_routes(Router& router, Node& node);  // v1/completeness, v1/rejected
 void add_stream_routes(Router& router, Node& node);        // v1/stream
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
+void add_transfer_routes(Router& router, Node& node);      // v1/transfers, v1/facts
 void add_log_routes(Router& router, Node& node);           // log/…
+void add_openapi_routes(Router& router);                   // openapi.json, docs: of all routes, also of those that are added later
 void add_proof_routes(Router& router, Node& node);  // v1/proofs, v1/consistency, v1/checkpoints, GET v1/events, v1/definition; log/…
 
 // Adds a GET route whose handler returns an answer or an error; it runs only while reads may be answered, and after what `min_cut` asks

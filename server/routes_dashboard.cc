@@ -65,6 +65,9 @@ ServerResponse route_list(Node& node, const ServerRequest& request) {
       {"/v1/entries/0?verdict=rejected", "the rejected ones, with their reasons"},
       {"/v1/purchases", "purchases; each with its history under /v1/purchases/<system>/<package id>"},
       {"/v1/findings", "contradictions and red flags"},
+      {"/v1/transfers/0", "every transfer, as NDJSON or CSV, streamed"},
+      {"/v1/facts", "what is stated about vendors, institutions, commodities and regions"},
+      {"/docs", "every route, with its parameters"},
       {"/v1/stream", "what comes in, as it comes in (text/event-stream)"},
       {"/v1/reasons", "what each reason code means"},
       {"/v1/status", "sources, partitions, projections, warnings"},
@@ -95,6 +98,7 @@ ServerResponse front(Node& node, const ServerRequest& request) {
 }
 
 ServerResponse asset(const ServerRequest& request) {
+  if (const auto query = Query::parse(request.query, {}); !query.ok()) return problem(query.status());
   const DashboardFile* const file = find_file(request.captures[0]);
   if (file == nullptr || file->name == "index.html") return problem(404, fmt::format("no such asset: {}", request.captures[0]));
   return file_response(*file, request, true);

@@ -3,6 +3,7 @@
 #include "events/payload.h"
 #include "events/rules.h"
 #include "server/entry_json.h"
+#include "server/extract_stream.h"
 #include "server/routes.h"
 #include "server/totals_request.h"
 
@@ -138,9 +139,48 @@ Json summary_json(const Projections::PurchaseSummary& purchase) {
           {"document_sequence", purchase.document_sequence == kNoSequence ? Json(nullptr) : Json(purchase.document_sequence.value())}};
 }
 
+// From the cursor on, all of them, at one cut.
+absl::StatusOr<ServerResponse> purchases_extract(Node& node, ExtractFormat format, const std::optional<Cut>& as_of,
+                                                 const Projections::PurchaseFilter& filter, std::string_view cursor) {
+  Extract extract{format,
+                  as_of ? *as_of : node.projections().cut(),
+                  {"id", "partition", "stage", "feed", "institution", "vendor", "fiscal_year", "value", "revision", "last_sequence",
+                   "document_sequence"},
+                  nullptr,
+                  nullptr};
+  extract.step = [&node, cut = extract.cut, filter, next = std::string(cursor)](ExtractWriter& writer,
+                                                                                std::string& to) mutable -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(const Projections::PurchasePage page, node.projections().purchases_at(cut, filter, next, kPurchasesLimitMost));
+    for (const Projections::PurchaseSummary& one : page.purchases) {
+      writer.text(one.id, to);
+      writer.text(one.partition.name(), to);
+      for (const std::string& text : {one.stage, one.feed, one.institution, one.vendor}) writer.text_or_null(text, to);
+      one.fiscal_year == 0 ? writer.null(to) : writer.integer(one.fiscal_year, to);
+      writer.amount(one.value, to);
+      one.revision ? writer.integer(static_cast<std::int64_t>(*one.revision), to) : writer.null(to);
+      writer.integer(static_cast<std::int64_t>(one.last_sequence.value()), to);
+      one.document_sequence == kNoSequence ? writer.null(to) : writer.integer(static_cast<std::int64_t>(one.document_sequence.value()), to);
+      writer.end_row(to);
+    }
+    next = page.next_cursor.value_or("");
+    return page.next_cursor.has_value();
+  };
+  return extract_response(std::move(extract));
+}
+
+absl::StatusOr<ExtractFormat> extract_format_of(const Query& query) {
+  if (!query.has("format")) return ExtractFormat::json;
+  const auto format = parse_extract_format(query.text("format"));
+  if (!format) return invalid_argument("query: format: '{}' is none of {}", query.text("format"), kExtractFormats);
+  if (*format != ExtractFormat::json)
+    for (const char* const name : {"limit", "documents"})
+      if (query.has(name)) return invalid_argument("query: {}: an extract has all rows, and columns of its own", name);
+  return *format;
+}
+
 absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"feed", "system", "institution", "fiscal_year", "limit", "cursor",
-                                                                   "documents", "as_of", "min_cut"}));
+                                                                   "documents", "as_of", "min_cut", "format"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kPurchasesLimitUsual, kPurchasesLimitMost));
   ASSIGN_OR_RETURN(const bool documents, query.flag("documents"));
   Projections::PurchaseFilter filter;
@@ -153,6 +193,8 @@ absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest&
     filter.fiscal_year = static_cast<std::int32_t>(*year);
   }
   ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const ExtractFormat format, extract_format_of(query));
+  if (format != ExtractFormat::json) return purchases_extract(node, format, cut, filter, query.text("cursor"));
   ASSIGN_OR_RETURN(const Projections::PurchasePage page, cut ? node.projections().purchases_at(*cut, filter, query.text("cursor"), limit)
                                                              : node.projections().purchases(filter, query.text("cursor"), limit));
   ServerResponse response = json_response(Json::object(), page.cut);
@@ -172,10 +214,32 @@ absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest&
   return response;
 }
 
+absl::StatusOr<ServerResponse> findings_extract(Node& node, ExtractFormat format, const std::optional<Cut>& as_of, const Query& query) {
+  Extract extract{
+      format, as_of ? *as_of : node.projections().cut(), {"partition", "sequence", "kind", "purchase", "detail"}, nullptr, nullptr};
+  extract.step = [&node, cut = extract.cut, kind = std::string(query.text("kind")), purchase = std::string(query.text("purchase")),
+                  next = std::string(query.text("cursor"))](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(const FindingsPage page, node.projections().findings(kind, purchase, next, kFindingsLimitMost, cut));
+    for (const Finding& one : page.findings) {
+      writer.text(one.partition.name(), to);
+      writer.integer(static_cast<std::int64_t>(one.sequence.value()), to);
+      writer.text(one.kind, to);
+      writer.text_or_null(one.purchase, to);
+      writer.text(one.detail, to);
+      writer.end_row(to);
+    }
+    next = page.next_cursor.value_or("");
+    return page.next_cursor.has_value();
+  };
+  return extract_response(std::move(extract));
+}
+
 absl::StatusOr<ServerResponse> findings_answer(Node& node, const ServerRequest& request) {
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"kind", "purchase", "cursor", "limit", "as_of", "min_cut"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"kind", "purchase", "cursor", "limit", "as_of", "min_cut", "format"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(100, kFindingsLimitMost));
   ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const ExtractFormat format, extract_format_of(query));
+  if (format != ExtractFormat::json) return findings_extract(node, format, cut, query);
   ASSIGN_OR_RETURN(const FindingsPage page,
                    node.projections().findings(query.text("kind"), query.text("purchase"), query.text("cursor"), limit, cut));
   Json counts = Json::object();

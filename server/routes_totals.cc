@@ -3,10 +3,10 @@
 
 #include "base/status.h"
 #include "projections/views.h"
+#include "server/extract_stream.h"
 #include "server/measures_json.h"
 #include "server/problem.h"
 #include "server/routes.h"
-#include "server/table.h"
 #include "server/totals_request.h"
 
 namespace bukubesar {
@@ -94,45 +94,52 @@ ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, std::shar
   return response;
 }
 
-std::string csv_head(const TotalsAnswer& answer, const RowNotes& notes) {
-  std::string line;
-  for (Dimension dimension : answer.query.by) {
-    line += fmt::format("{},", name_of(dimension));
-    if (!notes.names.empty()) line += fmt::format("{}_name,", name_of(dimension));
-  }
-  line += "packages,vendors,committed,strict,broad,stage_unknown,paid";
-  if (!notes.shares.empty()) line += ",share_committed,share_strict,share_broad";
-  return line + "\r\n";
+bool is_region(Dimension dimension) {
+  return dimension == Dimension::province || dimension == Dimension::district || dimension == Dimension::region ||
+         dimension == Dimension::vendor_domicile;
 }
 
-std::string csv_row(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+std::vector<std::string> extract_columns(const TotalsAnswer& answer, const RowNotes& notes) {
+  std::vector<std::string> columns;
+  for (Dimension dimension : answer.query.by) {
+    columns.emplace_back(name_of(dimension));
+    if (is_region(dimension)) columns.push_back(fmt::format("{}_key", name_of(dimension)));
+    if (!notes.names.empty()) columns.push_back(fmt::format("{}_name", name_of(dimension)));
+  }
+  for (const char* name : {"packages", "vendors", "committed", "strict", "broad", "stage_unknown", "paid"}) columns.emplace_back(name);
+  if (!notes.shares.empty())
+    for (const char* name : {"share_committed", "share_strict", "share_broad"}) columns.emplace_back(name);
+  return columns;
+}
+
+void write_row(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at, ExtractWriter& writer, std::string& to) {
   const TotalsRow& row = answer.rows[at];
   const Measures& measures = row.measures;
-  std::string line;
   for (std::size_t i = 0; i < row.key.size(); ++i) {
-    line += csv_field(row.key[i]) + ",";
-    if (!notes.names.empty()) line += csv_field(notes.names[at][i]) + ",";
+    is_region(answer.query.by[i]) ? writer.region_and_key(row.key[i], to) : writer.text(row.key[i], to);
+    if (!notes.names.empty()) writer.text_or_null(notes.names[at][i], to);
   }
-  line += fmt::format("{},{},{},{},{},{},{}", measures.packages, measures.vendors, format_rupiah(measures.committed),
-                      format_rupiah(measures.strict), format_rupiah(measures.broad), format_rupiah(measures.stage_unknown),
-                      measures.paid ? format_rupiah(*measures.paid) : "");
+  writer.integer(static_cast<std::int64_t>(measures.packages), to);
+  writer.integer(static_cast<std::int64_t>(measures.vendors), to);
+  for (const MoneySum amount : {measures.committed, measures.strict, measures.broad, measures.stage_unknown}) writer.amount(amount, to);
+  measures.paid ? writer.amount(*measures.paid, to) : writer.null(to);
   if (!notes.shares.empty()) {
     const RowShare& share = notes.shares[at];
-    line += fmt::format(",{},{},{}", percent_text(share.committed), percent_text(share.strict), percent_text(share.broad));
+    for (const std::optional<std::int64_t>& part : {share.committed, share.strict, share.broad})
+      part ? writer.percent(*part, to) : writer.null(to);
   }
-  return line + "\r\n";
+  writer.end_row(to);
 }
 
-// RFC 4180. The rows only: a total of distinct counts is no sum, and the JSON form has it.
-ServerResponse totals_csv(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes) {
-  ServerResponse response;
-  response.content_type = "text/csv; charset=utf-8; header=present";
-  response.body = csv_head(*answer, *notes);
-  response.stream = [answer, notes, next = std::size_t{0}](std::string& to) mutable {
-    for (; next < answer->rows.size() && to.size() < kStreamChunkBytes; ++next) to += csv_row(*answer, *notes, next);
+// The rows only: a total of distinct counts is no sum, and the JSON form has it.
+absl::StatusOr<ServerResponse> totals_extract(const TotalsRequest& request, std::shared_ptr<const TotalsAnswer> answer,
+                                              std::shared_ptr<const RowNotes> notes) {
+  Extract extract{request.format, answer->cut, extract_columns(*answer, *notes), nullptr, nullptr};
+  extract.step = [answer, notes, next = request.skip](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
+    if (next < answer->rows.size()) write_row(*answer, *notes, next++, writer, to);
     return next < answer->rows.size();
   };
-  return response;
+  return extract_response(std::move(extract));
 }
 
 struct ViewName {
@@ -195,8 +202,10 @@ void answer_totals(Node& node, const TotalsRequest& request, const ViewName& vie
   const auto answer = std::make_shared<const TotalsAnswer>(*std::move(computed));
   const auto notes = std::make_shared<const RowNotes>(*std::move(noted));
   ServerResponse response;
-  if (request.csv) {
-    response = totals_csv(answer, notes);
+  if (request.format != ExtractFormat::json) {
+    auto extract = totals_extract(request, answer, notes);
+    if (!extract.ok()) return respond(problem(extract.status()));
+    response = *std::move(extract);
   } else {
     Json head = totals_head(*answer, request, node);
     if (info) head.update({{"view", info->name}, {"title", info->title}, {"measures", info->measures}});
@@ -204,7 +213,7 @@ void answer_totals(Node& node, const TotalsRequest& request, const ViewName& vie
     if (!notes->shares.empty()) head["share_of"] = name_of(answer->query.by.back());
     response = totals_json(answer, notes, std::move(head));
   }
-  response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
+  if (request.format == ExtractFormat::json) response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
   if (node.synthetic()) response.with("Bukubesar-Synthetic", "true");
   respond(std::move(response));
 }

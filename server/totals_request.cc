@@ -166,7 +166,8 @@ const std::vector<Dimension>& all_dimensions() {
 }
 
 absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
-  std::vector<std::string_view> known{"scale_basis", "from", "until", "as_of", "min_cut", "format", "names", "share", "top", "order"};
+  std::vector<std::string_view> known{"scale_basis", "from",  "until", "as_of", "min_cut", "format",
+                                      "names",       "share", "top",   "order", "skip"};
   if (!view) known.push_back("by");
   for (Dimension dimension : all_dimensions()) known.push_back(name_of(dimension));
   ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, known));
@@ -180,10 +181,13 @@ absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, c
     request.query.scale_basis = *basis;
   }
   if (query.has("format")) {
-    request.csv = query.text("format") == "csv";
-    if (!request.csv && query.text("format") != "json")
-      return invalid_argument("query: format: '{}' is neither json nor csv", query.text("format"));
+    const auto format = parse_extract_format(query.text("format"));
+    if (!format) return invalid_argument("query: format: '{}' is none of {}", query.text("format"), kExtractFormats);
+    request.format = *format;
   }
+  ASSIGN_OR_RETURN(const std::optional<std::uint64_t> skip, query.number("skip"));
+  request.skip = static_cast<std::size_t>(skip.value_or(0));
+  if (skip && request.format == ExtractFormat::json) return invalid_argument("query: skip: rows of an extract, with format=csv or another");
   ASSIGN_OR_RETURN(request.names, query.flag("names"));
   ASSIGN_OR_RETURN(request.share, query.flag("share"));
   if (request.share && !view && request.query.by.empty()) return invalid_argument("query: share: of what? name dimensions in by");

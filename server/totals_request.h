@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "projections/totals.h"
+#include "server/extract_writer.h"
 #include "server/node.h"
 
 namespace bukubesar {
@@ -30,7 +31,8 @@ struct TotalsRequest {
   std::string as_of;             // as given; empty: current
   std::optional<bool> is_final;  // where it is a time
   std::string from, until;       // as given
-  bool csv = false;
+  ExtractFormat format = ExtractFormat::json;
+  std::size_t skip = 0;         // rows, of an extract that goes on
   bool names = false;           // names beside codes
   bool share = false;           // each row's part of its group
   std::size_t top = 0;          // the largest rows alone, the largest first; 0: all, by key

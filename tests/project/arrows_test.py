@@ -26,6 +26,9 @@ ONLY_IN = {
     r"^boost/.*$": r"^(server/.*|adapters/.*|ledger/log_tail\.cc)$",
     r"^CLI/.*$": r"^(server/.*|adapters/.*|bench/.*)$",
     r"^prometheus/.*$": r"^server/.*$",
+    r"^libpq.*$": r"^adapters/postgres_[a-z_0-9]*\.cc$",
+    r"^xlsxwriter.*$": r"^server/xlsx_[a-z_0-9]*\.cc$",
+    r"^sqlite3.*$": r"^adapters/sqlite_[a-z_0-9]*\.cc$",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 

@@ -230,7 +230,7 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
     EXPECT_EQ(totals.exit_code, 0) << totals.err;
     EXPECT_NE(totals.out.find("total"), std::string::npos);
     EXPECT_EQ(run({"totals", "--by", "region"}, OutputFormat::csv).out,
-              "region,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n");
+              "region,region_key,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n");
     EXPECT_EQ(Json::parse(run({"totals"}, OutputFormat::json).out)["total"]["packages"], 0);
     EXPECT_EQ(run({"totals", "--by", "nonsense"}).exit_code, 2);
     EXPECT_EQ(run({"totals", "--as-of", "0=99,reference=0"}).exit_code, 6);

@@ -136,9 +136,9 @@ TEST_F(NodeTest, AnswersTheShapeOfTotals) {
       "\n");
   const HttpResponse csv = get("/v1/totals?by=region&format=csv");
   EXPECT_EQ(csv.body,
-            "region,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n"
-            "63.09,1,1,25000000.00,0.00,25000000.00,0.00,0.00\r\n"
-            "63.71,1,1,1000000.50,1000000.50,1000000.50,0.00,0.00\r\n");
+            "region,region_key,packages,vendors,committed,strict,broad,stage_unknown,paid\r\n"
+            "63.09,6309,1,1,25000000.00,0.00,25000000.00,0.00,0.00\r\n"
+            "63.71,6371,1,1,1000000.50,1000000.50,1000000.50,0.00,0.00\r\n");
   EXPECT_TRUE(get_json("/v1/totals?by=catalogue_kind")["rows"][0]["paid"].is_null()) << "payments have no cell dimensions";
 }
 

@@ -1,0 +1,433 @@
+#include "adapters/mart_load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "base/time.h"
+
+namespace bukubesar {
+
+namespace {
+
+using Json = nlohmann::json;
+
+struct DimensionTable {
+  MartDimension dimension;
+  std::string_view table, key, code;
+};
+constexpr DimensionTable kTables[] = {
+    {MartDimension::system, "dim_system", "system_key", "system"},
+    {MartDimension::method, "dim_method", "method_key", "method"},
+    {MartDimension::funding, "dim_funding", "funding_key", "funding"},
+    {MartDimension::feed, "dim_feed", "feed_key", "feed"},
+    {MartDimension::institution, "dim_institution", "institution_key", "institution"},
+    {MartDimension::vendor, "dim_vendor", "vendor_key", "vendor"},
+    {MartDimension::commodity, "dim_commodity", "commodity_key", "commodity"},
+    {MartDimension::region, "dim_region", "region_key", "region"},
+    {MartDimension::date, "dim_date", "date_key", "month_text"},
+};
+
+absl::StatusOr<Cut> cut_of(const Json& json) {
+  Cut cut;
+  if (!json.is_object()) return unavailable("no cut in the server's answer");
+  for (const auto& [name, size] : json.items()) {
+    const auto partition = PartitionId::parse(name);
+    if (!partition || !size.is_number_unsigned()) return unavailable("the server's answer has a cut with '{}'", name);
+    cut.set(*partition, size.get<std::uint64_t>());
+  }
+  return cut;
+}
+
+std::string province(std::string_view region) { return std::string(region.substr(0, 2)); }
+std::string district(std::string_view region) { return std::string(region.substr(0, 5)); }
+
+int zone_of(const std::string& definition_line) {
+  const Json json = Json::parse(definition_line, nullptr, false);
+  if (!json.is_object() || !json.contains("ledger") || !json["ledger"].is_object()) return 0;
+  return parse_zone_minutes(json["ledger"].value("zone", "")).value_or(0);
+}
+
+std::int64_t number_of(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
+
+}  // namespace
+
+std::string mart_section(std::string_view text, std::string_view name) {
+  const std::string mark = fmt::format("-- section: {}\n", name);
+  const std::size_t at = text.find(mark);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = text.substr(at + mark.size());
+  return std::string(rest.substr(0, rest.find("-- section: ")));
+}
+
+template <class Work>
+absl::Status MartLoader::in_transaction(Work work) {
+  RETURN_IF_ERROR(store_.execute("BEGIN"));
+  absl::Status status = work();
+  if (status.ok()) return store_.execute("COMMIT");
+  (void)store_.execute("ROLLBACK");
+  return status;
+}
+
+absl::StatusOr<std::string> MartLoader::get(const std::string& target) {
+  ASSIGN_OR_RETURN(HttpResponse response, client_.get(target));
+  RETURN_IF_ERROR(status_of(response));
+  return std::move(response.body);
+}
+
+absl::Status MartLoader::open() {
+  ASSIGN_OR_RETURN(const std::string definition, get("/v1/definition"));
+  const std::string first_line = definition.substr(0, definition.find('\n'));
+  const std::string ledger = hex(as_view(sha256(first_line)));
+  const auto rows = ask("SELECT schema_version, ledger, phase, facts_month FROM @m@mart");
+  if (!rows.ok() && absl::IsUnavailable(rows.status())) return rows.status();
+  if (!rows.ok()) {
+    const int zone = zone_of(first_line);
+    RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+      RETURN_IF_ERROR(create());
+      return run(fmt::format("INSERT INTO @m@mart VALUES (1, {}, '{}', {}, 'loading', NULL)", kMartSchemaVersion, ledger, zone));
+    }));
+    state_.phase = "loading";
+    return make_stage();
+  }
+  if (rows->empty()) return failed_precondition("the mart's table `mart` is empty: drop the schema, it was made halfway");
+  const MartRow& row = rows->front();
+  if (number_of(row[0]) != kMartSchemaVersion)
+    return failed_precondition("the mart has schema version {}, this program makes {}: use the program that made it, or drop the mart",
+                               *row[0], kMartSchemaVersion);
+  if (*row[1] != ledger)
+    return failed_precondition("the mart is of another ledger: its definition begins with {}…, the server's with {}…",
+                               row[1]->substr(0, 16), ledger.substr(0, 16));
+  state_.phase = *row[2];
+  month_ = row[3].value_or("");
+  ASSIGN_OR_RETURN(const std::vector<MartRow> cut, ask("SELECT partition, next_sequence FROM @m@cut"));
+  for (const MartRow& one : cut)
+    if (const auto partition = PartitionId::parse(*one[0])) state_.cut.set(*partition, static_cast<std::uint64_t>(number_of(one[1])));
+  RETURN_IF_ERROR(load_keys());
+  RETURN_IF_ERROR(make_stage());
+  bool changed = false;
+  return state_.cut.sizes().empty() ? absl::OkStatus() : read_facts(state_.cut, changed);
+}
+
+absl::Status MartLoader::make_stage() {
+  return run("CREATE TEMP TABLE IF NOT EXISTS stage_transfer AS SELECT * FROM @m@fact_transfer WHERE false");
+}
+
+absl::Status MartLoader::create() {
+  RETURN_IF_ERROR(run(mart_section(mart_schema_text(), "tables")));
+  RETURN_IF_ERROR(run(mart_section(mart_schema_text(), "rows")));
+  return run(mart_section(mart_schema_text(), "views"));
+}
+
+absl::Status MartLoader::load_keys() {
+  for (const DimensionTable& one : kTables) {
+    ASSIGN_OR_RETURN(const std::vector<MartRow> rows, ask(fmt::format("SELECT {}, {} FROM @m@{}", one.key, one.code, one.table)));
+    for (const MartRow& row : rows) keys_.know(one.dimension, number_of(row[0]), *row[1]);
+  }
+  ASSIGN_OR_RETURN(const std::vector<MartRow> satkers, ask("SELECT satker_key, satker, institution FROM @m@dim_satker"));
+  for (const MartRow& row : satkers) keys_.know(MartDimension::satker, number_of(row[0]), *row[1], *row[2]);
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::catch_up(const std::string& constraints) {
+  Cut target;
+  if (options_.as_of.empty()) {
+    ASSIGN_OR_RETURN(const std::string answer, get("/v1/cut"));
+    const Json json = Json::parse(answer, nullptr, false);
+    if (!json.is_object()) return unavailable("GET /v1/cut: no JSON object");
+    ASSIGN_OR_RETURN(target, cut_of(json.value("cut", Json())));
+  } else {
+    ASSIGN_OR_RETURN(const std::string answer, get("/v1/totals?as_of=" + percent_encode(options_.as_of)));
+    const Json json = Json::parse(answer, nullptr, false);
+    if (!json.is_object()) return unavailable("GET /v1/totals: no JSON object");
+    ASSIGN_OR_RETURN(target, cut_of(json.value("cut", Json())));
+  }
+  if (!target.covers(state_.cut))
+    return failed_precondition("the mart stands at {}, the server at {}: it has lost entries, or is another copy that is behind",
+                               state_.cut.text(), target.text());
+  if (state_.cut.sizes().empty()) {
+    std::string values;
+    for (const auto& [partition, size] : target.sizes()) {
+      values += fmt::format("{}('{}', 0)", values.empty() ? "" : ", ", partition.name());
+      state_.cut.set(partition, 0);
+    }
+    RETURN_IF_ERROR(run("INSERT INTO @m@cut VALUES " + values));
+  }
+  RETURN_IF_ERROR(catch_up_reference(target));
+  for (const auto& [partition, size] : target.sizes())
+    if (!partition.is_reference()) RETURN_IF_ERROR(catch_up_partition(partition, target));
+  if (state_.phase == "loading") RETURN_IF_ERROR(finish_loading(constraints));
+  RETURN_IF_ERROR(catch_up_findings());
+  return catch_up_checkpoints();
+}
+
+absl::Status MartLoader::catch_up_reference(const Cut& target) {
+  const std::uint64_t next = target.size(PartitionId::reference());
+  if (next == state_.cut.size(PartitionId::reference())) return absl::OkStatus();
+  Cut cut = state_.cut;
+  cut.set(PartitionId::reference(), next);
+  bool changed = false;
+  RETURN_IF_ERROR(read_facts(cut, changed));
+  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+    RETURN_IF_ERROR(apply_facts());
+    return move_cut(PartitionId::reference(), next);
+  }));
+  state_.cut = cut;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<MartBatch> MartLoader::fetch(const std::string& partition, std::uint64_t from, const std::string& as_of) {
+  const std::string target =
+      fmt::format("/v1/transfers/{}?format=csv&from={}&limit={}&as_of={}", partition, from, options_.page_rows, percent_encode(as_of));
+  ASSIGN_OR_RETURN(const HttpResponse response, ahead_.get(target));
+  RETURN_IF_ERROR(status_of(response));
+  MartBatch batch;
+  batch.partition = partition;
+  batch.from = from;
+  RETURN_IF_ERROR(encode_transfers(response.body, store_.amounts_in_sen(), keys_, batch));
+  const auto next = response.header("Bukubesar-Next");
+  const auto rows = response.header("Bukubesar-Rows");
+  if (!next || !rows || std::to_string(batch.rows) != *rows)
+    return unavailable("GET {}: {} rows came, {} were announced", target, batch.rows, rows.value_or("none"));
+  batch.next = std::stoull(std::string(*next));
+  return batch;
+}
+
+absl::Status MartLoader::catch_up_partition(PartitionId partition, const Cut& target) {
+  const std::uint64_t size = target.size(partition);
+  std::uint64_t from = state_.cut.size(partition);
+  if (from == size) return absl::OkStatus();
+  const std::string as_of = target.text(), name = partition.name();
+  const auto fetch_later = [&](std::uint64_t first) {
+    return std::async(std::launch::async, [this, name, first, as_of] { return fetch(name, first, as_of); });
+  };
+  const std::uint64_t began = from;
+  auto ahead = fetch_later(from);
+  while (from < size) {
+    ASSIGN_OR_RETURN(MartBatch batch, ahead.get());
+    from = batch.next;
+    if (from < size) ahead = fetch_later(from);
+    const absl::Status stored = store(batch, partition);
+    if (!stored.ok()) {
+      if (ahead.valid()) ahead.wait();
+      return stored;
+    }
+    if (options_.progress) options_.progress("loading partition " + name, from - began, size - began);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::store(MartBatch& batch, PartitionId partition) {
+  Cut cut = state_.cut;
+  cut.set(partition, batch.next);
+  bool changed = false;
+  RETURN_IF_ERROR(read_facts(cut, changed));
+  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+    RETURN_IF_ERROR(add_members(batch.added));
+    RETURN_IF_ERROR(store_rows(batch, partition));
+    if (changed) RETURN_IF_ERROR(apply_facts());
+    return absl::OkStatus();
+  }));
+  state_.cut = cut;
+  state_.transfers += batch.rows;
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::store_rows(MartBatch& batch, PartitionId partition) {
+  if (batch.rows > 0) {
+    RETURN_IF_ERROR(store_.execute("DELETE FROM stage_transfer"));
+    RETURN_IF_ERROR(store_.put_transfers(batch.lines));
+    RETURN_IF_ERROR(run("INSERT INTO @m@fact_transfer SELECT * FROM stage_transfer WHERE true ON CONFLICT DO NOTHING"));
+    if (state_.phase == "live") {
+      const std::string touched = "f.purchase IN (SELECT purchase FROM stage_transfer)";
+      RETURN_IF_ERROR(run("DELETE FROM @m@fact_purchase WHERE purchase IN (SELECT purchase FROM stage_transfer)"));
+      RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", touched)));
+      std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
+      months = replaced(months, "@m@fact_transfer f", "stage_transfer f");
+      RETURN_IF_ERROR(
+          run(replaced(months, "@on_conflict@",
+                       "ON CONFLICT (month_key, fiscal_year, institution_key, stated_region_key, catalogue_kind_key, origin_key, "
+                       "account_key) DO UPDATE SET amount@sen@ = fact_month.amount@sen@ + excluded.amount@sen@, packages = "
+                       "fact_month.packages + excluded.packages")));
+    }
+  }
+  return move_cut(partition, batch.next);
+}
+
+// The row says where the mart stood: a second loader that got ahead of this one is noticed.
+absl::Status MartLoader::move_cut(PartitionId partition, std::uint64_t next) {
+  ASSIGN_OR_RETURN(const std::vector<MartRow> moved,
+                   ask(fmt::format("UPDATE @m@cut SET next_sequence = {} WHERE partition = '{}' AND next_sequence = {} RETURNING partition",
+                                   next, partition.name(), state_.cut.size(partition))));
+  if (moved.size() != 1) return failed_precondition("the mart's cut of partition {} was moved by somebody else", partition.name());
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::read_facts(const Cut& cut, bool& changed) {
+  std::optional<std::uint64_t> from = facts_known_;
+  const std::uint64_t before = facts_.statements();
+  while (from) {
+    ASSIGN_OR_RETURN(const std::string answer,
+                     get(fmt::format("/v1/facts?limit=10000&from={}&as_of={}", *from, percent_encode(cut.text()))));
+    RETURN_IF_ERROR(facts_.add(answer, from));
+  }
+  facts_known_ = cut.size(PartitionId::reference());
+  const std::string month = facts_.month() ? format_month(*facts_.month()) : "";
+  changed = month != month_ || facts_.statements() != before;
+  month_ = month;
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::add_members(const std::vector<NewMember>& added) {
+  for (const NewMember& member : added) RETURN_IF_ERROR(add_member(member));
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::add_member(const NewMember& member) {
+  const std::string code = sql_text(member.code);
+  switch (member.dimension) {
+    case MartDimension::date: {
+      const std::int64_t year = member.key / 10'000, month = member.key / 100 % 100, day = member.key % 100;
+      return run(fmt::format("INSERT INTO @m@dim_date VALUES ({}, {}, {}, {}, {}, {}, '{}')", member.key, code, year, month, day,
+                             member.key / 100 * 100 + 1, member.code.substr(0, 7)));
+    }
+    case MartDimension::region:
+      return run(fmt::format("INSERT INTO @m@dim_region VALUES ({}, {}, {}, {}, {}) ON CONFLICT DO NOTHING", member.key, code,
+                             sql_text(province(member.code)), sql_text(district(member.code)),
+                             sql_text_or_null(facts_.name("region", member.code))));
+    case MartDimension::institution: {
+      const std::string region = facts_.place("institution", member.code);
+      if (!region.empty()) RETURN_IF_ERROR(add_member({MartDimension::region, mart_region_key(region), region, {}}));
+      return run(fmt::format("INSERT INTO @m@dim_institution VALUES ({}, {}, {}, {})", member.key, code,
+                             sql_text_or_null(facts_.name("institution", member.code)),
+                             region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region))));
+    }
+    case MartDimension::satker:
+      return run(fmt::format("INSERT INTO @m@dim_satker VALUES ({}, {}, {}, {})", member.key, sql_text(member.institution), code,
+                             sql_text_or_null(facts_.work_unit_name(member.institution, member.code))));
+    case MartDimension::vendor:
+      RETURN_IF_ERROR(
+          run(fmt::format("INSERT INTO @m@dim_vendor VALUES ({}, {}, {}, {})", member.key, code,
+                          sql_text_or_null(facts_.name("vendor", member.code)), sql_text_or_null(facts_.place("vendor", member.code)))));
+      return put_scales(member.key, member.code);
+    case MartDimension::commodity:
+      return run(fmt::format("INSERT INTO @m@dim_commodity VALUES ({}, {}, {}, {})", member.key, code,
+                             sql_text_or_null(facts_.name("commodity", member.code)),
+                             sql_text_or_null(facts_.place("commodity", member.code))));
+    default:
+      for (const DimensionTable& one : kTables)
+        if (one.dimension == member.dimension) return run(fmt::format("INSERT INTO @m@{} VALUES ({}, {})", one.table, member.key, code));
+      return absl::OkStatus();
+  }
+}
+
+absl::Status MartLoader::put_scales(std::int64_t vendor_key, const std::string& vendor) {
+  for (const ScalePeriod& period : facts_.scales(vendor)) {
+    const std::string until = period.until ? format_month(*period.until) + "-01" : "9999-12-31";
+    RETURN_IF_ERROR(run(fmt::format("INSERT INTO @m@dim_vendor_scale VALUES ({}, '{}-01', '{}', {})", vendor_key, format_month(period.from),
+                                    until, static_cast<int>(period.scale))));
+  }
+  return absl::OkStatus();
+}
+
+// Joins the facts anew with every member that stands in the mart. Seldom: a fact was stated, or the ledger went into another month.
+absl::Status MartLoader::apply_facts() {
+  ASSIGN_OR_RETURN(const auto institutions, ask("SELECT institution_key, institution FROM @m@dim_institution WHERE institution_key > 0"));
+  for (const MartRow& row : institutions) {
+    const std::string region = facts_.place("institution", *row[1]);
+    if (!region.empty()) RETURN_IF_ERROR(add_member({MartDimension::region, mart_region_key(region), region, {}}));
+    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_institution SET name = {}, region_key = {} WHERE institution_key = {}",
+                                    sql_text_or_null(facts_.name("institution", *row[1])),
+                                    region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)), *row[0])));
+  }
+  ASSIGN_OR_RETURN(const auto satkers, ask("SELECT satker_key, institution, satker FROM @m@dim_satker WHERE satker_key > 0"));
+  for (const MartRow& row : satkers)
+    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_satker SET name = {} WHERE satker_key = {}",
+                                    sql_text_or_null(facts_.work_unit_name(*row[1], *row[2])), *row[0])));
+  ASSIGN_OR_RETURN(const auto vendors, ask("SELECT vendor_key, vendor FROM @m@dim_vendor WHERE vendor_key > 0"));
+  RETURN_IF_ERROR(run("DELETE FROM @m@dim_vendor_scale"));
+  for (const MartRow& row : vendors) {
+    RETURN_IF_ERROR(
+        run(fmt::format("UPDATE @m@dim_vendor SET name = {}, domicile = {} WHERE vendor_key = {}",
+                        sql_text_or_null(facts_.name("vendor", *row[1])), sql_text_or_null(facts_.place("vendor", *row[1])), *row[0])));
+    RETURN_IF_ERROR(put_scales(number_of(row[0]), *row[1]));
+  }
+  ASSIGN_OR_RETURN(const auto commodities, ask("SELECT commodity_key, commodity FROM @m@dim_commodity WHERE commodity_key > 0"));
+  for (const MartRow& row : commodities)
+    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_commodity SET name = {}, commodity_group = {} WHERE commodity_key = {}",
+                                    sql_text_or_null(facts_.name("commodity", *row[1])),
+                                    sql_text_or_null(facts_.place("commodity", *row[1])), *row[0])));
+  ASSIGN_OR_RETURN(const auto regions, ask("SELECT region_key, region FROM @m@dim_region WHERE region_key <> 0"));
+  for (const MartRow& row : regions)
+    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_region SET name = {} WHERE region_key = {}",
+                                    sql_text_or_null(facts_.name("region", *row[1])), *row[0])));
+  return run(fmt::format("UPDATE @m@mart SET facts_month = {}", sql_text_or_null(month_)));
+}
+
+absl::Status MartLoader::finish_loading(const std::string& constraints) {
+  if (options_.progress) options_.progress("purchases, months, keys", 0, 0);
+  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+    RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", "true")));
+    const std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
+    RETURN_IF_ERROR(run(replaced(months, "@on_conflict@", "")));
+    if (!constraints.empty()) RETURN_IF_ERROR(run(constraints));
+    return run("UPDATE @m@mart SET phase = 'live'");
+  }));
+  state_.phase = "live";
+  return absl::OkStatus();
+}
+
+// Findings of the entries below the mart's cut, from where it stopped the last time.
+absl::Status MartLoader::catch_up_findings() {
+  const std::string cut = percent_encode(state_.cut.text());
+  for (const auto& [partition, size] : state_.cut.sizes()) {
+    ASSIGN_OR_RETURN(const auto known, ask(fmt::format("SELECT count(*) FROM @m@fact_finding WHERE partition = '{}'", partition.name())));
+    std::uint64_t number = static_cast<std::uint64_t>(number_of(known[0][0]));
+    for (bool more = true; more;) {
+      ASSIGN_OR_RETURN(const std::string answer, get(fmt::format("/v1/findings?limit=1000&as_of={}&cursor={}", cut,
+                                                                 percent_encode(fmt::format("{}:{}", partition.name(), number)))));
+      const Json json = Json::parse(answer, nullptr, false);
+      if (!json.is_object() || !json.contains("findings")) return unavailable("GET /v1/findings: no findings in the answer");
+      std::string values;
+      more = false;
+      for (const Json& one : json["findings"]) {
+        if (one.value("partition", "") != partition.name()) break;
+        const Json purchase = one.value("purchase", Json());
+        values += fmt::format("{}('{}', {}, {}, {}, {}, {})", values.empty() ? "" : ", ", partition.name(), one.value("sequence", 0ULL),
+                              sql_text(one.value("kind", "")), sql_text(purchase.is_string() ? purchase.get<std::string>() : ""),
+                              sql_text(one.value("detail", "")), number++);
+        more = true;
+        ++state_.findings;
+      }
+      if (!values.empty()) RETURN_IF_ERROR(run("INSERT INTO @m@fact_finding VALUES " + values + " ON CONFLICT DO NOTHING"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MartLoader::catch_up_checkpoints() {
+  for (const auto& [partition, size] : state_.cut.sizes()) {
+    const absl::StatusOr<std::string> answer = get(fmt::format("/v1/checkpoints/{}?limit=100", partition.name()));
+    if (!answer.ok() && (absl::IsFailedPrecondition(answer.status()) || absl::IsNotFound(answer.status()))) continue;  // no key yet
+    if (!answer.ok()) return answer.status();
+    const Json json = Json::parse(*answer, nullptr, false);
+    if (!json.is_object() || !json.contains("checkpoints")) return unavailable("GET /v1/checkpoints: no checkpoints in the answer");
+    for (const Json& one : json["checkpoints"]) {
+      std::string cosigned;
+      if (one.contains("cosigned_by"))
+        for (const Json& witness : one["cosigned_by"]) cosigned += (cosigned.empty() ? "" : " ") + witness.value("name", "");
+      RETURN_IF_ERROR(
+          run(fmt::format("INSERT INTO @m@dim_checkpoint VALUES ('{}', {}, {}, {}) ON CONFLICT (partition, size) DO UPDATE SET "
+                          "cosigned_by = excluded.cosigned_by",
+                          partition.name(), one.value("size", 0ULL), sql_text(one.value("root", "")), sql_text(cosigned))));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bukubesar

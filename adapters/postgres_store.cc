@@ -1,0 +1,119 @@
+#include "adapters/postgres_store.h"
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <algorithm>
+
+#include "adapters/mart_load.h"
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kCopyPieceBytes = 1U << 20;
+constexpr std::int64_t kWriterLock = 0x62756b7562657361;  // "bukubesa"
+
+struct ResultDeleter {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+using Result = std::unique_ptr<PGresult, ResultDeleter>;
+
+std::string trimmed(const char* text) {
+  std::string line = text == nullptr ? "" : text;
+  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return line;
+}
+
+absl::Status status_of(PGconn* connection, const PGresult* result) {
+  const char* const state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const std::string message = "PostgreSQL: " + trimmed(result == nullptr ? PQerrorMessage(connection) : PQresultErrorMessage(result));
+  if (state == nullptr || PQstatus(connection) != CONNECTION_OK) return absl::UnavailableError(message);
+  const std::string_view kind = std::string_view(state).substr(0, 2);
+  for (const std::string_view passing : {"08", "40", "53", "55", "57", "58"})
+    if (kind == passing) return absl::UnavailableError(message);
+  return absl::FailedPreconditionError(fmt::format("{} (SQLSTATE {})", message, state));
+}
+
+}  // namespace
+
+struct PostgresStore::Impl {
+  PGconn* connection = nullptr;
+  ~Impl() { PQfinish(connection); }
+};
+
+PostgresStore::PostgresStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PostgresStore::~PostgresStore() = default;
+
+absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std::string& connection) {
+  char* why = nullptr;
+  PQconninfoOption* const parsed = PQconninfoParse(connection.c_str(), &why);
+  if (parsed == nullptr) {
+    const std::string text = trimmed(why);
+    PQfreemem(why);
+    return invalid_argument("--database: {}", text);
+  }
+  PQconninfoFree(parsed);
+  auto impl = std::make_unique<Impl>();
+  const char* const names[] = {"dbname", "fallback_application_name", "connect_timeout", "options", nullptr};
+  const char* const values[] = {connection.c_str(), "bukubesar", "10", "-c client_encoding=UTF8 -c client_min_messages=warning", nullptr};
+  impl->connection = PQconnectdbParams(names, values, 1);
+  if (PQstatus(impl->connection) != CONNECTION_OK) return unavailable("PostgreSQL: {}", trimmed(PQerrorMessage(impl->connection)));
+  std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(impl)));
+  ASSIGN_OR_RETURN(const auto locked, store->query(fmt::format("SELECT pg_try_advisory_lock({})", kWriterLock)));
+  if (locked.empty() || locked[0][0] != "t")
+    return unavailable("PostgreSQL: another sink writes to this database (or its session has not ended yet)");
+  RETURN_IF_ERROR(store->execute("CREATE SCHEMA IF NOT EXISTS mart"));
+  return store;
+}
+
+absl::Status PostgresStore::prepare_readers() {
+  RETURN_IF_ERROR(execute(render(mart_section(mart_postgres_text(), "comments"))));
+  return execute(render(mart_section(mart_postgres_text(), "reader")));
+}
+
+absl::Status PostgresStore::execute(const std::string& sql) {
+  const Result result(PQexec(impl_->connection, sql.c_str()));
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) return absl::OkStatus();
+  return status_of(impl_->connection, result.get());
+}
+
+absl::StatusOr<std::vector<MartRow>> PostgresStore::query(const std::string& sql) {
+  const Result result(PQexec(impl_->connection, sql.c_str()));
+  if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) return status_of(impl_->connection, result.get());
+  std::vector<MartRow> rows(static_cast<std::size_t>(PQntuples(result.get())));
+  for (int r = 0; r < PQntuples(result.get()); ++r) {
+    for (int c = 0; c < PQnfields(result.get()); ++c) {
+      const bool null = PQgetisnull(result.get(), r, c) != 0;
+      rows[static_cast<std::size_t>(r)].push_back(null ? std::nullopt : std::optional<std::string>(PQgetvalue(result.get(), r, c)));
+    }
+  }
+  return rows;
+}
+
+absl::Status PostgresStore::put_transfers(std::string_view lines) {
+  const Result begun(PQexec(impl_->connection, "COPY stage_transfer FROM STDIN"));
+  if (PQresultStatus(begun.get()) != PGRES_COPY_IN) return status_of(impl_->connection, begun.get());
+  while (!lines.empty()) {
+    const std::string_view piece = lines.substr(0, kCopyPieceBytes);
+    if (PQputCopyData(impl_->connection, piece.data(), static_cast<int>(piece.size())) != 1) return status_of(impl_->connection, nullptr);
+    lines.remove_prefix(piece.size());
+  }
+  if (PQputCopyEnd(impl_->connection, nullptr) != 1) return status_of(impl_->connection, nullptr);
+  absl::Status status;
+  while (const Result result{PQgetResult(impl_->connection)})
+    if (PQresultStatus(result.get()) != PGRES_COMMAND_OK && status.ok()) status = status_of(impl_->connection, result.get());
+  return status;
+}
+
+std::string PostgresStore::render(std::string_view sql) const {
+  std::string text = replaced(sql, "@m@", "mart.");
+  text = replaced(text, "@sen@", "");
+  text = replaced(text, "@money@", "numeric(20,2)");
+  return replaced(text, "@time@", "timestamptz");
+}
+
+}  // namespace bukubesar

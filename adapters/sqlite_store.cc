@@ -1,0 +1,129 @@
+#include "adapters/sqlite_store.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr int kTransferColumns = 30;
+
+struct StatementDeleter {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using Statement = std::unique_ptr<sqlite3_stmt, StatementDeleter>;
+
+absl::Status status_of(sqlite3* database, int code) {
+  const std::string message = fmt::format("SQLite: {}", sqlite3_errmsg(database));
+  const int kind = code & 0xFF;
+  if (kind == SQLITE_FULL || kind == SQLITE_IOERR || kind == SQLITE_BUSY) return absl::UnavailableError(message);
+  return absl::FailedPreconditionError(message);
+}
+
+// One field of COPY's text form; nothing: it is null.
+std::optional<std::string> unescaped(std::string_view field) {
+  if (field == "\\N") return std::nullopt;
+  std::string text;
+  for (std::size_t i = 0; i < field.size(); ++i) {
+    if (field[i] != '\\' || i + 1 == field.size()) {
+      text += field[i];
+      continue;
+    }
+    const char c = field[++i];
+    text += c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
+  }
+  return text;
+}
+
+}  // namespace
+
+struct SqliteStore::Impl {
+  sqlite3* database = nullptr;
+  Statement insert;
+  ~Impl() {
+    insert.reset();
+    sqlite3_close(database);
+  }
+};
+
+SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteStore::~SqliteStore() = default;
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::make(const std::string& path) {
+  if (::access(path.c_str(), F_OK) == 0) return failed_precondition("{}: is there already; a snapshot is never written over", path);
+  auto impl = std::make_unique<Impl>();
+  const int code = sqlite3_open_v2(path.c_str(), &impl->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  if (code != SQLITE_OK) return invalid_argument("{}: {}", path, sqlite3_errstr(code));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(impl)));
+  // A snapshot that was not finished is thrown away, so nothing has to be synced on the way.
+  RETURN_IF_ERROR(store->execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY"));
+  return store;
+}
+
+absl::Status SqliteStore::finish() {
+  return execute("CREATE INDEX fact_transfer_purchase ON fact_transfer (purchase); PRAGMA synchronous = FULL; PRAGMA optimize; VACUUM");
+}
+
+absl::Status SqliteStore::execute(const std::string& sql) {
+  const int code = sqlite3_exec(impl_->database, sql.c_str(), nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : status_of(impl_->database, code);
+}
+
+absl::StatusOr<std::vector<MartRow>> SqliteStore::query(const std::string& sql) {
+  sqlite3_stmt* made = nullptr;
+  int code = sqlite3_prepare_v2(impl_->database, sql.c_str(), static_cast<int>(sql.size()), &made, nullptr);
+  const Statement statement(made);
+  if (code != SQLITE_OK) return status_of(impl_->database, code);
+  std::vector<MartRow> rows;
+  while ((code = sqlite3_step(made)) == SQLITE_ROW) {
+    MartRow& row = rows.emplace_back();
+    for (int c = 0; c < sqlite3_column_count(made); ++c) {
+      const unsigned char* const text = sqlite3_column_text(made, c);
+      row.push_back(text == nullptr ? std::nullopt : std::optional<std::string>(reinterpret_cast<const char*>(text)));
+    }
+  }
+  if (code != SQLITE_DONE) return status_of(impl_->database, code);
+  return rows;
+}
+
+absl::Status SqliteStore::put_transfers(std::string_view lines) {
+  if (impl_->insert == nullptr) {
+    std::string sql = "INSERT INTO stage_transfer VALUES (?";
+    for (int i = 1; i < kTransferColumns; ++i) sql += ", ?";
+    sqlite3_stmt* made = nullptr;
+    const int code = sqlite3_prepare_v2(impl_->database, (sql + ")").c_str(), -1, &made, nullptr);
+    impl_->insert.reset(made);
+    if (code != SQLITE_OK) return status_of(impl_->database, code);
+  }
+  sqlite3_stmt* const insert = impl_->insert.get();
+  while (!lines.empty()) {
+    std::string_view line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(line.size() + 1);
+    for (int column = 1; column <= kTransferColumns; ++column) {
+      const std::string_view field = line.substr(0, line.find('\t'));
+      line.remove_prefix(std::min(field.size() + 1, line.size()));
+      const auto text = unescaped(field);
+      if (text)
+        sqlite3_bind_text(insert, column, text->data(), static_cast<int>(text->size()), SQLITE_TRANSIENT);
+      else
+        sqlite3_bind_null(insert, column);
+    }
+    const int code = sqlite3_step(insert);
+    sqlite3_reset(insert);
+    if (code != SQLITE_DONE) return status_of(impl_->database, code);
+  }
+  return absl::OkStatus();
+}
+
+std::string SqliteStore::render(std::string_view sql) const {
+  std::string text = replaced(sql, "@m@", "");
+  text = replaced(text, "@sen@", "_sen");
+  text = replaced(text, "@money@", "integer");
+  return replaced(text, "@time@", "text");
+}
+
+}  // namespace bukubesar
