@@ -88,10 +88,11 @@ absl::Status MartLoader::open() {
   if (!rows.ok() && absl::IsUnavailable(rows.status())) return rows.status();
   if (!rows.ok()) {
     const int zone = zone_of(first_line);
-    RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+    const absl::Status made = in_transaction([&]() -> absl::Status {
       RETURN_IF_ERROR(create());
       return run(fmt::format("INSERT INTO @m@mart VALUES (1, {}, '{}', {}, 'loading', NULL)", kMartSchemaVersion, ledger, zone));
-    }));
+    });
+    RETURN_IF_ERROR(made);
     state_.phase = "loading";
     return make_stage();
   }
@@ -173,10 +174,11 @@ absl::Status MartLoader::catch_up_reference(const Cut& target) {
   cut.set(PartitionId::reference(), next);
   bool changed = false;
   RETURN_IF_ERROR(read_facts(cut, changed));
-  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+  const absl::Status moved = in_transaction([&]() -> absl::Status {
     RETURN_IF_ERROR(apply_facts());
     return move_cut(PartitionId::reference(), next);
-  }));
+  });
+  RETURN_IF_ERROR(moved);
   state_.cut = cut;
   return absl::OkStatus();
 }
