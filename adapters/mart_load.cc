@@ -229,12 +229,13 @@ absl::Status MartLoader::store(MartBatch& batch, PartitionId partition) {
   cut.set(partition, batch.next);
   bool changed = false;
   RETURN_IF_ERROR(read_facts(cut, changed));
-  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+  const absl::Status stored = in_transaction([&]() -> absl::Status {
     RETURN_IF_ERROR(add_members(batch.added));
     RETURN_IF_ERROR(store_rows(batch, partition));
     if (changed) RETURN_IF_ERROR(apply_facts());
     return absl::OkStatus();
-  }));
+  });
+  RETURN_IF_ERROR(stored);
   state_.cut = cut;
   state_.transfers += batch.rows;
   return absl::OkStatus();
@@ -373,13 +374,14 @@ absl::Status MartLoader::apply_facts() {
 
 absl::Status MartLoader::finish_loading(const std::string& constraints) {
   if (options_.progress) options_.progress("purchases, months, keys", 0, 0);
-  RETURN_IF_ERROR(in_transaction([&]() -> absl::Status {
+  const absl::Status stored = in_transaction([&]() -> absl::Status {
     RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", "true")));
     const std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
     RETURN_IF_ERROR(run(replaced(months, "@on_conflict@", "")));
     if (!constraints.empty()) RETURN_IF_ERROR(run(constraints));
     return run("UPDATE @m@mart SET phase = 'live'");
-  }));
+  });
+  RETURN_IF_ERROR(stored);
   state_.phase = "live";
   return absl::OkStatus();
 }

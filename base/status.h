@@ -8,7 +8,8 @@
 //   ResourceExhausted   a named maximum is reached; try again later                           429
 //   DataLoss            stored bytes are not what was written                                 500
 //   Unavailable         broker or disk did not answer; the outcome may be unknown             503
-//   DeadlineExceeded    a wait ran out: 504. Unauthenticated, PermissionDenied: no token that counts, or no role: 401, 403
+//   DeadlineExceeded    a wait ran out: 504; Cancelled: who asked is gone: 499; Unauthenticated, PermissionDenied: no token, no role: 401,
+//   403
 #pragma once
 
 #include <fmt/format.h>

@@ -38,11 +38,17 @@ std::string broker_advice(std::string_view words) {
                            "can't do SCRAM with "
                            "Kafka 4, broker.sasl_mechanism PLAIN under sasl_ssl works"
                          : "; check broker.sasl_username and broker.sasl_password_file: once they are right it goes on by itself";
+  // A broker that wants a certificate says so in different words, by its own version and that of TLS.
+  if (says("alert bad certificate") || says("alert certificate required") || says("alert certificate unknown") || says("alert unknown ca"))
+    return "; the broker wants a client certificate that it trusts: check broker.client_certificate_file and broker.client_key_file";
+  if (says("key values mismatch")) return "; broker.client_key_file is not the key of broker.client_certificate_file";
   if (says("certificate verify failed") || says("broker certificate"))
     return "; check broker.ca_file and that the broker's certificate is for the name in broker.bootstrap_servers";
   if (says("SSL handshake failed") || says("Disconnected while requesting ApiVersion"))
     return "; check that broker.security_protocol is what this listener of the broker speaks";
-  if (says("authorization failed")) return "; the broker's ACLs do not let broker.sasl_username do this, the runbook lists what it needs";
+  if (says("authorization failed"))
+    return "; the broker's ACLs do not let broker.sasl_username do this (with a client certificate: the name in it), the runbook lists "
+           "what it needs";
   return {};
 }
 

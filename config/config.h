@@ -79,6 +79,8 @@ struct WitnessConfig {
   std::string ledger;                 // URL of the server whose heads this node witnesses; empty: none
   std::string name;                   // of this witness, in its key; such as "inspektorat.example/bukubesar"
   std::string keys_file;              // verifier keys of that ledger; empty: <data_dir>/witness.keys, fetched once where it is missing
+  std::string ca_file;                // PEM: who signed that server's certificate; empty: whom the system trusts
+  std::string token_file;             // mode 0600: one token with role read, where that server wants one
   std::uint32_t interval_ms = 1'000;  // how often it looks
   bool once = false;                  // the process ends when each partition was looked at
 };

@@ -82,8 +82,6 @@ std::string witness_name(const std::string& value) {
   return plain ? "" : fmt::format("\"{}\" is no key name: printable ASCII without spaces and '+'", value);
 }
 
-std::string ip_address(const std::string& value) { return is_ip_address(value) ? "" : fmt::format("\"{}\" is no IP address", value); }
-
 std::string host_names(const std::string& value) {
   for (const char c : value)
     if (c <= ' ' || c == '/' || c == ':' || c == '@' || c == 0x7F)
@@ -106,6 +104,23 @@ std::string sasl_mechanism(const std::string& value) {
 constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
 std::string level(const std::string& value) {
   return std::find(std::begin(kLevels), std::end(kLevels), value) != std::end(kLevels) ? "" : one_of(kLevels);
+}
+
+// Addresses, since a name may stand for several of them, or for another one tomorrow; but everybody knows what localhost is.
+Setting http_address() {
+  return {"http.address", SettingKind::text,
+          [](Config& config, const std::string& value) -> std::string {
+            const std::string address = value == "localhost" ? "127.0.0.1" : value;
+            if (is_ip_address(address)) {
+              config.http.address = address;
+              return {};
+            }
+            return fmt::format(
+                "\"{}\" is no IP address: 127.0.0.1 or localhost is this machine alone, 0.0.0.0 (IPv6: ::) every address that it has, else "
+                "one of them as `ip address` lists them",
+                value);
+          },
+          [](const Config& config) { return config.http.address; }};
 }
 
 constexpr std::string_view kBrokerKinds[] = {"embedded", "kafka"};
@@ -158,8 +173,7 @@ std::vector<Setting> make_settings() {
           "broker.sasl_username", [](Config& c) -> std::string& { return c.broker.sasl_username; }, anything),
       text(
           "broker.sasl_password_file", [](Config& c) -> std::string& { return c.broker.sasl_password_file; }, anything),
-      text(
-          "http.address", [](Config& c) -> std::string& { return c.http.address; }, ip_address),
+      http_address(),
       whole<std::uint16_t>(
           "http.port", [](Config& c) -> std::uint16_t& { return c.http.port; }, 0, 65'535),
       text(
@@ -215,6 +229,10 @@ std::vector<Setting> make_settings() {
           "witness.name", [](Config& c) -> std::string& { return c.witness.name; }, witness_name),
       text(
           "witness.keys_file", [](Config& c) -> std::string& { return c.witness.keys_file; }, anything),
+      text(
+          "witness.ca_file", [](Config& c) -> std::string& { return c.witness.ca_file; }, anything),
+      text(
+          "witness.token_file", [](Config& c) -> std::string& { return c.witness.token_file; }, anything),
       whole<std::uint32_t>(
           "witness.interval_ms", [](Config& c) -> std::uint32_t& { return c.witness.interval_ms; }, 100, 86'400'000),
       boolean("witness.once", [](Config& c) -> bool& { return c.witness.once; }),

@@ -93,7 +93,7 @@ absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress
   rd_kafka_t* handle = rd_kafka_new(role == KafkaRole::consumer ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, taken, text, sizeof text);
   if (handle == nullptr) {
     rd_kafka_conf_destroy(taken);
-    return invalid_argument("broker.properties: librdkafka refuses them: {}", text);
+    return invalid_argument("broker.properties: librdkafka refuses them: {}{}", text, broker_advice(text));
   }
   return KafkaHandle(handle);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cancellation.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -50,6 +51,7 @@ absl::Status PartitionCount::run() {
   ASSIGN_OR_RETURN(gaps_, ledger_.gaps(partition_));
   if (const SourceStatement* source = definition_.source_of(partition_, Epoch(0))) next_offset_ = source->first_offset;
   for (std::uint64_t at = 0; at < head_.size;) {
+    RETURN_IF_ERROR(still_wanted());
     ASSIGN_OR_RETURN(const std::vector<Entry> entries,
                      ledger_.read_entries(partition_, Sequence(at), std::min<std::uint64_t>(kRun, head_.size - at)));
     if (entries.empty()) return data_loss("{}:{}: no entry", partition_.name(), at);

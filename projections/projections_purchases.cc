@@ -6,6 +6,7 @@
 #include <queue>
 #include <span>
 
+#include "base/cancellation.h"
 #include "base/status.h"
 #include "projections/projections_impl.h"
 #include "projections/scan_dimensions.h"
@@ -297,6 +298,7 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseF
   Impl::ListingWalk walk(*impl_, cursor);
   PurchasePage page;
   do {
+    RETURN_IF_ERROR(still_wanted());
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
     std::vector<CodedFilter> filters;
@@ -364,6 +366,7 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
   std::size_t changed = 0;
   std::uint64_t last_key = 0;
   do {
+    RETURN_IF_ERROR(still_wanted());
     absl::ReaderMutexLock lock(&impl_->mutex);
     if (!impl_->cut_now().covers(cut)) return out_of_range("cut {}: read is {}", cut.text(), impl_->cut_now().text());
     filters.clear();
@@ -453,6 +456,7 @@ absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::s
     for (std::size_t i = 0; i < source.count; ++i) {
       const FindingRow& finding = (*source.findings)[i];
       if (finding.sequence >= size) break;
+      if (i % kListingSlice == 0) RETURN_IF_ERROR(still_wanted());
       if ((wanted && finding.kind != *wanted) || (!purchase.empty() && finding.purchase != *source.purchase)) continue;
       ++counts[static_cast<std::size_t>(finding.kind)];
       if (source.id < from.partition || (source.id == from.partition && i < from.index)) continue;

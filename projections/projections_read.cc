@@ -1,6 +1,7 @@
 // Reads of totals and views.
 #include <algorithm>
 
+#include "base/cancellation.h"
 #include "base/day.h"
 #include "base/status.h"
 #include "projections/projections_impl.h"
@@ -100,8 +101,12 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& que
   for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
     const PartitionSnapshot& partition = snapshot.partitions[i];
     ASSIGN_OR_RETURN(const std::uint64_t limit, rows_below(partition, cut.size(partition.id)));
-    RETURN_IF_ERROR(scan.add(i, partition, 0, limit));
+    for (std::uint64_t first = 0; first < limit; first += kViewBuildRows) {
+      RETURN_IF_ERROR(still_wanted());
+      RETURN_IF_ERROR(scan.add(i, partition, first, std::min(limit, first + kViewBuildRows)));
+    }
   }
+  RETURN_IF_ERROR(still_wanted());
   auto answer = std::make_shared<TotalsAnswer>(scan.finish(cut));
   if (answer->rows.size() <= kResultRowsMax) {
     absl::MutexLock lock(&cache_mutex);
@@ -159,6 +164,7 @@ absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now)
     const PartitionSnapshot& partition = now.partitions[i];
     done += one.rows[i];
     while (one.rows[i] < partition.rows) {
+      RETURN_IF_ERROR(still_wanted());  // what was added stays: the next who asks goes on from there
       const std::uint64_t limit = std::min(partition.rows, one.rows[i] + kViewBuildRows);
       RETURN_IF_ERROR(one.scan->add(i, partition, one.rows[i], limit));
       done += limit - one.rows[i];
@@ -196,14 +202,15 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(St
 
 absl::StatusOr<TotalsAnswer> Projections::Impl::totals_now(const TotalsQuery& query, bool pin) {
   const std::shared_ptr<StandingScan> one = standing_scan(query, pin);
-  ASSIGN_OR_RETURN(const std::shared_ptr<const TotalsAnswer> answer, extend(*one));
+  const absl::StatusOr<std::shared_ptr<const TotalsAnswer>> answer = extend(*one);
   bool large = false;
   {
     absl::MutexLock lock(&one->mutex);
     large = one->scan != nullptr && one->scan->memory_bytes() > kStandingScanBytesMax;
   }
   if (large && !one->pinned) forget(one);
-  return *answer;
+  RETURN_IF_ERROR(answer.status());
+  return **answer;
 }
 
 absl::StatusOr<TotalsAnswer> Projections::totals(const TotalsQuery& query) const {

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "base/private_file.h"
 #include "base/status.h"
 #include "server/problem.h"
 #include "server/table.h"
+#include "server/tokens.h"
 
 extern char** environ;  // NOLINT: POSIX's name
 
@@ -29,9 +29,9 @@ absl::StatusOr<HttpClientOptions> CliContext::client() const {
     options.token = token == nullptr ? "" : token;
     return options;
   }
-  ASSIGN_OR_RETURN(options.token, read_private_file(token_file));
-  while (!options.token.empty() && (options.token.back() == '\n' || options.token.back() == '\r')) options.token.pop_back();
-  if (options.token.empty()) return invalid_argument("--token-file {}: is empty", token_file);
+  auto text = read_token_text(token_file);
+  if (!text.ok()) return with_context(text.status(), "--token-file");
+  options.token = *std::move(text);
   return options;
 }
 

@@ -123,6 +123,8 @@ void witness(CliContext& context, const WitnessFlags& flags) {
   set("witness.ledger", flags.ledger);
   set("witness.name", flags.name);
   set("witness.keys_file", flags.keys_file);
+  set("witness.ca_file", context.ca_file);
+  set("witness.token_file", context.token_file);
   if (flags.once) set("witness.once", "true");
   serve(context, /*insecure_public_read=*/false);
 }
@@ -141,7 +143,9 @@ void add_witness_command(CLI::App& app, CliContext& context) {
   command->footer(
       "It is a whole node (`serve`) with a data directory and a key of its own, made where they are missing; it reads the same topics. "
       "The\n"
-      "operator of the ledger lists its key in signing.witnesses; it is printed at the start.\n"
+      "operator of the ledger lists its key in signing.witnesses; it is printed at the start. A ledger with tokens wants one with role "
+      "read,\n"
+      "for reading and for handing in cosignatures alike.\n"
       "Where the roots differ, where the ledger has become shorter or signs with another key, it refuses that partition for good: a "
       "critical\n"
       "line in its log with both roots and the signed checkpoint, the metric bukubesar_witness_refused, a warning in its status, exit code "
@@ -149,7 +153,8 @@ void add_witness_command(CLI::App& app, CliContext& context) {
       "Examples:\n"
       "  bukubesar --data /srv/witness --set http.port=8081 --set broker.kind=kafka --set broker.bootstrap_servers=127.0.0.1:9092 \\\n"
       "    witness --ledger http://127.0.0.1:8080 --name inspektorat.example/bukubesar\n"
-      "  … witness --ledger http://127.0.0.1:8080 --name inspektorat.example/bukubesar --once && echo the same");
+      "  … witness --ledger http://127.0.0.1:8080 --name inspektorat.example/bukubesar --once && echo the same\n"
+      "  … --ca-file ca.pem --token-file witness.token witness --ledger https://ledger.example:8443 --name inspektorat.example/bukubesar");
   command->callback([&context, flags] { witness(context, *flags); });
 }
 

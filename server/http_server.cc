@@ -1,6 +1,7 @@
 #include "server/http_server.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -11,7 +12,6 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
-#include <cerrno>
 #include <optional>
 #include <thread>
 
@@ -49,22 +49,15 @@ struct Pending {
   std::atomic<bool> answered{false};
   // Touched on the connection's strand only.
   std::optional<ServerResponse> response;
-  bool over = false;     // the socket is the coroutine's again
-  bool watched = false;  // somebody waits for the client to go
+  bool client_gone = false;
+  std::vector<std::function<void()>> when_client_gone;
 };
 
-// Calls `then` if the client closes its side before the answer is there. A next request on the connection says nothing about it.
-void watch_client(tcp::socket& socket, const std::shared_ptr<Pending>& pending, std::function<void()> then) {
-  if (pending->over) return;
-  pending->watched = true;
-  socket.async_wait(tcp::socket::wait_read, [&socket, pending, then = std::move(then)](const boost::system::error_code& error) mutable {
-    if (pending->over || error == asio::error::operation_aborted) return;
-    char next = 0;
-    const ssize_t got = ::recv(socket.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got > 0) return;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return watch_client(socket, pending, std::move(then));
-    then();
-  });
+// Whether the client has closed its side: asked of the kernel, since under TLS its farewell, and before that a next request, may stand
+// unread.
+bool has_closed(tcp::socket& socket) {
+  pollfd look{socket.native_handle(), POLLRDHUP, 0};
+  return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 std::string lower(std::string_view text) {
@@ -203,6 +196,7 @@ struct HttpServer::Impl {
   // Before `io`: connections that it still holds when it ends give their shares back.
   std::atomic<std::size_t> connections{0}, active{0}, bodies_bytes{0}, pool_depth{0};
   std::atomic<bool> stopping{false};
+  std::atomic<bool> out_of_grace{false};  // stop() waits for handlers no longer than they need to see it
   asio::io_context io;
   asio::thread_pool pool;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work;
@@ -396,7 +390,8 @@ asio::awaitable<bool> HttpServer::Impl::serve_one(Stream& stream, beast::flat_bu
     co_await write_live(stream, response, method == "HEAD", parser.get().version() == 10);
     co_return false;
   }
-  const bool keep_alive = reading.whole && parser.get().keep_alive() && !stopping && response.status != 504;
+  const bool abandoned = response.status == 504 || response.status == kClientGone;
+  const bool keep_alive = reading.whole && parser.get().keep_alive() && !stopping && !abandoned;
   const bool written = co_await write(stream, response, keep_alive, method == "HEAD", parser.get().version() == 10 && reading.whole);
   if (!reading.whole) co_await linger(stream);
   if (hooks.observe)
@@ -418,8 +413,10 @@ void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Rout
     guarded();
     return;
   }
-  const bool queued = run_on_pool([guarded, pending] {
-    if (!pending->answered) guarded();  // its time may have run out while it waited
+  const bool queued = run_on_pool([guarded, request, pending] {
+    if (pending->answered) return;  // its time may have run out while it waited, or the client's patience
+    const ComputesFor asker(request->abandoned);
+    guarded();
   });
   if (!queued) respond(problem(503, fmt::format("{} long reads are waiting; try again later", kPoolQueueMax)));
 }
@@ -427,7 +424,6 @@ void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Rout
 asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route) {
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending>(executor);
-  pending->timer.expires_after(timeout());
   const Respond respond = [pending, executor](ServerResponse response) {
     if (pending->answered.exchange(true)) return;
     asio::post(executor, [pending, response = std::move(response)]() mutable {
@@ -435,17 +431,33 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socke
       pending->timer.cancel();
     });
   };
-  request->when_client_gone = [&socket, pending, executor](std::function<void()> then) {
-    asio::post(executor, [&socket, pending, then = std::move(then)]() mutable { watch_client(socket, pending, std::move(then)); });
+  request->when_client_gone = [pending, executor](std::function<void()> then) {
+    asio::post(executor, [pending, then = std::move(then)]() mutable {
+      if (pending->client_gone) return then();
+      pending->when_client_gone.push_back(std::move(then));
+    });
   };
   start_handler(request, *route, respond, pending);
   boost::system::error_code error;
-  co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
-  pending->over = true;
-  if (pending->watched) socket.cancel(error);
-  if (!pending->response && !pending->answered.exchange(true))
+  const auto end = std::chrono::steady_clock::now() + timeout();
+  bool in_time = true;
+  bool wanted = true;
+  while (!pending->response && in_time && wanted) {
+    pending->timer.expires_at(std::min(end, std::chrono::steady_clock::now() + kGoneInterval));
+    co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    in_time = std::chrono::steady_clock::now() < end;
+    if (out_of_grace) *request->abandoned = true;
+    if (pending->response || pending->client_gone || !has_closed(socket)) continue;
+    pending->client_gone = true;
+    for (const auto& then : std::exchange(pending->when_client_gone, {})) then();
+    wanted = route->runs_on != RunsOn::pool;  // what is to be stored is stored, whoever still listens
+  }
+  if (!pending->response && !pending->answered.exchange(true)) {
+    *request->abandoned = true;
+    if (!wanted) co_return problem(kClientGone, "the client closed its side before the answer was there");
     co_return problem(504, fmt::format("no answer within {} ms; what was sent may still be stored (sending it again is safe)",
                                        config.request_timeout_ms));
+  }
   while (!pending->response) {  // the answer is on its way to this strand
     pending->timer.expires_after(timeout());
     co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -558,7 +570,7 @@ HttpServer::~HttpServer() { stop(milliseconds(0)); }
 absl::Status HttpServer::listen(const TlsCertificate* tls) {
   boost::system::error_code error;
   const std::string& name = impl_->config.address;
-  const auto address = asio::ip::make_address(name == "localhost" ? "127.0.0.1" : name, error);
+  const auto address = asio::ip::make_address(name, error);
   if (error) return invalid_argument("http.address: '{}' is no IP address", name);
   if (!address.is_loopback() && tls == nullptr && !impl_->config.insecure_public_read)
     return invalid_argument("http.address: {} is not loopback and there is no TLS", name);
@@ -596,6 +608,7 @@ void HttpServer::stop(milliseconds grace) {
   stop_accepting();
   const auto end = std::chrono::steady_clock::now() + grace;
   while (impl_->active != 0 && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(5));
+  impl_->out_of_grace = true;
   impl_->pool.join();
   impl_->work.reset();
   impl_->io.stop();

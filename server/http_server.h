@@ -3,6 +3,9 @@
 // Limits   HttpConfig: connections, header, body, time. All request bodies together: kBodiesBytesMax; handlers waiting for the pool:
 //          kPoolQueueMax. Beyond a limit: 413, 431, 429 or 503, never a crash, never a silent close in the middle of an answer.
 // Slow     a reader that takes less than a chunk in request_timeout_ms is cut off; until then it holds one chunk and its answer.
+// Gone     a client that closes its side (half of it is enough) before a pool handler has answered has abandoned its request, as has one
+//          whose time ran out: what waits for the pool is dropped, what computes is told (ServerRequest::abandoned). Seen within
+//          kGoneInterval.
 // Threads  listen() and stop() from one thread; handlers and respond from any.
 // TLS      what is not TLS on a port that wants it gets a 400 in clear; beyond the connection limit it is closed without a handshake.
 // Errors   InvalidArgument: an address that is not loopback, without TLS or insecure_public_read. Unavailable: the port is taken.
@@ -24,6 +27,7 @@ namespace bukubesar {
 
 inline constexpr std::size_t kBodiesBytesMax = 256U << 20;
 inline constexpr std::size_t kPoolQueueMax = 256;
+inline constexpr std::chrono::milliseconds kGoneInterval{100};
 
 class TlsCertificate;
 
@@ -47,7 +51,7 @@ class HttpServer {
   [[nodiscard]] std::uint16_t port() const;
   // New connections are refused and kept ones end after their current answer.
   void stop_accepting();
-  // Waits up to `grace` for answers under way, then ends all threads. Idempotent.
+  // Waits up to `grace` for answers under way, abandons the rest, then ends all threads. Idempotent.
   void stop(std::chrono::milliseconds grace);
 
   // Runs `work` on the pool. False: the pool's queue is full.

@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "server/routes.h"
+#include "server/tokens.h"
 
 namespace bukubesar {
 
@@ -56,12 +57,26 @@ absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config,
   return sources;
 }
 
-absl::StatusOr<std::string> fetch(const std::string& url, const std::string& target) {
+// How a witness asks the server that signs.
+absl::StatusOr<HttpClientOptions> signing_server(const WitnessConfig& config) {
   HttpClientOptions options;
-  options.url = url;
+  options.url = config.ledger;
+  options.ca_file = config.ca_file;
+  if (config.token_file.empty()) return options;
+  auto token = read_token_text(config.token_file);
+  if (!token.ok()) return with_context(token.status(), "witness.token_file");
+  options.token = *std::move(token);
+  return options;
+}
+
+absl::StatusOr<std::string> fetch(const WitnessConfig& config, const std::string& target) {
+  ASSIGN_OR_RETURN(HttpClientOptions options, signing_server(config));
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(options)));
   ASSIGN_OR_RETURN(HttpResponse response, client.get(target));
-  RETURN_IF_ERROR(with_context(status_of(response), url + target));
+  const absl::Status status = with_context(status_of(response), config.ledger + target);
+  if (absl::IsUnauthenticated(status) || absl::IsPermissionDenied(status))
+    return with_context(status, "witness.token_file (--token-file): this server wants a token with role read");
+  RETURN_IF_ERROR(status);
   return std::move(response.body);
 }
 
@@ -69,7 +84,7 @@ absl::StatusOr<std::string> fetch(const std::string& url, const std::string& tar
 absl::Status follow_definition(const Config& config, const std::string& path) {
   if (config.broker.kind == BrokerKind::embedded)
     return invalid_argument("a witness reads the same topics as the ledger: set broker.kind to \"kafka\", and broker.bootstrap_servers");
-  auto theirs = fetch(config.witness.ledger, "/v1/definition");
+  auto theirs = fetch(config.witness, "/v1/definition");
   if (!file_exists(path)) {
     RETURN_IF_ERROR(theirs.status());
     RETURN_IF_ERROR(parse_definition(*theirs, config.witness.ledger + "/v1/definition").status());
@@ -408,12 +423,12 @@ absl::Status Node::start_witness() {
   WitnessOptions options;
   options.definition = &definition();
   options.ledger = ledger_.get();
-  options.server.url = config_.witness.ledger;
+  ASSIGN_OR_RETURN(options.server, signing_server(config_.witness));
   options.name = config_.witness.name;
   options.state_path = config_.data_dir + "/witness.state";
   const std::string keys_path = config_.witness.keys_file.empty() ? config_.data_dir + "/witness.keys" : config_.witness.keys_file;
   if (config_.witness.keys_file.empty() && !file_exists(keys_path)) {
-    ASSIGN_OR_RETURN(const std::string fetched, fetch(config_.witness.ledger, "/log/vkeys"));
+    ASSIGN_OR_RETURN(const std::string fetched, fetch(config_.witness, "/log/vkeys"));
     RETURN_IF_ERROR(write_file_durably(keys_path, fetched));
     spdlog::warn("took the ledger's verifier keys over from {}: compare {} with what its operator says", config_.witness.ledger, keys_path);
   }

@@ -23,6 +23,8 @@ unsigned http_status_of(absl::StatusCode code) {
       return 416;
     case absl::StatusCode::kResourceExhausted:
       return 429;
+    case absl::StatusCode::kCancelled:
+      return kClientGone;
     case absl::StatusCode::kUnavailable:
       return 503;
     case absl::StatusCode::kDeadlineExceeded:
@@ -88,6 +90,8 @@ std::string_view http_reason_phrase(unsigned status) {
       return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
+    case kClientGone:
+      return "Client Closed Request";
     case 500:
       return "Internal Server Error";
     case 503:

@@ -8,6 +8,9 @@
 
 namespace bukubesar {
 
+// Nobody's standard, but the number that proxies use: nobody gets this answer, it shows in metrics.
+inline constexpr unsigned kClientGone = 499;
+
 // base/status.h has the table.
 [[nodiscard]] unsigned http_status_of(absl::StatusCode code);
 // server/cli.h has the table.

@@ -50,11 +50,15 @@ void add_projection_read(Router& router, Node& node, std::string pattern, ReadHa
 
 void when_read(Node& node, const ServerRequest& request, const Cut& needed, std::function<void(absl::Status)> then) {
   const auto fired = std::make_shared<std::atomic<bool>>(false);
-  const std::optional<WaitId> wait = node.projections().when_read(needed, Waits::reader, [&node, fired, then] {
-    if (fired->exchange(true)) return;
-    if (!node.http().run_on_pool([then] { then(absl::OkStatus()); }))
-      then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
-  });
+  const std::optional<WaitId> wait =
+      node.projections().when_read(needed, Waits::reader, [&node, fired, then, abandoned = request.abandoned] {
+        if (fired->exchange(true)) return;
+        const bool queued = node.http().run_on_pool([then, abandoned] {
+          const ComputesFor asker(abandoned);
+          then(absl::OkStatus());
+        });
+        if (!queued) then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
+      });
   if (!wait) return then(resource_exhausted("{} requests wait for a cut already; try again later", kWaitsMax));
   const auto give_up = [&node, fired, then, needed, wait = *wait](std::string_view why) {
     if (fired->exchange(true)) return;

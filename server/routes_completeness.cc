@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/cancellation.h"
 #include "base/status.h"
 #include "ledger/completeness.h"
 #include "ledger/proof.h"
@@ -141,6 +142,7 @@ absl::StatusOr<ServerResponse> rejected_answer(Node& node, const ServerRequest& 
   const std::uint64_t scan_limit = std::min(size, at + kScanMax);
   Json rows = Json::array();
   while (rows.size() < limit && at < scan_limit) {
+    RETURN_IF_ERROR(still_wanted());
     ASSIGN_OR_RETURN(const std::vector<Entry> entries,
                      node.ledger().read_entries(partition, Sequence(at), std::min<std::uint64_t>(kReadRun, scan_limit - at)));
     for (std::size_t i = 0; i < entries.size() && rows.size() < limit; ++i, ++at) {

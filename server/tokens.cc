@@ -164,6 +164,13 @@ std::optional<std::string_view> token_id_of(std::string_view text) {
   return text.substr(0, end);
 }
 
+absl::StatusOr<std::string> read_token_text(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, read_private_file(path));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  if (text.empty()) return invalid_argument("{}: is empty", path);
+  return text;
+}
+
 absl::StatusOr<std::vector<Token>> load_tokens(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, read_private_file(path));
   std::vector<Token> tokens;

@@ -43,6 +43,9 @@ struct Token {
 // The id that a token's text names; nothing where the text has not the shape of a token.
 [[nodiscard]] std::optional<std::string_view> token_id_of(std::string_view text);
 
+// The text of one token, out of its own file: FailedPrecondition where others may read it, InvalidArgument where it is empty.
+[[nodiscard]] absl::StatusOr<std::string> read_token_text(const std::string& path);
+
 [[nodiscard]] absl::StatusOr<std::vector<Token>> load_tokens(const std::string& path);
 
 // Adds a token with a new secret and returns its text, which nothing keeps. `token.hash` is not looked at. AlreadyThere:

@@ -1,7 +1,8 @@
 # What `ops/kafka --secure` adds: certificates, users with passwords, access rules. Sourced by ops/kafka, in whose variables it works.
 #
 # Users: admin (may do everything), bukubesar (may do what a node needs: the runbook's list), stranger (may sign in, and nothing more).
-# In $dir/secure: ca.pem; <user>.password, mode 0600; admin.properties for Kafka's own command lines.
+# In $dir/secure: ca.pem; <user>.password, <user>.pem and <user>.key, mode 0600; admin.properties for Kafka's own command lines.
+# Listeners: SASL_SSL on the port for passwords, SSL two above it for client certificates.
 
 readonly secure="$dir/secure"
 readonly users=(admin bukubesar stranger)
@@ -15,6 +16,11 @@ make_certificates() {
   openssl x509 -req -in "$secure/broker.csr" -CA "$secure/ca.pem" -CAkey "$secure/ca.key" -days 3650 -out "$secure/broker.pem" \
     -extfile <(echo "subjectAltName=DNS:localhost,IP:127.0.0.1")
   cat "$secure/broker.key" "$secure/broker.pem" >"$secure/broker.keystore.pem"
+  local user
+  for user in "${users[@]}"; do
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=$user" -keyout "$secure/$user.key" -out "$secure/$user.csr"
+    openssl x509 -req -in "$secure/$user.csr" -CA "$secure/ca.pem" -CAkey "$secure/ca.key" -days 3650 -out "$secure/$user.pem"
+  done
 }
 
 # Once for each directory: certificates and passwords stay the same from start to start.
@@ -42,7 +48,9 @@ secure_properties() {
   local plain="" user
   for user in "${users[@]}"; do plain+=" user_$user=\"$(password_of "$user")\""; done
   cat <<PROPERTIES
-listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=SASL_SSL:SASL_SSL,SSL:SSL,CONTROLLER:PLAINTEXT
+listener.name.ssl.ssl.client.auth=required
+ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/\$1/
 inter.broker.listener.name=SASL_SSL
 sasl.mechanism.inter.broker.protocol=PLAIN
 sasl.enabled.mechanisms=SCRAM-SHA-512,SCRAM-SHA-256,PLAIN

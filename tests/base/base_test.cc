@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <thread>
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
+#include "base/cancellation.h"
 #include "base/cut.h"
 #include "base/day.h"
 #include "base/file.h"
@@ -14,6 +16,22 @@
 
 namespace bukubesar {
 namespace {
+
+TEST(Cancellation, ConcernsTheThreadThatComputesForSomebody) {
+  const auto abandoned = std::make_shared<std::atomic<bool>>(true);
+  EXPECT_EQ(still_wanted(), absl::OkStatus());
+  {
+    const ComputesFor asker(abandoned);
+    EXPECT_TRUE(absl::IsCancelled(still_wanted()));
+    {
+      const ComputesFor patient(std::make_shared<std::atomic<bool>>(false));
+      EXPECT_EQ(still_wanted(), absl::OkStatus());
+    }
+    EXPECT_TRUE(absl::IsCancelled(still_wanted()));
+    std::thread([] { EXPECT_EQ(still_wanted(), absl::OkStatus()); }).join();
+  }
+  EXPECT_EQ(still_wanted(), absl::OkStatus());
+}
 
 TEST(Money, FormatsTwoDecimalsAlways) {
   EXPECT_EQ(format_rupiah(0), "0.00");

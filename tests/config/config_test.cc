@@ -119,7 +119,9 @@ TEST(Config, NamesWhatIsWrongAndItsLine) {
       {"{\"broker\": {\"properties\": []}}", "F:1: broker.properties: must be an object, is an array"},
       {"{\"http\": {\"address\": \"0.0.0.0\"}}", "F:1: http.address: 0.0.0.0 is not loopback"},
       {"{\"http\": {\"address\": \"::\"}}", "F:1: http.address: :: is not loopback"},
-      {"{\"http\": {\"address\": \"localhost\"}}", "F:1: http.address: \"localhost\" is no IP address"},
+      {"{\"http\": {\"address\": \"ledger.example\"}}",
+       "F:1: http.address: \"ledger.example\" is no IP address: 127.0.0.1 or localhost is"},
+      {"{\"http\": {\"address\": \"\"}}", "F:1: http.address: \"\" is no IP address"},
       {"{\"ledger\": {\"name\": \"a/b\"}}", "F:1: ledger.name: \"a/b\" must consist of"},
       {"{\"ledger\": {\"partitioner\": \"random\"}}", "F:1: ledger.partitioner: must be one of murmur2, crc32, any"},
       {"{\"ledger\": {\"zone\": \"WITA\"}}", "F:1: ledger.zone: must be an offset from UTC"},
@@ -188,6 +190,12 @@ TEST(Config, BeyondLoopbackWithTlsOrReadsAlone) {
   reads.emplace_back("http.insecure_public_read", "true");
   EXPECT_TRUE(load_config("", {}, reads).ok());
   EXPECT_THAT(refused("", {}, public_address), HasSubstr("needs TLS (http.tls_certificate_file, http.tls_key_file) and tokens"));
+}
+
+TEST(Config, LocalhostIsTheLoopbackAddress) {
+  const auto config = load_config("", {}, {{"http.address", "localhost"}});
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->http.address, "127.0.0.1");
 }
 
 TEST(Config, AMissingFileIsNotFound) {

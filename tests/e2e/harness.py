@@ -197,12 +197,17 @@ class Kafka:
     """A real single-node broker, by ops/kafka."""
 
     def __init__(self, directory: pathlib.Path, heap: str = "256m", *, secure: bool = False, properties: dict | None = None):
-        self.directory, self.port, self.heap, self.secure = directory, free_port(2), heap, secure
+        self.directory, self.port, self.heap, self.secure = directory, free_port(3 if secure else 2), heap, secure
         self.properties = dict(properties or {})
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def certificate_bootstrap(self) -> str:
+        """Of the listener that asks for client certificates, where it is secure."""
+        return f"127.0.0.1:{self.port + 2}"
 
     def _run(self, verb: str, check: bool = True):
         properties = [part for key, value in self.properties.items() for part in ("--property", f"{key}={value}")]

@@ -1,5 +1,5 @@
-"""A real broker with SASL_SSL and access rules: what a node says and does with the right password, a wrong one, a certificate that is not
-trusted, and a principal without rights. Nothing ends, intake waits and goes on by itself once things are right, and no secret shows."""
+"""A real broker with SASL_SSL, client certificates and access rules: what a node says and does with the right password, a wrong one, a broker's
+certificate that is not trusted, a client certificate that is right, missing or somebody else's, and a principal without rights. Nothing ends, intake waits and goes on by itself once things are right, and no secret shows."""
 
 import pathlib
 import shutil
@@ -33,6 +33,12 @@ class Secure(unittest.TestCase):
             "broker.security_protocol": "sasl_ssl", "broker.ca_file": self.secure / "ca.pem", "broker.sasl_username": user,
             "broker.sasl_password_file": password, "broker.purchases_topic": f"bukubesar.{name}.purchases",
             "broker.reference_topic": f"bukubesar.{name}.reference", "log.level": "trace", **settings})
+
+    def with_certificate(self, name: str, certificate: pathlib.Path | str, key: pathlib.Path | str) -> harness.Server:
+        return harness.Server(self.work / name, kafka=self.kafka.certificate_bootstrap, settings={
+            "broker.security_protocol": "ssl", "broker.ca_file": self.secure / "ca.pem", "broker.client_certificate_file": certificate,
+            "broker.client_key_file": key, "broker.purchases_topic": f"bukubesar.{name}.purchases",
+            "broker.reference_topic": f"bukubesar.{name}.reference"})
 
     def waits(self, server: harness.Server, says: str) -> list:
         """Intake waits for the broker, for this reason; returns the sources' status."""
@@ -129,6 +135,42 @@ class Secure(unittest.TestCase):
             self.assertIn("check broker.ca_file", self.waits(server, "certificate verify failed")[0]["why"])
             self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 1)
             self.assertEqual(server.stop(), 0)
+
+    def test_client_certificates(self):
+        """The right one is who it says, by its name; none, one of another authority and one without rights are waited for, reads go on."""
+        others, others_key = certificates.Authority(self.work / "others", "others").sign("bukubesar")
+        with self.with_certificate("mutual", self.secure / "bukubesar.pem", self.secure / "bukubesar.key") as server:
+            server.start()
+            answer = server.post_events([harness.purchase_event(number) for number in range(20)])
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertEqual({each["verdict"] for each in answer.json()["results"]}, {"accepted"})
+            self.assertIn("keeps it", server.run("doctor", check=False).stdout)
+            self.assertEqual(server.stop(), 0)
+            for certificate, key, says in (("", "", "broker.client_certificate_file"),
+                                           (others, others_key, "broker.client_certificate_file"),
+                                           (self.secure / "stranger.pem", self.secure / "stranger.key", "authorization failed")):
+                server.settings |= {"broker.client_certificate_file": certificate, "broker.client_key_file": key}
+                server.start()
+                self.waits(server, says)
+                self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 20, "reads go on")
+                self.assertEqual(server.stop(), 0)
+            server.settings |= {"broker.client_certificate_file": self.secure / "bukubesar.pem", "broker.client_key_file": self.secure / "bukubesar.key"}
+            server.start()
+            self.streams(server)
+            self.assertEqual(self.accepted(server, 20).json()["results"][0]["verdict"], "accepted")
+            self.assertEqual(server.stop(), 0)
+            server.verify()
+
+    def test_client_certificates_that_cannot_be(self):
+        """Refused before a broker is asked: a key that others may read, one of another certificate."""
+        readable = self.work / "readable.key"
+        shutil.copy(self.secure / "bukubesar.key", readable)
+        readable.chmod(0o644)
+        for name, key, says in (("key_readable", readable, "chmod 600 it"), ("key_of_another", self.secure / "stranger.key", "broker.client_key_file")):
+            with self.subTest(name), self.with_certificate(name, self.secure / "bukubesar.pem", key) as server:
+                done = server.run("serve", check=False, timeout=60)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
 
     def test_a_principal_without_rights(self):
         with self.server("rights", self.password_file("bukubesar")) as server:

@@ -12,6 +12,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import certificates  # noqa: E402
 import foreign_test  # noqa: E402
 import harness  # noqa: E402
 
@@ -77,6 +78,7 @@ class WitnessTest(unittest.TestCase):
                 self.cosignatures_are_proof(ledger)
                 self.only_our_witnesses_may_cosign(ledger)
                 self.assertEqual(ledger.stop(), 0)
+                self.over_tls_with_a_token(ledger, witness, kafka)
                 ledger.verify()
                 kafka.stop()
                 log, = (work / "kafka").rglob("bukubesar.purchases-0/00000000000000000000.log")
@@ -90,8 +92,8 @@ class WitnessTest(unittest.TestCase):
     def witness_of(self, ledger: harness.Server, data: pathlib.Path, kafka: harness.Kafka) -> harness.Server:
         return harness.Server(data, kafka=kafka.bootstrap, settings={"witness.ledger": ledger.url, "witness.name": NAME})
 
-    def once(self, ledger: harness.Server, witness: harness.Server) -> subprocess.CompletedProcess:
-        return witness.run("witness", "--ledger", ledger.url, "--name", NAME, "--once", check=False, timeout=180)
+    def once(self, ledger: harness.Server, witness: harness.Server, *flags) -> subprocess.CompletedProcess:
+        return witness.run(*map(str, flags), "witness", "--ledger", ledger.url, "--name", NAME, "--once", check=False, timeout=180)
 
     def signed_size(self, ledger: harness.Server, path: str) -> int:
         answer = ledger.get(path)
@@ -144,13 +146,52 @@ class WitnessTest(unittest.TestCase):
         self.assertEqual(ledger.request("POST", "/log/0/cosignature", b"nothing", headers).status, 400)
         self.assertEqual(ledger.request("POST", "/log/reference/cosignature", note, headers).status, 416)
 
+    def over_tls_with_a_token(self, ledger: harness.Server, witness: harness.Server, kafka: harness.Kafka):
+        """The role read is enough, for the cosignature too; without it, and under a certificate of somebody else, nothing is handed in."""
+        ours, others = (certificates.Authority(self.work / "certificates", name) for name in ("ours", "others"))
+        certificate, key = ours.sign("ledger")
+        plain = {**ledger.settings}
+        ledger.settings |= {"http.tls_certificate_file": certificate, "http.tls_key_file": key, "http.tokens_required": "true"}
+        ledger.ca = ours.certificate
+        read, audit = self.token_file(ledger, "read"), self.token_file(ledger, "audit")
+        ledger.token = read.read_text().strip()
+        with ledger:
+            ledger.start()
+            produce(kafka, EVENTS + 20, 5)
+            harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") == EVENTS + 25)
+            for flags, says in (((), "certificate is not trusted"),
+                                (("--ca-file", others.certificate, "--token-file", read), "certificate is not trusted"),
+                                (("--ca-file", ours.certificate), "wants a token with role read"),
+                                (("--ca-file", ours.certificate, "--token-file", audit), "wants a token with role read")):
+                stranger = self.witness_of(ledger, self.work / "stranger", kafka)
+                done = self.once(ledger, stranger, *flags)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(says, done.stderr)
+            # One that has cosigned before, and lost its right: it says so and hands nothing in.
+            done = self.once(ledger, witness, "--ca-file", ours.certificate, "--token-file", audit)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), EVENTS + 20)
+            done = self.once(ledger, witness, "--ca-file", ours.certificate, "--token-file", read)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), EVENTS + 25)
+            for secret in (read, audit):
+                self.assertNotIn(secret.read_text().strip(), done.stderr + witness.log() + ledger.log())
+            self.assertEqual(ledger.stop(), 0)
+        ledger.settings, ledger.ca, ledger.token = plain, None, None
+
+    def token_file(self, ledger: harness.Server, role: str) -> pathlib.Path:
+        path = self.work / f"{role}.token"
+        path.write_text(ledger.run("token", "new", f"witness-{role}", "--role", role).stdout)
+        path.chmod(0o600)
+        return path
+
     def refuses(self, ledger: harness.Server, kafka: harness.Kafka, work: pathlib.Path):
-        harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") == EVENTS + 25)
+        harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") == EVENTS + 30)
         before = self.signed_size(ledger, "/log/0/checkpoint/cosigned")
         witness = self.witness_of(ledger, work / "second-witness", kafka)
         done = self.once(ledger, witness)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("REFUSED partition 0: its first 325 entries have root", done.stderr)
+        self.assertIn("REFUSED partition 0: its first 330 entries have root", done.stderr)
         with witness:
             witness.start()
             harness.wait_until("the metric", lambda: 'bukubesar_witness_refused{partition="0"} 1' in witness.get("/metrics").body.decode())
@@ -160,4 +201,5 @@ class WitnessTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    certificates.need_openssl()
     unittest.main()

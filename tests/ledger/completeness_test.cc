@@ -1,5 +1,6 @@
 #include "ledger/completeness.h"
 
+#include "base/cancellation.h"
 #include "tests/ledger/fixture.h"
 
 namespace bukubesar {
@@ -50,6 +51,15 @@ TEST(Completeness, I3CountsEveryOffsetByEpochAndDay) {
   ASSERT_EQ(found->gaps.size(), 2U);
   EXPECT_EQ(found->gaps[0].before, Sequence(3));
   EXPECT_EQ(found->gaps[1].gap.first, Offset(40));
+}
+
+TEST(Completeness, StopsWhereNobodyWaitsAnyMore) {
+  TemporaryDirectory directory;
+  const Definition definition = make_definition();
+  const auto ledger = open_ledger(directory.ledger(), definition);
+  ASSERT_EQ(commit_events(*ledger, kP0, 5), absl::OkStatus());
+  const ComputesFor asker(std::make_shared<std::atomic<bool>>(true));
+  EXPECT_TRUE(absl::IsCancelled(count_completeness(*ledger, definition).status()));
 }
 
 TEST(Completeness, SaysWhereTheDefinitionAndTheEntriesDiffer) {

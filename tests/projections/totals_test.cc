@@ -9,6 +9,7 @@
 #include <random>
 #include <set>
 
+#include "base/cancellation.h"
 #include "base/status.h"
 #include "projections/scan.h"
 #include "tests/projections/event_spec.h"
@@ -440,6 +441,29 @@ TEST(Totals, SumsBeyond64Bits) {
   for (int i = 0; i < 5; ++i) s.add({.subject = fmt::format("e-katalog-6/{}", i), .total = "92233720368547758.07"});
   s.open();
   EXPECT_EQ(format_rupiah(s.totals({}).total.committed), "461168601842738790.35");
+}
+
+// Nobody waits any more: it stops, and what it had summed harms no later answer.
+TEST(Totals, AnAbandonedReadStopsAndSpoilsNothing) {
+  Small s;
+  for (int i = 0; i < 5; ++i) s.add({.subject = fmt::format("e-katalog-6/{}", i)});
+  s.open();
+  TotalsQuery query;
+  query.by = {Dimension::district};
+  TotalsQuery as_of = query;
+  as_of.cut = s.p->cut();
+  {
+    const auto abandoned = std::make_shared<std::atomic<bool>>(false);
+    const ComputesFor asker(abandoned);
+    EXPECT_EQ(s.p->totals({}).status(), absl::OkStatus()) << "somebody waits";
+    *abandoned = true;
+    EXPECT_TRUE(absl::IsCancelled(s.p->totals(query).status()));
+    EXPECT_TRUE(absl::IsCancelled(s.p->totals(as_of).status()));
+    EXPECT_TRUE(absl::IsCancelled(s.p->purchases({}, "", 10).status()));
+    EXPECT_TRUE(absl::IsCancelled(s.p->purchases_at(*as_of.cut, {}, "", 10).status()));
+  }
+  EXPECT_EQ(s.totals(query).total.packages, 5U);
+  EXPECT_EQ(s.totals(as_of).total.packages, 5U);
 }
 
 TEST(Totals, RefusesWhatCanNotBeAsked) {

@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <boost/asio.hpp>
+#include <functional>
 #include <future>
 #include <memory>
 #include <thread>
 
+#include "base/cancellation.h"
 #include "server/problem.h"
 
 namespace bukubesar {
@@ -84,6 +86,14 @@ class HttpServerTest : public testing::Test {
     never.pattern = "/never";
     never.handle = [this](const ServerRequestPtr&, const Respond& respond) { held_.push_back(respond); };
     router_.add(std::move(never));
+    Route heavy;
+    heavy.method = "GET";
+    heavy.pattern = "/heavy";
+    heavy.runs_on = RunsOn::pool;
+    heavy.handle = [this](const ServerRequestPtr& request, const Respond& respond) {
+      compute(request->query == "long" ? kLong : kShort, respond);
+    };
+    router_.add(std::move(heavy));
     config_.port = 0;
     server_ = std::make_unique<HttpServer>(config_, router_, hooks_);
     ASSERT_TRUE(server_->listen().ok());
@@ -97,6 +107,27 @@ class HttpServerTest : public testing::Test {
     return client.read_all();
   }
 
+  // A scan that takes `time`, as scans are written.
+  void compute(milliseconds time, const Respond& respond) {
+    ++computing_;
+    absl::Status status;
+    for (const auto end = std::chrono::steady_clock::now() + time; status.ok() && std::chrono::steady_clock::now() < end;) {
+      std::this_thread::sleep_for(milliseconds(1));
+      status = still_wanted();
+    }
+    (status.ok() ? computed_ : given_up_)++;
+    if (!status.ok()) return respond(problem(status));
+    ServerResponse response;
+    response.body = "computed";
+    respond(std::move(response));
+  }
+  static void eventually(const char* what, const std::function<bool()>& holds) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!holds() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(2));
+    EXPECT_TRUE(holds()) << what;
+  }
+
+  static constexpr milliseconds kLong{20'000}, kShort{300};
   static constexpr int kBigChunks = 4000;  // 250 MiB: more than any socket buffers
   HttpConfig config_;
   HttpServerHooks hooks_;
@@ -104,6 +135,7 @@ class HttpServerTest : public testing::Test {
   std::unique_ptr<HttpServer> server_;
   std::vector<Respond> held_;
   std::atomic<int> chunks_made_{0};
+  std::atomic<int> computing_{0}, computed_{0}, given_up_{0};
 };
 
 TEST_F(HttpServerTest, RefusesAnAddressThatIsNotLoopback) {
@@ -243,6 +275,52 @@ TEST_F(HttpServerTest, ARequestThatDoesNotArriveInTimeIsCutOff) {
   EXPECT_EQ(exchange("GET /hello HTTP/1.1\r\nHost: loc"), "");
   EXPECT_EQ(exchange("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc"), "");
   EXPECT_LT(std::chrono::steady_clock::now() - start_time, std::chrono::seconds(10));
+}
+
+// Fifty clients ask for what takes twenty seconds each and go: the next one is served as if they had not been.
+TEST_F(HttpServerTest, AbandonedComputationsEndAndDelayNobody) {
+  start();
+  std::vector<std::unique_ptr<RawClient>> gone;
+  for (int i = 0; i < 50; ++i) {
+    gone.push_back(std::make_unique<RawClient>(server_->port()));
+    gone.back()->send("GET /heavy?long HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  eventually("all wait for the pool or compute", [&] { return server_->pool_depth() == 50 && computing_ == 2; });
+  const auto start_time = std::chrono::steady_clock::now();
+  gone.clear();
+  EXPECT_NE(exchange("GET /heavy?short HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").find("computed"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - start_time, kLong / 4) << "it waited for what nobody waits for";
+  eventually("the pool is free", [&] { return server_->pool_depth() == 0; });
+  EXPECT_EQ(computed_, 1);
+  EXPECT_EQ(given_up_, computing_ - 1);
+  EXPECT_LT(given_up_, 25) << "most had not begun when their clients went, and then did not";
+}
+
+TEST_F(HttpServerTest, AComputationEndsWithItsTime) {
+  config_.request_timeout_ms = 200;
+  start();
+  EXPECT_EQ(exchange("GET /heavy?long HTTP/1.1\r\nHost: localhost\r\n\r\n").substr(0, 12), "HTTP/1.1 504");
+  eventually("it ends", [&] { return given_up_ == 1 && server_->pool_depth() == 0; });
+}
+
+TEST_F(HttpServerTest, StopsWithAComputationUnderWay) {
+  start();
+  RawClient client(server_->port());
+  client.send("GET /heavy?long HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  eventually("it computes", [&] { return computing_ == 1; });
+  const auto start_time = std::chrono::steady_clock::now();
+  server_->stop(milliseconds(50));
+  EXPECT_LT(std::chrono::steady_clock::now() - start_time, kLong / 4);
+  EXPECT_EQ(given_up_, 1);
+}
+
+// A client that sends the next request before it has this answer has not gone.
+TEST_F(HttpServerTest, APipelinedRequestAbandonsNothing) {
+  start();
+  const std::string answers =
+      exchange("GET /heavy?short HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answers.find("computed"), std::string::npos) << answers;
+  EXPECT_NE(answers.find("hello"), std::string::npos) << answers;
 }
 
 // A reader that takes nothing holds one chunk; others are served meanwhile; after its time it is cut off.
