@@ -60,7 +60,7 @@ function(bukubesar_dashboard module)
   if(BUKUBESAR_WEB)
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/src/*)
     list(APPEND sources ${CMAKE_SOURCE_DIR}/web/index.html ${CMAKE_SOURCE_DIR}/web/build ${CMAKE_SOURCE_DIR}/web/vite.config.ts
-         ${CMAKE_SOURCE_DIR}/web/package-lock.json)
+         ${CMAKE_SOURCE_DIR}/web/package-lock.json ${CMAKE_SOURCE_DIR}/web/svelte.config.js ${CMAKE_SOURCE_DIR}/web/tsconfig.json)
     add_custom_command(OUTPUT ${output}
       COMMAND ${CMAKE_SOURCE_DIR}/web/build
       COMMAND ${CMAKE_COMMAND} -DDIST=${CMAKE_SOURCE_DIR}/build/web/dist -DOUTPUT=${output} -P ${script}

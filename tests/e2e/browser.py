@@ -31,6 +31,7 @@ class Browser:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
     def __getattr__(self, name):
         def command(**given):

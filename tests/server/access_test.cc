@@ -247,6 +247,7 @@ class Routes : public AccessTest {
     EXPECT_TRUE(client.ok());
     std::string path = std::regex_replace(route.pattern, std::regex("\\{partition\\}"), "0");
     path = std::regex_replace(path, std::regex("\\{[a-z.]+\\}"), "1");
+    if (route.pattern == "/v1/stream") path += "?topics=nothing";  // let in, it would go on for ever
     auto response = route.method == "GET" ? client->get(path) : client->post(path, "application/cloudevents+json", "{}");
     EXPECT_TRUE(response.ok()) << path << ": " << response.status();
     return response.ok() ? *std::move(response) : HttpResponse{};
@@ -267,7 +268,8 @@ TEST_F(Routes, EachWithEveryRoleAndEveryTokenThatDoesNotCount) {
     for (const auto& [what, token] : refused_) {
       const HttpResponse response = ask(route, token);
       if (!needed) {
-        EXPECT_TRUE(response.status == 200) << name << " with " << what << " token: " << response.status;
+        // What is open may still not be there: no asset is called "1".
+        EXPECT_EQ(response.status, route.pattern == "/assets/{name}" ? 404 : 200) << name << " with " << what << " token";
         continue;
       }
       EXPECT_EQ(response.status, 401) << name << " with " << what << " token";

@@ -240,8 +240,10 @@ TEST_F(NodeTest, I7_EveryReadWaitsForAMinimumCut) {
                                          std::pair{"{id...}", "e-katalog-6/P1"}}) {
       if (const auto at = path.find(capture); at != std::string::npos) path.replace(at, std::string_view(capture).size(), value);
     }
-    const HttpResponse there = get(path + "?min_cut=0%3D1");
-    EXPECT_EQ(there.body.find("unknown parameter"), std::string::npos) << path << ": " << there.body;
+    if (route.pattern != "/v1/stream") {  // what is there, it would send for ever
+      const HttpResponse there = get(path + "?min_cut=0%3D1");
+      EXPECT_EQ(there.body.find("unknown parameter"), std::string::npos) << path << ": " << there.body;
+    }
     EXPECT_EQ(get(path + "?min_cut=0%3D2").status, 504U) << path;
     EXPECT_EQ(get(path + "?min_cut=7%3D2").status, 400U) << path;
   }

@@ -26,6 +26,7 @@ export const say = {
   full: (amount: string): string => full(amount, language()),
   compact: (amount: string): string => compact(amount, language()),
   count: (value: number): string => count(value, language()),
+  packages: (value: number): string => `${count(value, language())}\u00a0${say.word(value === 1 ? "packages_one" : "packages_unit")}`,
   percent: (share: string | null): string => percent(share, language()),
   /** A decimal text in the language's writing, digit for digit. */
   decimal(text: string): string {
@@ -33,6 +34,8 @@ export const say = {
     const kept = decimals.replace(/0+$/, "");
     return new Intl.NumberFormat(localeOf(language())).format(BigInt(whole)) + (kept ? (language() === "id" ? "," : ".") + kept : "");
   },
+  /** Amounts that stand in the server's own sentences, in the language's writing. */
+  amountsIn: (sentence: string): string => sentence.replace(/Rp (-?\d+\.\d\d)\b/g, (_, amount: string) => full(amount, language())),
   definition: (definition: string): string => say.word(definition === "strict" ? "strict" : "broad").toLowerCase(),
   /** "2023-05" → "Mei 2023" */
   month(month: string): string {
