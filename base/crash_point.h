@@ -33,6 +33,10 @@ inline constexpr std::string_view kCrashPoints[] = {
     // A signing.
     "checkpoint_signed",
     "checkpoint_stored",
+    // An erasure.
+    "redaction_before",
+    "redaction_rewritten",  // the chunk; its old bytes stand in files still
+    "redaction_finished",
     // RocksDB's own files.
     "table_written",
     "manifest_written",

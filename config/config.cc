@@ -267,14 +267,21 @@ std::string to_json(const Config& config) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
-std::vector<std::string> witness_keys(const SigningConfig& signing) {
+namespace {
+
+std::vector<std::string> between_commas(std::string_view text) {
   std::vector<std::string> keys;
-  for (std::string_view rest = signing.witnesses; !rest.empty();) {
+  for (std::string_view rest = text; !rest.empty();) {
     const std::string_view key = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), key.size() + 1));
     if (!key.empty()) keys.emplace_back(key);
   }
   return keys;
 }
+
+}  // namespace
+
+std::vector<std::string> witness_keys(const SigningConfig& signing) { return between_commas(signing.witnesses); }
+std::vector<std::string> approver_keys(const SigningConfig& signing) { return between_commas(signing.approvers); }
 
 }  // namespace bukubesar

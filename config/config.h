@@ -73,6 +73,12 @@ struct SigningConfig {
   std::string key_file;              // empty: <data_dir>/signing.key
   std::uint32_t interval_ms = 1000;  // at most one checkpoint a second
   std::string witnesses;             // verifier keys of those whose cosignatures are taken, with commas
+  std::string approvers;             // verifier keys of those who sign corrections, with commas
+};
+
+struct BackupConfig {
+  std::string directory;   // where POST /v1/backup keeps backups; empty: it is refused
+  std::uint32_t keep = 0;  // older ones beyond so many are removed; 0: none
 };
 
 struct WitnessConfig {
@@ -105,6 +111,7 @@ struct Config {
   HttpConfig http;
   IntakeConfig intake;
   SigningConfig signing;
+  BackupConfig backup;
   ScrubConfig scrub;
   WitnessConfig witness;
   ProjectionConfig projections;
@@ -118,6 +125,8 @@ using Settings = std::vector<std::pair<std::string, std::string>>;  // ("http.po
                                                  const Settings& flags);
 // signing.witnesses, one by one.
 [[nodiscard]] std::vector<std::string> witness_keys(const SigningConfig& signing);
+// signing.approvers, one by one.
+[[nodiscard]] std::vector<std::string> approver_keys(const SigningConfig& signing);
 // The commented default file that `bukubesar config show-default` prints: config/bukubesar.json, compiled in.
 [[nodiscard]] std::string_view default_config_text();
 // config/views.json, compiled in.

@@ -219,6 +219,12 @@ std::vector<Setting> make_settings() {
           "signing.interval_ms", [](Config& c) -> std::uint32_t& { return c.signing.interval_ms; }, 1000, 86'400'000),
       text(
           "signing.witnesses", [](Config& c) -> std::string& { return c.signing.witnesses; }, anything),
+      text(
+          "signing.approvers", [](Config& c) -> std::string& { return c.signing.approvers; }, anything),
+      text(
+          "backup.directory", [](Config& c) -> std::string& { return c.backup.directory; }, anything),
+      whole<std::uint32_t>(
+          "backup.keep", [](Config& c) -> std::uint32_t& { return c.backup.keep; }, 0, 1'000'000),
       whole<std::uint64_t>(
           "scrub.bytes_per_s_max", [](Config& c) -> std::uint64_t& { return c.scrub.bytes_per_s_max; }, 0, 16 * kGiB),
       whole<std::uint32_t>(

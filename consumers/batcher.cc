@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "events/event_digest.h"
 #include "events/payload.h"
 
 namespace bukubesar {
@@ -150,7 +151,8 @@ absl::StatusOr<Reason> Batcher::compare_with_stored(Part& part, Sequence first, 
   if (run.entries.empty()) return data_loss("entry {}:{} is not there", part.batch.partition.name(), first.value());
   const StoredEntry& stored = run.entries[first - run.entries.front().sequence];
   if (stored.entry.payload_hash == hash) return Reason::same;
-  // Erased since: only the hash is left to compare.
+  // Erased since: the verdict must not depend on when.
+  if (stored.redaction != nullptr) return stored.redaction->event_digest == event_digest(payload) ? Reason::same : Reason::different;
   if (!stored.payload) return Reason::different;
   return same_event(*stored.payload, payload) ? Reason::same : Reason::different;
 }

@@ -21,6 +21,7 @@
 #include "consumers/batcher.h"
 #include "consumers/contract_watch.h"
 #include "consumers/epochs.h"
+#include "consumers/kafka_advised.h"
 #include "consumers/kafka_embedded.h"
 #include "consumers/kafka_source.h"
 #include "consumers/publisher.h"
@@ -37,7 +38,8 @@ constexpr milliseconds kBusyPull{1};           // while a commit waits to be tak
 constexpr std::size_t kBacklogRecords = 2048;  // where there is a backlog, a commit is worth at least so many
 constexpr milliseconds kAdviseInterval{1000};
 constexpr milliseconds kStopDrain{2000};
-constexpr milliseconds kDiskRetry{2000};  // a disk that refused is asked again so often
+constexpr milliseconds kRememberedTimeout{5000};  // for Kafka to say what was committed
+constexpr milliseconds kDiskRetry{2000};          // a disk that refused is asked again so often
 
 // `bukubesar-<ledger>-<node>`: only carries the advisory commit. A node is a data directory on a host.
 std::string group_of(const Definition& definition, const std::string& data_dir) {
@@ -90,6 +92,10 @@ struct Intake::Impl {
           "directory from a backup, or start with an empty one");
       return absl::OkStatus();
     }
+    if (const absl::Status expected = expect_what_kafka_remembers(); !expected.ok()) {
+      stop_before_start(message_of(expected));
+      return absl::OkStatus();
+    }
     if (const absl::Status begun = begin(); absl::IsUnavailable(begun)) {
       refused(begun);  // the threads wait for the disk
     } else if (!begun.ok()) {
@@ -108,6 +114,38 @@ struct Intake::Impl {
     spdlog::error("intake does not start: {}", why);
     const absl::MutexLock lock(&mutex);
     failure = why;
+  }
+
+  // A ledger that came back from an older copy has an older heads file too; its group's committed offsets say how far it once was (I9). An
+  // empty one begins again because its operator wants it so, and one with another first entry is another ledger.
+  absl::Status expect_what_kafka_remembers() {
+    if (embedded()) return absl::OkStatus();
+    const auto positions = source_positions(definition(), ledger);
+    if (!positions.ok()) return absl::OkStatus();  // said by begin()
+    std::vector<SourcePosition> asked;
+    for (const EpochPosition& position : *positions)
+      if (ledger.head(position.source.partition).size > 0) asked.push_back(position.source);
+    if (asked.empty()) return absl::OkStatus();
+    const std::string group = group_of(definition(), options.config->data_dir);
+    const auto remembered = advised_heads(address(), group, asked, kRememberedTimeout);
+    if (!remembered.ok()) {
+      spdlog::warn("{}: whether this ledger was once longer is known from its heads file alone", message_of(remembered.status()));
+      return absl::OkStatus();
+    }
+    for (const AdvisedHead& head : *remembered) {
+      if (head.first != first_of(head.partition)) continue;
+      const absl::Status expected = ledger.expect(head.partition, head.size, head.root, fmt::format("the committed offset of {}", group));
+      if (absl::IsDataLoss(expected)) ledger.mark_damaged(head.partition, message_of(expected));
+      RETURN_IF_ERROR(expected);
+    }
+    return absl::OkStatus();
+  }
+
+  // Names the ledger that a partition's head is of: its first entry.
+  std::string first_of(PartitionId partition) const {
+    const auto first = ledger.read_entries(partition, Sequence(0), 1);
+    if (!first.ok() || first->empty()) return "none";
+    return hex(as_view(sha256(as_view(encode_entry(first->front()))))).substr(0, 16);
   }
 
   // From where the ledger stands: broker, source, publisher.
@@ -431,7 +469,7 @@ struct Intake::Impl {
       const PartitionHead head = ledger.head(partition);
       if (head.size == advised_sizes[partition]) continue;
       advised_sizes[partition] = head.size;
-      offsets.push_back({partition, head.epoch, head.next_offset, fmt::format("size={} root={}", head.size, base64(as_view(head.root)))});
+      offsets.push_back({partition, head.epoch, head.next_offset, format_advised(head.size, head.root, first_of(partition))});
     }
     source->advise(offsets);
   }

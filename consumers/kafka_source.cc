@@ -423,7 +423,9 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       why = fmt::format("{} [{}] holds no record at offset {}, which the ledger has stored: {}", position.topic, position.kafka_partition,
                         next - 1, what);
     }
-    stop_because(position.partition, fmt::format("{}.{} A source statement in the definition has to say where to go on", why, stored));
+    stop_because(position.partition,
+                 fmt::format("{}.{} A source statement in the definition has to say where to go on: bukubesar source change prints it", why,
+                             stored));
   }
 
   // What the watch has found stops the intake.

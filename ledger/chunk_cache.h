@@ -45,6 +45,14 @@ class ChunkCache {
       by_key_.erase(oldest);
     }
   }
+  void erase(PartitionId partition, std::uint64_t first) {
+    absl::MutexLock lock(&mutex_);
+    const auto found = by_key_.find({partition, first});
+    if (found == by_key_.end()) return;
+    bytes_ -= found->second.bytes;
+    recent_.erase(found->second.place);
+    by_key_.erase(found);
+  }
   [[nodiscard]] std::size_t bytes() const {
     absl::MutexLock lock(&mutex_);
     return bytes_;

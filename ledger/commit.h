@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/ids.h"
 #include "events/event.h"
 #include "ledger/entry.h"
+#include "ledger/redaction.h"
 
 namespace bukubesar {
 
@@ -32,6 +34,8 @@ struct PartitionBatch {
   Epoch epoch;                                          // after this batch
   Offset next_offset;                                   // after this batch, exclusive
   std::vector<std::shared_ptr<const void>> keep_alive;  // arenas that payloads and events point into
+  // By index into entries: payloads that were erased already where this batch was copied from (clone); never of the intake.
+  std::map<std::size_t, std::shared_ptr<const Redaction>> redactions = {};
 };
 
 struct Commit {

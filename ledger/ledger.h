@@ -28,6 +28,7 @@
 #include "config/definition.h"
 #include "ledger/commit.h"
 #include "ledger/entry.h"
+#include "ledger/redaction.h"
 
 namespace bukubesar {
 
@@ -58,6 +59,11 @@ struct StoredEntry {
   Sequence sequence;
   Entry entry;
   std::optional<std::string_view> payload;
+  std::shared_ptr<const Redaction> redaction = nullptr;  // where the payload was erased
+  // What the fold reads: the payload, or what stands in for an erased one.
+  [[nodiscard]] std::optional<std::string_view> folded() const {
+    return redaction != nullptr ? std::optional<std::string_view>(redaction->substitute) : payload;
+  }
 };
 // A run of consecutive entries; the views point into `keep_alive`.
 struct StoredRun {
@@ -139,6 +145,23 @@ class Ledger {
   // tlog-tiles: the first `width` hashes (1 … 256) of tile `index` at `level`; NotFound beyond the tree.
   [[nodiscard]] absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) const;
   [[nodiscard]] absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) const;
+
+  // Erases a payload: rewrites its chunk without it, and keeps `redaction` in its place; entry, tree and proofs stay. Its bytes may still
+  // stand in files until finish_redactions(). From one thread, beside commits. FailedPrecondition: it is erased already, or never was kept.
+  [[nodiscard]] absl::Status redact(PartitionId partition, Sequence sequence, Redaction redaction);
+  // Once it returns OK nothing that was redacted stands in the store's files any more. To be called after a start too.
+  [[nodiscard]] absl::Status finish_redactions();
+  // Null where the payload was not erased.
+  [[nodiscard]] std::shared_ptr<const Redaction> redaction(PartitionId partition, Sequence sequence) const;
+
+  // The store and its heads file as they stand now, apart from what comes after, in `directory`, which must not exist: `ledger/` and
+  // `ledger.heads` (never ahead of the store). Files that never change are hard links. Beside commits. FailedPrecondition where the ledger
+  // is shorter than recorded, or damaged.
+  [[nodiscard]] absl::Status freeze(const std::string& directory) const;
+  // I9 from further outside: somebody else recorded that the partition had `size` entries with this root. Where it is shorter, no reads and
+  // no signing until that is reached. DataLoss: it has so many entries, and another root. Before the first commit, on the thread that
+  // opened.
+  [[nodiscard]] absl::Status expect(PartitionId partition, std::uint64_t size, const Hash256& root, std::string_view who_says);
 
   // Signed notes, verbatim. store_checkpoints() writes one for each partition and the cut note of all, in one synced batch.
   [[nodiscard]] absl::Status store_checkpoints(const std::vector<std::pair<PartitionId, std::string>>& notes, const Cut& cut,

@@ -71,6 +71,8 @@ absl::Status PartBuilder::build() {
   end_run();
   end_chunk(batch_.entries.size());
   put_tree();
+  for (const auto& [index, redaction] : batch_.redactions)
+    rows_.put(Family::heads, redaction_key(batch_.partition, batch_.first + index), redaction_value(*redaction));
   if (gap_ != batch_.gaps.size()) return refuse("I3: gap {} ends at no entry of the batch", batch_.gaps[gap_].first.value());
   if (batch_.epoch != head_.epoch || batch_.next_offset != head_.next_offset)
     return refuse("I3: the batch ends at epoch {} offset {}, its entries at epoch {} offset {}", batch_.epoch.value(),
@@ -105,6 +107,7 @@ absl::Status PartBuilder::check_payload(std::size_t index) const {
   const Entry& entry = batch_.entries[index];
   const std::string_view payload = batch_.payloads[index];
   if (payload.data() == nullptr) {
+    if (batch_.redactions.count(index) != 0) return absl::OkStatus();
     if (entry.payload_size <= kPayloadBytesMax) return refuse("a payload of {} bytes is not given", entry.payload_size);
     return absl::OkStatus();
   }
@@ -311,6 +314,10 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   }
   crash_point("commit_after");
   cost.write_us = microseconds_since(writing);
+  for (const PartitionBatch& part : commit.parts) {
+    absl::MutexLock lock(&impl_->redactions_mutex);
+    for (const auto& [index, redaction] : part.redactions) impl_->redactions[{part.partition, part.first + index}] = redaction;
+  }
   impl_->publish(written);
   return cost;
 }

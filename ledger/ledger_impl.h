@@ -80,6 +80,11 @@ struct Ledger::Impl {
   mutable absl::Mutex damage_mutex;
   std::map<PartitionId, std::string> damaged ABSL_GUARDED_BY(damage_mutex);
 
+  mutable absl::Mutex redactions_mutex;
+  std::map<std::pair<PartitionId, Sequence>, std::shared_ptr<const Redaction>> redactions ABSL_GUARDED_BY(redactions_mutex);
+  // Raised after each chunk that was rewritten: who read its row before must not leave it in the cache.
+  std::atomic<std::uint64_t> chunks_rewritten = 0;
+
   mutable absl::Mutex checkpoints_mutex;
   std::uint64_t next_cut_note ABSL_GUARDED_BY(checkpoints_mutex) = 0;
   bool cut_note_doubtful ABSL_GUARDED_BY(checkpoints_mutex) = false;  // its write failed: it may be stored
@@ -103,10 +108,15 @@ struct Ledger::Impl {
   absl::Status load_partition(LedgerPartition& partition, const PartitionHead& head);
   absl::Status rebuild_ids(LedgerPartition& partition, const PartitionHead& head);
   absl::Status compare_with_recorded();
+  absl::Status load_redactions();
   absl::Status load_next_cut_note() ABSL_EXCLUSIVE_LOCKS_REQUIRED(checkpoints_mutex);
 
   // ledger_commit.cc
   void publish(const WrittenCommit& commit);
+
+  // ledger_redactions.cc
+  [[nodiscard]] std::shared_ptr<const Redaction> redaction(PartitionId partition, Sequence sequence) const;
+  [[nodiscard]] absl::StatusOr<std::string> without_payload(const StoredRow& row, PartitionId partition, Sequence sequence) const;
 
   // ledger_checkpoints.cc
   [[nodiscard]] absl::StatusOr<std::string> with_cosignatures(PartitionId partition, std::uint64_t size, std::string note) const;

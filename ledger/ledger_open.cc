@@ -64,6 +64,7 @@ absl::Status Ledger::Impl::open(const Definition& definition) {
           kRulesVersionNewest);
   RETURN_IF_ERROR(open_store());
   RETURN_IF_ERROR(check_identity());
+  RETURN_IF_ERROR(load_redactions());
   RETURN_IF_ERROR(load_heads());
   RETURN_IF_ERROR(check_definition_text(definition));
   {

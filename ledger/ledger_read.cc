@@ -35,6 +35,7 @@ absl::StatusOr<std::shared_ptr<const PayloadChunk>> Ledger::Impl::payload_chunk(
   const auto holds = [&](const PayloadChunk& chunk) { return sequence.value() < chunk.first.value() + chunk.payloads.size(); };
   auto cached = payload_cache.at_or_before(partition, sequence.value());
   if (cached != nullptr && holds(*cached)) return cached;
+  const std::uint64_t rewritten_before = chunks_rewritten;
   ASSIGN_OR_RETURN(const auto row, store->at_or_before(Family::payloads, chunk_key(partition, sequence)));
   const auto key = row ? parse_chunk_key(row->key) : std::nullopt;
   if (!key || key->partition != partition) return data_loss("{}:{}: no row holds the payload", partition.name(), sequence.value());
@@ -43,6 +44,7 @@ absl::StatusOr<std::shared_ptr<const PayloadChunk>> Ledger::Impl::payload_chunk(
   if (!holds(**chunk)) return data_loss("{}:{}: no row holds the payload", partition.name(), sequence.value());
   payload_cache.put(partition, (*chunk)->first.value(), *chunk,
                     sizeof(PayloadChunk) + (*chunk)->bytes.size() + (*chunk)->payloads.size() * sizeof((*chunk)->payloads[0]));
+  if (chunks_rewritten != rewritten_before) payload_cache.erase(partition, (*chunk)->first.value());
   return chunk;
 }
 
@@ -82,7 +84,8 @@ absl::StatusOr<StoredRun> Ledger::read(PartitionId partition, Sequence first, st
     const std::size_t end = std::min<std::size_t>(entries.size(), i + (chunk->first.value() + chunk->payloads.size() - at));
     for (; i < end; ++i) {
       const auto& payload = chunk->payloads[first.value() + i - chunk->first.value()];
-      run.entries.push_back({Sequence(first.value() + i), entries[i], payload});
+      const Sequence sequence(first.value() + i);
+      run.entries.push_back({sequence, entries[i], payload, payload ? nullptr : impl_->redaction(partition, sequence)});
     }
     bytes += chunk->bytes.size();
     chunks->push_back(chunk);
@@ -96,6 +99,9 @@ absl::StatusOr<std::string> Ledger::read_payload(PartitionId partition, Sequence
   if (sequence.value() >= head.size) return not_found("{}:{}: the partition has {} entries", partition.name(), sequence.value(), head.size);
   ASSIGN_OR_RETURN(const auto chunk, impl_->payload_chunk(partition, sequence));
   const auto& payload = chunk->payloads[sequence - chunk->first];
+  if (const auto erased = payload ? nullptr : impl_->redaction(partition, sequence))
+    return failed_precondition("{}:{}: this payload was erased, by the redaction reference:{}", partition.name(), sequence.value(),
+                               erased->by.value());
   if (!payload) return failed_precondition("{}:{}: only the hash of this payload is kept", partition.name(), sequence.value());
   return std::string(*payload);
 }

@@ -10,6 +10,7 @@ namespace bukubesar {
 
 namespace {
 
+constexpr std::uint8_t kRedactionVersion = 1;
 constexpr std::uint8_t kHeadVersion = 1;
 constexpr std::uint8_t kRunOfRecords = 1;
 constexpr std::uint8_t kRunOfGap = 2;
@@ -153,6 +154,45 @@ std::optional<StoredCosignature> parse_cosignature_value(std::string_view value)
   const std::size_t end = value.find('\n');
   if (end == std::string_view::npos || value.back() != '\n' || end + 1 == value.size()) return std::nullopt;
   return StoredCosignature{std::string(value.substr(0, end)), std::string(value.substr(end + 1))};
+}
+
+std::string redaction_key(PartitionId partition, Sequence sequence) {
+  std::string key(1, 'r');
+  append_be(key, partition.number());
+  append_be(key, sequence.value());
+  return key;
+}
+
+std::optional<RedactionKey> parse_redaction_key(std::string_view key) {
+  ByteReader reader(key);
+  if (reader.take(1) != "r") return std::nullopt;
+  RedactionKey parsed;
+  parsed.partition = PartitionId(reader.be<std::uint32_t>());
+  parsed.sequence = Sequence(reader.be<std::uint64_t>());
+  return reader.at_end() ? std::optional(parsed) : std::nullopt;
+}
+
+std::string redaction_value(const Redaction& redaction) {
+  std::string value;
+  append_be(value, kRedactionVersion);
+  append_be(value, static_cast<std::uint8_t>(redaction.gone ? 1 : 0));
+  append_be(value, redaction.by.value());
+  value += as_view(redaction.event_digest);
+  return value + redaction.substitute;
+}
+
+std::optional<Redaction> parse_redaction(std::string_view value) {
+  ByteReader reader(value);
+  if (reader.be<std::uint8_t>() != kRedactionVersion) return std::nullopt;
+  const auto gone = reader.be<std::uint8_t>();
+  Redaction redaction;
+  redaction.gone = gone == 1;
+  redaction.by = Sequence(reader.be<std::uint64_t>());
+  const auto digest = parse_hash(reader.take(redaction.event_digest.size()));
+  if (!digest || gone > 1) return std::nullopt;
+  redaction.event_digest = *digest;
+  redaction.substitute = std::string(reader.rest());
+  return redaction;
 }
 
 std::string head_key(PartitionId partition) {

@@ -84,6 +84,17 @@ struct StoredCosignature {
 };
 [[nodiscard]] std::optional<StoredCosignature> parse_cosignature_value(std::string_view value);
 
+// heads, beside the rows below: 'r' partition u32, sequence u64 → a redaction: version u8 = 1, gone u8, entry of the reference partition
+// u64, event digest (32 bytes), the substitute.
+[[nodiscard]] std::string redaction_key(PartitionId partition, Sequence sequence);
+struct RedactionKey {
+  PartitionId partition;
+  Sequence sequence;
+};
+[[nodiscard]] std::optional<RedactionKey> parse_redaction_key(std::string_view key);
+[[nodiscard]] std::string redaction_value(const Redaction& redaction);
+[[nodiscard]] std::optional<Redaction> parse_redaction(std::string_view value);
+
 // heads: 'h' partition u32 → the head; "format" → "1"; "ledger" → the name, "partitions" → decimal, "partitioner" → its name,
 // "definition" → length u64 of the definition's file when the ledger was last opened, SHA-256 of those bytes.
 [[nodiscard]] std::string head_key(PartitionId partition);

@@ -9,6 +9,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/spdlog.h>
@@ -27,6 +28,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/bytes.h"
 #include "base/check.h"
@@ -53,6 +55,7 @@ constexpr int kCatchUpRounds = 3;
 // A disk with less room than this is full: memtables and a log must fit, or it would be full again at once.
 constexpr std::size_t kRoomBytesMin = 16U << 20;
 constexpr absl::Duration kReadsEndWithin = absl::Seconds(30);
+constexpr absl::Duration kOldFilesLook = absl::Milliseconds(20);
 constexpr std::size_t kCheckPieceBytes = 256U << 10;
 constexpr std::string_view kFileChecksumName = "FileChecksumCrc32c";
 
@@ -76,8 +79,9 @@ class InfoLog : public rocksdb::Logger {
   void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
     const std::string_view form = format;
     const bool crc = form.find("Fast CRC32 supported") != std::string_view::npos;
-    // RocksDB warns of this while it writes a file of its own: it says nothing about stored ones.
-    const bool noise = form.find("opened without unique ID") != std::string_view::npos;
+    // RocksDB warns of this while it writes a file of its own, or copies: it says nothing about stored ones.
+    const bool noise =
+        form.find("opened without unique ID") != std::string_view::npos || form.find("File Deletions ") != std::string_view::npos;
     const bool matters = crc || (level >= rocksdb::InfoLogLevel::WARN_LEVEL && level < rocksdb::InfoLogLevel::HEADER_LEVEL && !noise);
     if (file_ == nullptr && !matters) return;
     char line[1024];
@@ -536,6 +540,62 @@ absl::Status Store::verify_checksums() const { return to_status(impl_->current()
 absl::Status Store::flush() {
   const auto database = impl_->current();
   return to_status(database->db->Flush({}, database->handles), fmt::format("flush {}", impl_->options.directory));
+}
+
+absl::Status Store::copy_to(const std::string& directory) const {
+  const auto database = impl_->current();
+  rocksdb::Checkpoint* made = nullptr;
+  RETURN_IF_ERROR(to_status(rocksdb::Checkpoint::Create(database->db.get(), &made), "prepare a copy of the store"));
+  const std::unique_ptr<rocksdb::Checkpoint> copy(made);
+  // Size 0: memory is moved to files first, so that the copy needs no log.
+  return to_status(copy->CreateCheckpoint(directory, /*log_size_for_flush=*/0), fmt::format("copy the store to {}", directory));
+}
+
+namespace {
+
+std::set<std::string> files_of(const std::string& directory, std::string_view ending) {
+  std::set<std::string> found;
+  std::error_code none;
+  for (const auto& file : std::filesystem::directory_iterator(directory, none))
+    if (file.path().string().ends_with(ending)) found.insert(file.path().string());
+  return found;
+}
+
+}  // namespace
+
+absl::Status Store::forget_overwritten(Family family, std::string_view first, std::string_view last) {
+  RETURN_IF_ERROR(writable());
+  const std::string& directory = impl_->options.directory;
+  std::set<std::string> old_logs = files_of(directory, ".log");
+  std::erase_if(old_logs, [](const std::string& log) {
+    std::error_code gone;
+    return std::filesystem::file_size(log, gone) == 0 || gone;
+  });
+  RETURN_IF_ERROR(flush());  // with all families flushed, no log of before is needed, and RocksDB removes it
+  const std::set<std::string> old_tables = files_of(directory, ".sst");
+  const auto database = impl_->current();
+  rocksdb::CompactRangeOptions options;
+  options.exclusive_manual_compaction = false;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+  const rocksdb::Slice begin = slice(first);
+  const rocksdb::Slice end = slice(last);
+  RETURN_IF_ERROR(to_status(database->db->CompactRange(options, database->handle(family), &begin, &end),
+                            fmt::format("rewrite files of {}", name_of(family))));
+  // A read that began before holds the old files; RocksDB removes them when it ends.
+  const auto old_ones_are_gone = [&] {
+    std::set<std::string> left = files_of(directory, ".sst");
+    for (const TableFile& file : table_files()) left.erase(std::filesystem::path(file.path).lexically_normal().string());
+    left.merge(files_of(directory, ".log"));
+    const auto is_left = [&](const std::string& file) { return left.count(file) != 0; };
+    return std::none_of(old_tables.begin(), old_tables.end(), is_left) && std::none_of(old_logs.begin(), old_logs.end(), is_left);
+  };
+  const absl::Time end_waiting = absl::Now() + kReadsEndWithin;
+  while (!old_ones_are_gone()) {
+    if (absl::Now() > end_waiting)
+      return unavailable("{}: old files stay longer than {}: a long read holds them", directory, absl::FormatDuration(kReadsEndWithin));
+    absl::SleepFor(kOldFilesLook);
+  }
+  return absl::OkStatus();
 }
 
 std::vector<std::pair<std::string, std::uint64_t>> Store::memory_bytes() const {

@@ -105,6 +105,11 @@ class Store {
   [[nodiscard]] absl::Status verify_checksums() const;
   // Moves what stands in memory to files: for tests and orderly backups; commits do not need it.
   [[nodiscard]] absl::Status flush();
+  // What stands now as a store of its own in `directory`, which must not exist: hard links where the disk is the same one. Beside writes.
+  [[nodiscard]] absl::Status copy_to(const std::string& directory) const;
+  // What was overwritten at keys [first, last] is gone from the files, those of the log too, once it returns OK. Takes as long as the
+  // family's files of that range are large.
+  [[nodiscard]] absl::Status forget_overwritten(Family family, std::string_view first, std::string_view last);
 
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
 

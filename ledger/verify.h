@@ -27,6 +27,7 @@ struct VerifyReport {
   std::string first_bad_sequence;       // "0:812"; empty: no finding names an entry
   std::vector<VerifyFinding> findings;  // empty: all is well; in the order found, at most kVerifyFindingsMax
   std::uint64_t findings_left_out = 0;  // beyond those
+  std::uint64_t redacted = 0;           // payloads that were erased, by an entry that says so
   std::uint64_t entries = 0, payloads = 0, hash_only = 0, payload_bytes = 0, checkpoints = 0;
   std::uint64_t signatures_checked = 0,
                 signatures_unchecked = 0;  // of checkpoints and cut notes; unchecked: there is no key for their origin

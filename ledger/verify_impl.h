@@ -57,6 +57,7 @@ class LedgerVerifier {
   void check_claims_beyond(const std::map<PartitionId, PartitionHead>& heads);
   void check_no_other_rows(Family family);
   void check_meta_rows();
+  void check_redaction_row(std::string_view key, std::string_view value);
   void check_rows();
 
   const Ledger& ledger_;
@@ -84,6 +85,8 @@ class LedgerVerifier::PartitionPass {
   bool begins_here(const CheckedChunk& chunk);
   void take_chunk(CheckedChunk& chunk);
   void take_entry(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked);
+  void take_redaction(std::uint64_t sequence, CheckedEntry& checked, Arena& arena);
+  void check_redaction(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked);
   void check_payload(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked);
   void check_judgement(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked);
   void check_statement(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked);
@@ -108,6 +111,7 @@ class LedgerVerifier::PartitionPass {
   std::vector<Subtree> completed_;
   std::vector<OffsetRun> runs_;
   IdTable ids_;
+  Judge judge_;  // of what stands in for erased payloads
 };
 
 }  // namespace bukubesar

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "events/event_digest.h"
 #include "ledger/statement.h"
 #include "ledger/verify_impl.h"
 
@@ -24,7 +25,8 @@ LedgerVerifier::PartitionPass::PartitionPass(LedgerVerifier& verifier, Partition
       name_(id.name()),
       head_(head),
       claims_(verifier.claims_[id]),
-      next_claim_(claims_.begin()) {
+      next_claim_(claims_.begin()),
+      judge_(routing_of(verifier.definition_)) {
   now_.next_offset = impl_.find(id)->first_offset;
   now_.root = empty_root();
   ids_.reserve(head.counts.accepted);
@@ -102,14 +104,15 @@ void LedgerVerifier::PartitionPass::take_chunk(CheckedChunk& chunk) {
   std::vector<const Event*> events;
   run.entries.reserve(chunk.checked.size());
   events.reserve(chunk.checked.size());
-  for (const CheckedEntry& checked : chunk.checked) {
+  for (CheckedEntry& checked : chunk.checked) {
     const std::uint64_t sequence = now_.size;
+    take_redaction(sequence, checked, chunk.arena);
     if (checked.entry)
       take_entry(sequence, *checked.entry, checked);
     else
       find(sequence, "the bytes are no entry of version 1");
     if (checked.entry && checked.payload != nullptr) {
-      run.entries.push_back({Sequence(sequence), *checked.entry, *checked.payload});
+      run.entries.push_back({Sequence(sequence), *checked.entry, *checked.payload, checked.redaction});
       const bool accepted = checked.entry->verdict == Verdict::accepted && checked.judgement;
       events.push_back(accepted ? checked.judgement->event : nullptr);
     }
@@ -140,8 +143,40 @@ void LedgerVerifier::PartitionPass::take_entry(std::uint64_t sequence, const Ent
   check_id(sequence, entry, checked);
 }
 
+void LedgerVerifier::PartitionPass::take_redaction(std::uint64_t sequence, CheckedEntry& checked, Arena& arena) {
+  if (!checked.entry || checked.payload == nullptr || *checked.payload) return;
+  checked.redaction = impl_.redaction(id_, Sequence(sequence));
+  if (checked.redaction == nullptr || checked.entry->verdict != Verdict::accepted) return;
+  if (const std::uint16_t version = checked.entry->rules_version; version >= 1 && version <= kRulesVersionNewest)
+    checked.judgement = judge_.judge(version, id_, checked.redaction->substitute, arena);
+}
+
+// The erasure is in the record, and what stands in for the payload is an event with the same source and id.
+void LedgerVerifier::PartitionPass::check_redaction(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked) {
+  ++verifier_.report_.redacted;
+  const Redaction& redaction = *checked.redaction;
+  const PartitionId reference = PartitionId::reference();
+  const auto run = verifier_.ledger_.read(reference, redaction.by, 1);
+  if (!run.ok())
+    return find(sequence, with_context(run.status(), fmt::format("its payload was erased by reference:{}", redaction.by.value())));
+  Arena arena;
+  const StoredEntry* by = run->entries.empty() ? nullptr : &run->entries.front();
+  const bool judged = by != nullptr && by->payload && by->entry.verdict == Verdict::accepted && by->entry.rules_version >= 1 &&
+                      by->entry.rules_version <= kRulesVersionNewest;
+  const Event* event = judged ? judge_.judge(by->entry.rules_version, reference, *by->payload, arena).event : nullptr;
+  if (event == nullptr || event->type != EventType::ledger_redacted || event->subject != fmt::format("{}/{}", name_, sequence))
+    find(sequence, fmt::format("its payload is not kept, and reference:{} is no redaction of it", redaction.by.value()));
+  if (entry.verdict != Verdict::accepted) return;
+  if (!checked.judgement || checked.judgement->event == nullptr)
+    find(sequence, "what stands in for its erased payload is no event");
+  else if (checked.judgement->fingerprint != entry.fingerprint)
+    find(sequence, fmt::format("what stands in for its erased payload has fingerprint {}, the entry {}",
+                               hex(as_view(checked.judgement->fingerprint)), hex(as_view(entry.fingerprint))));
+}
+
 void LedgerVerifier::PartitionPass::check_payload(std::uint64_t sequence, const Entry& entry, const CheckedEntry& checked) {
   const auto& payload = *checked.payload;
+  if (checked.redaction != nullptr) return check_redaction(sequence, entry, checked);
   if (!payload) {
     ++verifier_.report_.hash_only;
     if (entry.payload_size <= kPayloadBytesMax) find(sequence, fmt::format("its payload of {} bytes is not kept", entry.payload_size));
@@ -161,7 +196,7 @@ void LedgerVerifier::PartitionPass::check_judgement(std::uint64_t sequence, cons
   const std::uint16_t in_force = verifier_.definition_.rules_version(id_, entry.epoch, entry.offset, now_.ledger_time_ms);
   if (entry.rules_version != in_force)
     find(sequence, fmt::format("I5: judged by rules version {}, the definition says {}", entry.rules_version, in_force));
-  if (checked.payload == nullptr) return;  // said already
+  if (checked.payload == nullptr || checked.redaction != nullptr) return;  // said already; nothing is left to judge
   Judgement want;
   if (!*checked.payload)
     want.reason = Reason::oversize;
@@ -257,7 +292,9 @@ void LedgerVerifier::PartitionPass::check_copy(std::uint64_t sequence, const Ent
     const auto chunk = impl_.payload_chunk(id_, first);
     if (!chunk.ok()) return find(first.value(), chunk.status());
     const auto& first_payload = (*chunk)->payloads[first - (*chunk)->first];
-    same = first_payload && same_event(*first_payload, **checked.payload);
+    const auto erased = first_payload ? nullptr : impl_.redaction(id_, first);
+    same = erased != nullptr ? erased->event_digest == event_digest(**checked.payload)
+                             : first_payload && same_event(*first_payload, **checked.payload);
   }
   const Reason want = same ? Reason::same : Reason::different;
   if (entry.reason != want)

@@ -35,6 +35,8 @@ struct CheckedEntry {
   const std::optional<std::string_view>* payload = nullptr;
   Hash256 payload_hash{};              // of the payload, where it is kept
   std::optional<Judgement> judgement;  // by the rules version that the entry names, where the payload is kept
+  std::shared_ptr<const Redaction> redaction =
+      nullptr;  // set by the taker, where the payload was erased; the judgement is of its substitute
 };
 
 // A row of entries and the row of payloads with the same key.

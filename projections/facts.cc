@@ -53,6 +53,16 @@ const Facts::Statement* Facts::in_force(const Table& table, std::string_view cod
   return best;
 }
 
+void Facts::forget_names(Sequence sequence) {
+  for (Table& table : tables_)
+    for (auto& [code, statements] : table)
+      for (Statement& statement : statements) {
+        if (statement.sequence != sequence) continue;
+        statement.name.reset();
+        statement.work_units.clear();
+      }
+}
+
 std::string_view Facts::name(EventType type, std::string_view code, const FactsCut& at) const {
   const Statement* s = in_force(table(type), code, at, [](const Statement& one) { return one.name.has_value(); });
   return s == nullptr ? std::string_view() : *s->name;

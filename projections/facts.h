@@ -49,6 +49,9 @@ class Facts {
 
   void apply(Sequence sequence, EventType type, const Fact& fact);
 
+  // The names that this entry stated, after its payload was erased: what a start after it would not know either.
+  void forget_names(Sequence sequence);
+
   // Empty or nothing: not stated.
   [[nodiscard]] std::string_view name(EventType table, std::string_view code, const FactsCut& at) const;
   // In force in `month`; without one, the latest at the cut. A stated kind `cooperative` stands for a scale that is not stated.

@@ -178,8 +178,9 @@ absl::Status Projections::Impl::apply_run(PartitionId id, const StoredRun& run, 
   for (std::size_t i = 0; i < run.entries.size(); ++i) {
     const StoredEntry& stored = run.entries[i];
     if (stored.entry.verdict != Verdict::accepted) continue;
-    if (!stored.payload) return data_loss("entry {}:{} was accepted, and has no payload", id.name(), stored.sequence.value());
-    const Judgement judgement = judge.judge(stored.entry.rules_version, id, *stored.payload, arena);
+    const auto payload = stored.folded();
+    if (!payload) return data_loss("entry {}:{} was accepted, and has no payload", id.name(), stored.sequence.value());
+    const Judgement judgement = judge.judge(stored.entry.rules_version, id, *payload, arena);
     if (judgement.event == nullptr) {
       return data_loss("entry {}:{} was accepted, and rules {} now say {}", id.name(), stored.sequence.value(), stored.entry.rules_version,
                        judgement.detail);
@@ -196,7 +197,7 @@ absl::Status Projections::Impl::apply_run(PartitionId id, const StoredRun& run, 
         if (partition == nullptr) {
           apply_reference(stored.sequence, stored.entry, events[at]);
         } else {
-          partition->fold->apply(stored.sequence, stored.entry, stored.payload, events[at]);
+          partition->fold->apply(stored.sequence, stored.entry, stored.folded(), events[at]);
         }
       }
     }
@@ -326,6 +327,11 @@ std::optional<WaitId> Projections::Impl::add_waiter(const Cut& cut, Waits kind, 
 void Projections::Impl::remove_waiter(WaitId id) {
   absl::MutexLock lock(&published_mutex);
   for (std::vector<Waiter>& of_kind : waiters) std::erase_if(of_kind, [id](const Waiter& one) { return one.id == id; });
+}
+
+void Projections::forget_names(Sequence sequence) {
+  absl::MutexLock lock(&impl_->facts_mutex);
+  impl_->facts.forget_names(sequence);
 }
 
 Cut Projections::cut() const {

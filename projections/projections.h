@@ -126,6 +126,9 @@ class Projections {
   // The commit observer: never blocks; drops the hand-off when the queue is full (the worker then reads the ledger).
   void hand_off(const std::shared_ptr<const Commit>& commit);
 
+  // The payload of this entry of the reference partition was erased: its names are not shown any more.
+  void forget_names(Sequence sequence);
+
   [[nodiscard]] Cut cut() const;
   // Waits until the projections have read `cut`. DeadlineExceeded otherwise.
   [[nodiscard]] absl::Status wait_for(const Cut& cut, std::chrono::milliseconds timeout) const;

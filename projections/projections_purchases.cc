@@ -179,9 +179,9 @@ absl::Status Projections::Impl::add_unapplied(PartitionId id, const std::vector<
     PurchaseHistoryEvent event;
     event.partition = id;
     event.sequence = Sequence(finding.sequence);
-    if (!run.entries.empty() && run.entries[0].payload) {
+    if (const auto payload = run.entries.empty() ? std::nullopt : run.entries[0].folded()) {
       Arena arena;
-      const Judgement judgement = judge.judge(run.entries[0].entry.rules_version, id, *run.entries[0].payload, arena);
+      const Judgement judgement = judge.judge(run.entries[0].entry.rules_version, id, *payload, arena);
       if (judgement.event != nullptr) {
         event.type = name_of(judgement.event->type);
         event.event_time_ms = judgement.event->time_ms;

@@ -64,7 +64,7 @@ void SegmentCheck::Impl::visit(PartitionId id, const StoredRun& run, std::span<c
       broken[id] = true;
       return;
     }
-    fold.apply(stored.sequence, stored.entry, stored.payload, event);
+    fold.apply(stored.sequence, stored.entry, stored.folded(), event);
     if (fold.has_full()) compare_full(fold);
   }
 }

@@ -58,6 +58,12 @@ void add_export_command(CLI::App& app, CliContext& context);
 void add_sqlite_export(CLI::App& parent, CliContext& context);  // of add_export_command
 void add_sink_command(CLI::App& app, CliContext& context);
 void add_completeness_command(CLI::App& app, CliContext& context);
+void add_backup_command(CLI::App& app, CliContext& context);
+void add_restore_command(CLI::App& app, CliContext& context);
+void add_correct_command(CLI::App& app, CliContext& context);
+void add_redact_command(CLI::App& app, CliContext& context);
+void add_source_command(CLI::App& app, CliContext& context);
+void add_clone_command(CLI::App& app, CliContext& context);
 void add_witness_command(CLI::App& app, CliContext& context);
 void add_token_command(CLI::App& app, CliContext& context);
 void add_config_command(CLI::App& app, CliContext& context);

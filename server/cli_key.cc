@@ -58,6 +58,19 @@ absl::Status new_key(const CliContext& context) {
   return show_keys(context, config);
 }
 
+// An approver's key is a seed file of its own; the name in it is part of the key.
+absl::Status approver_key(const std::string& path, const std::string& name, bool make) {
+  if (make) {
+    RETURN_IF_ERROR(SigningKeys::create(path));
+    fmt::print(stderr, "bukubesar: made {}; it stays with the approver, and secret\n", path);
+  }
+  ASSIGN_OR_RETURN(const SigningKeys keys, SigningKeys::load(path));
+  const std::string key = keys.verifier_key(name);
+  RETURN_IF_ERROR(key_info(key).status());
+  fmt::print("{}\n", key);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void add_key_command(CLI::App& app, CliContext& context) {
@@ -68,7 +81,18 @@ void add_key_command(CLI::App& app, CliContext& context) {
       "Examples:\n"
       "  bukubesar key new      makes <data_dir>/signing.key, mode 0600; never overwrites one\n"
       "  bukubesar key show     the verifier key of each origin, for whoever checks\n"
-      "  bukubesar --set witness.name=inspektorat.example/bukubesar key show     and of that witness, for signing.witnesses");
+      "  bukubesar --set witness.name=inspektorat.example/bukubesar key show     and of that witness, for signing.witnesses\n"
+      "  bukubesar key approver ketua.key inspektorat.example/ketua --new     an approver's key, for signing.approvers");
+  const auto file = std::make_shared<std::string>();
+  const auto name = std::make_shared<std::string>();
+  const auto make_new = std::make_shared<bool>(false);
+  CLI::App* approver = command->add_subcommand("approver", "print the verifier key of one who signs corrections");
+  approver->add_option("FILE", *file, "the approver's key file")->required();
+  approver->add_option("NAME", *name, "of the approver, in the key: inspektorat.example/ketua")->required();
+  approver->add_flag("--new", *make_new, "make the file, mode 0600; never overwrites one");
+  approver->callback([&context, file, name, make_new] {
+    if (const absl::Status done = approver_key(*file, *name, *make_new); !done.ok()) context.fail(done);
+  });
   CLI::App* make = command->add_subcommand("new", "make a signing key");
   make->callback([&context] {
     if (const absl::Status done = new_key(context); !done.ok()) context.fail(done);

@@ -59,6 +59,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
                        {"entries", report.entries},
                        {"payloads", report.payloads},
                        {"hash_only", report.hash_only},
+                       {"redacted", report.redacted},
                        {"payload_bytes", report.payload_bytes},
                        {"checkpoints", report.checkpoints},
                        {"signatures_checked", report.signatures_checked},
@@ -74,9 +75,9 @@ void print_report(const CliContext& context, const VerifyReport& report) {
     fmt::print("{}", findings.csv());
     return;
   }
-  fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} checkpoints, up to cut {}\n",
+  fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} erased by redactions, {} checkpoints, up to cut {}\n",
              for_people(report.entries), for_people(report.payloads), for_people(report.payload_bytes), for_people(report.hash_only),
-             for_people(report.checkpoints), report.cut.text());
+             for_people(report.redacted), for_people(report.checkpoints), report.cut.text());
   fmt::print("{} signatures checked", for_people(report.signatures_checked));
   if (report.signatures_unchecked > 0)
     fmt::print("; {} signatures NOT checked: there is no key here; give the verifier keys with --vkey",

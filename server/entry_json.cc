@@ -8,6 +8,7 @@
 #include "events/json_peek.h"
 #include "events/payload.h"
 #include "events/rules.h"
+#include "server/correction_signature.h"
 #include "server/node.h"
 
 namespace bukubesar {
@@ -163,18 +164,20 @@ std::string rejection_detail(Node& node, PartitionId partition, const Entry& ent
 }
 
 void add_decoded(Json& json, Node& node, PartitionId partition, const StoredEntry& stored) {
-  if (!stored.payload) {
-    json["kept"] = "hash only";
-    return;
-  }
+  if (!stored.payload) json["kept"] = stored.redaction == nullptr ? "hash only" : "erased";
+  if (stored.redaction != nullptr) json["erased_by"] = fmt::format("reference/{}", stored.redaction->by.value());
+  const auto payload = stored.folded();
+  if (!payload || (!stored.payload && stored.entry.verdict != Verdict::accepted)) return;
   if (stored.entry.kind == EntryKind::source_statement) {
     PayloadView view;
-    if (parse_payload(*stored.payload, view) && view.value) json["statement"] = *view.value;
+    if (parse_payload(*payload, view) && view.value) json["statement"] = *view.value;
     return;
   }
   Arena arena;
-  const Judgement judgement = judge_of(node).judge(stored.entry.rules_version, partition, *stored.payload, arena);
+  const Judgement judgement = judge_of(node).judge(stored.entry.rules_version, partition, *payload, arena);
   if (judgement.event != nullptr) json["event"] = event_json(*judgement.event, node.definition().zone_minutes);
+  if (judgement.event != nullptr && judgement.event->correction != nullptr && stored.payload)
+    json["event"]["correction"]["signature"] = check_correction_signature(*stored.payload, approver_keys(node.config().signing));
   if (!judgement.detail.empty()) json["detail"] = judgement.detail;
 }
 

@@ -92,6 +92,12 @@ int run(int argc, char** argv) {
   add_sink_command(app, context);
   add_completeness_command(app, context);
   add_witness_command(app, context);
+  add_backup_command(app, context);
+  add_restore_command(app, context);
+  add_correct_command(app, context);
+  add_redact_command(app, context);
+  add_source_command(app, context);
+  add_clone_command(app, context);
 
   add_doctor_command(app, context);
   add_key_command(app, context);

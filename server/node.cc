@@ -16,6 +16,7 @@
 #include "base/crash_point.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "server/backup_parts.h"
 #include "server/routes.h"
 #include "server/tokens.h"
 
@@ -215,6 +216,8 @@ absl::Status Node::open_all() {
   ledger_options.progress = progress;
   ASSIGN_OR_RETURN(ledger_, Ledger::open(std::move(ledger_options), definition()));
 
+  backups_ = std::make_unique<BackupJob>(config_, *ledger_);
+
   crash_point("start_ledger_opened");
   note_progress("opening the projections", 0, 0);
   ProjectionsOptions options;
@@ -232,6 +235,13 @@ absl::Status Node::open_all() {
   projections_->start();
   stream_->start();
   look_for_synthetic_feeds();
+  const auto erased = [this](PartitionId partition, Sequence sequence) {
+    remove_frozen(config_.data_dir);
+    if (partition.is_reference()) projections_->forget_names(sequence);
+  };
+  eraser_ = std::make_unique<Eraser>(
+      *ledger_, [this]() -> const Definition& { return definition(); }, erased);
+  eraser_->start();
 
   RETURN_IF_ERROR(load_witness_keys());
   RETURN_IF_ERROR(load_key());
@@ -253,6 +263,8 @@ absl::Status Node::start_intake() {
   options.ledger = ledger_.get();
   options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) { projections_->hand_off(commit); });
   options.observers.push_back([this](const std::shared_ptr<const Commit>& commit) {
+    for (const PartitionBatch& part : commit->parts)
+      if (part.partition.is_reference()) eraser_->wake();
     metrics_.observe_commit(*commit);
     watch_for_synthetic(*commit);
     stream_->note_commit();
@@ -327,6 +339,8 @@ void Node::stop() {
   crash_point("stop_begun");
   http_->stop_accepting();
   if (scrub_) scrub_->stop();
+  if (backups_) backups_->stop();
+  if (eraser_) eraser_->stop();
   if (intake_) intake_->stop();
   crash_point("stop_drained");
   {
@@ -350,7 +364,9 @@ void Node::stop() {
       spdlog::error("recording the heads: {}", message_of(recorded));
   }
   scrub_.reset();
+  backups_.reset();
   intake_.reset();
+  eraser_.reset();
   projections_.reset();
   ledger_.reset();  // the witness stays: what it refused is asked for after the stop
 }

@@ -26,7 +26,9 @@
 #include "ledger/signer.h"
 #include "projections/projections.h"
 #include "server/access.h"
+#include "server/backup_job.h"
 #include "server/data_lock.h"
+#include "server/eraser.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
 #include "server/router.h"
@@ -75,6 +77,8 @@ class Node {
   [[nodiscard]] HttpServer& http() { return *http_; }
   [[nodiscard]] StreamHub& stream() { return *stream_; }
   [[nodiscard]] Metrics& metrics() { return metrics_; }
+  [[nodiscard]] BackupJob& backups() { return *backups_; }
+  [[nodiscard]] const Eraser& eraser() const { return *eraser_; }
   // Null where the configuration has it off.
   [[nodiscard]] const Scrub* scrub() const { return scrub_.get(); }
   // What the scrub has found, for people, one line; empty: nothing.
@@ -136,6 +140,8 @@ class Node {
   std::unique_ptr<Projections> projections_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<Scrub> scrub_;
+  std::unique_ptr<BackupJob> backups_;
+  std::unique_ptr<Eraser> eraser_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
   std::unique_ptr<Witness> witness_;

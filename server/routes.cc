@@ -96,6 +96,9 @@ void add_routes(Router& router, Node& node) {
   add_log_routes(router, node);
   add_proof_routes(router, node);
   add_completeness_routes(router, node);
+  add_backup_routes(router, node);
+  add_redaction_routes(router, node);
+  add_payload_routes(router, node);
   add_openapi_routes(router);
 }
 

@@ -22,6 +22,9 @@ void add_totals_routes(Router& router, Node& node);        // v1/totals, v1/view
 void add_entry_routes(Router& router, Node& node);         // v1/entries, v1/gaps, payload
 void add_completeness_routes(Router& router, Node& node);  // v1/completeness, v1/rejected
 void add_stream_routes(Router& router, Node& node);        // v1/stream
+void add_backup_routes(Router& router, Node& node);        // v1/backup, v1/freeze
+void add_payload_routes(Router& router, Node& node);       // v1/payloads
+void add_redaction_routes(Router& router, Node& node);     // v1/redactions
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
 void add_transfer_routes(Router& router, Node& node);      // v1/transfers, v1/facts
 void add_log_routes(Router& router, Node& node);           // log/…

@@ -127,7 +127,11 @@ absl::StatusOr<ServerResponse> payload_answer(Node& node, const ServerRequest& r
   RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   const Cut cut = node.ledger().cut();
   auto payload = node.ledger().read_payload(partition, sequence);
-  if (payload.status().code() == absl::StatusCode::kFailedPrecondition) return problem(410, message_of(payload.status()));
+  if (payload.status().code() == absl::StatusCode::kFailedPrecondition) {
+    const auto erased = node.eraser().erased_by(partition, sequence);
+    return problem(
+        410, message_of(payload.status()) + (erased ? fmt::format("; ground: {}; authority: {}", erased->ground, erased->authority) : ""));
+  }
   RETURN_IF_ERROR(payload.status());
   ServerResponse response;
   response.content_type = "application/octet-stream";

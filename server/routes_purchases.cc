@@ -2,6 +2,7 @@
 #include "base/time.h"
 #include "events/payload.h"
 #include "events/rules.h"
+#include "server/correction_signature.h"
 #include "server/entry_json.h"
 #include "server/extract_stream.h"
 #include "server/routes.h"
@@ -80,18 +81,34 @@ absl::StatusOr<std::optional<Cut>> cut_of(Node& node, const Query& query) {
   return std::optional<Cut>(std::move(as_of.cut));
 }
 
+// Who signed a correction, and whether that holds.
+absl::Status add_signatures(Node& node, const PurchaseAnswer& purchase, Json& json) {
+  for (std::size_t i = 0; i < purchase.history.size(); ++i) {
+    const PurchaseHistoryEvent& event = purchase.history[i];
+    if (event.type != name_of(EventType::corrected)) continue;
+    ASSIGN_OR_RETURN(const StoredRun run, node.ledger().read(event.partition, event.sequence, 1));
+    if (run.entries.empty() || !run.entries.front().payload) continue;
+    json["history"][i]["signature"] = check_correction_signature(*run.entries.front().payload, approver_keys(node.config().signing));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ServerResponse> purchase_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"as_of", "min_cut"}));
   ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
   ASSIGN_OR_RETURN(const PurchaseAnswer purchase, node.projections().purchase(request.captures[0], cut));
   Json json = purchase_json(purchase, node.definition().zone_minutes);
+  RETURN_IF_ERROR(add_signatures(node, purchase, json));
   if (node.synthetic()) json["synthetic"] = true;
   return json_response(json, purchase.cut);
 }
 
-// The payload of one entry, read once per row.
+// The payload of one entry, read once per row; what stands in for one that was erased.
 absl::StatusOr<std::string> payload_of(Node& node, PartitionId partition, Sequence sequence) {
-  return node.ledger().read_payload(partition, sequence);
+  ASSIGN_OR_RETURN(const StoredRun run, node.ledger().read(partition, sequence, 1));
+  const auto payload = run.entries.empty() ? std::nullopt : run.entries.front().folded();
+  if (!payload) return data_loss("{}:{}: its payload is not kept", partition.name(), sequence.value());
+  return std::string(*payload);
 }
 
 // What an importer compares a snapshot with: the document in force, and what the newest event said of itself. All verbatim.

@@ -157,7 +157,7 @@ TEST(Config, NamesAllThatIsWrongAtOnce) {
       "BUKUBESAR_HTTP_THREADS: 0 is not within 1 … 256\n"
       "BUKUBESAR_NOPE: is no setting; http.port would be BUKUBESAR_HTTP_PORT\n"
       "--set data_dir: must not be empty\n"
-      "--set nope: is no setting; there are data_dir, ledger, broker, http, intake, signing, scrub, witness, projections, log");
+      "--set nope: is no setting; there are data_dir, ledger, broker, http, intake, signing, backup, scrub, witness, projections, log");
 }
 
 TEST(Config, RefusesWrongEnvironmentAndFlags) {

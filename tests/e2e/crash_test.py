@@ -85,6 +85,8 @@ class Campaign:
     def round(self, point: str, nth: int, patience: float = 1):
         self.server.environment = {"BUKUBESAR_CRASH_POINT": f"{point}:{nth}"} if point else {}
         one = self.oracle.begin_round()
+        if point.startswith("redaction"):
+            self.define_authority()
         self.server.start(ready_seconds=0)
         killer = None
         if not point:
@@ -96,6 +98,8 @@ class Campaign:
             self.check()
             sender = oracle.Sender(self.oracle, self.server, one, self.rng, cells=200 if point.startswith("segment") else 1)
             sender.start()
+            if point.startswith("redaction"):
+                self.erase_a_fact(len(self.oracle.rounds))
             self.wait_gone(patience * (0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file")) else 1.2))
         except oracle.GONE:
             pass
@@ -108,6 +112,23 @@ class Campaign:
         self.unchecked.append(one)
         if self.was_ready and self.rng.random() < 0.3:
             self.verify()  # of what a crash left, before any start has put it in order
+
+    def define_authority(self):
+        """An authority may erase; an operator appends it between two starts. Before the first start there is nothing to append to."""
+        definition = self.server.data / "definition.jsonl"
+        line = '{"authority":{"source":"/feed/law"}}\n'
+        if definition.exists() and line not in definition.read_text():
+            with open(definition, "a") as lines:
+                lines.write(line)
+
+    def erase_a_fact(self, number: int):
+        """A fact of no purchase, and then its erasure: no figure knows of either."""
+        def event(kind: str, subject: str, data: dict) -> dict:
+            return {"specversion": "1.0", "type": f"id.bukubesar.{kind}.v1", "source": "/feed/law", "id": f"{kind}-{number}", "subject": subject,
+                    "data": {"salt": "ab" * 16, **data}}
+        fact = self.server.post_events([event("reference.commodity", f"commodity/k-{number}", {"valid_from": "2023-01", "name": "x" * 200})])
+        place = fact.json()["results"][0]["sequence"]
+        self.server.post_events([event("ledger.redacted", f"reference/{place}", {"ground": "law", "authority": "office"})])
 
     def round_with_a_start_before(self, point: str):
         """For a point that its round did not meet: some are met only where the epoch before had records, or take long on a busy machine."""

@@ -177,6 +177,18 @@ TEST(Format, Cosignatures) {
   EXPECT_EQ(example("cosignature"), keys.cosignature_line("witness/1", text, 1'700'000'000));
   std::string key = keys.cosigner_key("witness/1");
   EXPECT_EQ(verify_note(example("checkpoint") + example("cosignature"), key), absl::OkStatus());
+  Redaction redaction;
+  redaction.by = Sequence(17);
+  for (std::size_t i = 0; i < redaction.event_digest.size(); ++i) redaction.event_digest[i] = static_cast<std::uint8_t>(i);
+  redaction.substitute = encode_payload(std::nullopt, {}, std::nullopt);
+  redaction.gone = true;
+  expect_hex("redaction-key", redaction_key(kP0, Sequence(812)));
+  expect_hex("redaction-value", redaction_value(redaction));
+  const auto read_back = parse_redaction(example("redaction-value"));
+  ASSERT_TRUE(read_back);
+  EXPECT_EQ(redaction_value(*read_back), redaction_value(redaction));
+  EXPECT_FALSE(parse_redaction(example("redaction-value").substr(0, 20)));
+
   expect_hex("cosignature-key", cosignature_key(kP0, 2, "witness/1"));
 }
 

@@ -1,0 +1,158 @@
+#include "server/eraser.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/status.h"
+
+namespace bukubesar {
+
+namespace {
+constexpr absl::Duration kLookInterval = absl::Seconds(1);  // also after a disk that refused
+constexpr std::size_t kReadRun = 1024;
+}  // namespace
+
+std::string_view name_of(RedactionState state) {
+  switch (state) {
+    case RedactionState::pending:
+      return "pending";
+    case RedactionState::erasing:
+      return "erasing";
+    case RedactionState::done:
+      return "done";
+    case RedactionState::refused:
+      return "refused";
+  }
+  return "unknown";
+}
+
+Eraser::Eraser(Ledger& ledger, std::function<const Definition&()> definition, std::function<void(PartitionId, Sequence)> erased)
+    : ledger_(ledger), definition_(std::move(definition)), erased_(std::move(erased)) {}
+
+Eraser::~Eraser() { stop(); }
+
+void Eraser::start() {
+  thread_ = std::thread([this] { loop(); });
+}
+
+void Eraser::stop() {
+  {
+    absl::MutexLock lock(&mutex_);
+    stopping_ = true;
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Eraser::wake() {
+  absl::MutexLock lock(&mutex_);
+  woken_ = true;
+}
+
+void Eraser::loop() {
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || woken_; };
+  std::string trouble;
+  while (true) {
+    {
+      absl::MutexLock lock(&mutex_);
+      mutex_.AwaitWithTimeout(absl::Condition(&has_work), kLookInterval);
+      if (stopping_) return;
+      woken_ = false;
+    }
+    const absl::Status done = turn();
+    const std::string now = done.ok() ? "" : message_of(done);
+    if (!now.empty() && now != trouble) spdlog::error("erasure: {}", now);
+    trouble = now;
+  }
+}
+
+absl::Status Eraser::turn() {
+  RETURN_IF_ERROR(read_requests());
+  std::vector<RedactionStatus> all = status();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].state != RedactionState::pending) continue;
+    const absl::Status acted = act(all[i]);
+    {
+      absl::MutexLock lock(&mutex_);
+      statuses_[i] = all[i];
+    }
+    RETURN_IF_ERROR(acted);
+  }
+  RETURN_IF_ERROR(ledger_.finish_redactions());
+  for (const RedactionStatus& each : all)
+    if (each.state == RedactionState::erasing) erased_(each.request.partition, each.request.sequence);
+  absl::MutexLock lock(&mutex_);
+  for (RedactionStatus& each : statuses_)
+    if (each.state == RedactionState::erasing) {
+      each.state = RedactionState::done;
+      spdlog::info("erased {}:{}, by reference:{}: its bytes stand in no file of the ledger any more", each.request.partition.name(),
+                   each.request.sequence.value(), each.request.by.value());
+    }
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::read_requests() {
+  const PartitionId reference = PartitionId::reference();
+  const Definition& definition = definition_();
+  Judge judge(Routing{parse_partitioner(definition.partitioner).value_or(Partitioner::murmur2), definition.partitions});
+  while (next_ < ledger_.head(reference).size) {
+    ASSIGN_OR_RETURN(const StoredRun run, ledger_.read(reference, Sequence(next_), kReadRun));
+    if (run.entries.empty()) return data_loss("reference:{}: not stored", next_);
+    for (const StoredEntry& stored : run.entries) {
+      auto request = redaction_request(stored, judge);
+      if (!request) continue;
+      absl::MutexLock lock(&mutex_);
+      statuses_.push_back({*std::move(request), RedactionState::pending, "not looked at yet"});
+    }
+    next_ = run.entries.back().sequence.value() + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Eraser::act(RedactionStatus& status) {
+  const RedactionRequest& request = status.request;
+  if (const auto erased = ledger_.redaction(request.partition, request.sequence); erased != nullptr && erased->by == request.by) {
+    status.state = erased->gone ? RedactionState::done : RedactionState::erasing;
+    status.why.clear();
+    return absl::OkStatus();
+  }
+  auto redaction = decide_redaction(request, ledger_, definition_());
+  if (absl::IsFailedPrecondition(redaction.status())) {
+    status.state = RedactionState::refused;
+    status.why = message_of(redaction.status());
+    spdlog::warn("the redaction reference:{} of {}:{} is refused: {}", request.by.value(), request.partition.name(),
+                 request.sequence.value(), status.why);
+    return absl::OkStatus();
+  }
+  if (absl::IsOutOfRange(redaction.status())) {
+    status.why = message_of(redaction.status());
+    return absl::OkStatus();
+  }
+  if (redaction.ok()) {
+    const absl::Status erased = ledger_.redact(request.partition, request.sequence, *std::move(redaction));
+    if (erased.ok()) {
+      status.state = RedactionState::erasing;
+      status.why.clear();
+      return absl::OkStatus();
+    }
+    redaction = erased;
+  }
+  status.why = message_of(redaction.status());
+  return redaction.status();
+}
+
+std::vector<RedactionStatus> Eraser::status() const {
+  absl::MutexLock lock(&mutex_);
+  return statuses_;
+}
+
+std::optional<RedactionRequest> Eraser::erased_by(PartitionId partition, Sequence sequence) const {
+  const auto redaction = ledger_.redaction(partition, sequence);
+  if (redaction == nullptr) return std::nullopt;
+  absl::MutexLock lock(&mutex_);
+  for (const RedactionStatus& each : statuses_)
+    if (each.request.by == redaction->by) return each.request;
+  return std::nullopt;
+}
+
+}  // namespace bukubesar
