@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "adapters/terminal_progress.h"
+#include "base/status.h"
 #include "server/cli.h"
 #include "server/clone.h"
 #include "server/json.h"

@@ -40,6 +40,7 @@ constexpr milliseconds kHandshakeTime{10'000};
 constexpr milliseconds kLingerTime{2'000};
 constexpr int kLiveBufferBytes =
     64 * 1024;  // of the kernel for a live answer: a client that does not read is behind soon, not after megabytes
+constexpr milliseconds kLiveLookInterval{1'000};   // between two looks whether the client of a live answer is still there
 constexpr std::size_t kHelloBytesMax = 16 * 1024;  // read before it is known whether it is TLS
 
 // One handler's answer on its way to the connection's coroutine.
@@ -522,32 +523,28 @@ asio::awaitable<void> HttpServer::Impl::write_live(Stream& stream, ServerRespons
   boost::system::error_code ignored;
   beast::get_lowest_layer(stream).socket().set_option(asio::socket_base::send_buffer_size(kLiveBufferBytes), ignored);
   const auto executor = co_await asio::this_coro::executor;
-  const auto pending = std::make_shared<Pending>(executor);  // its timer is the wait for more; wakes that come late find it still there
-  watch_client(beast::get_lowest_layer(stream).socket(), pending, [pending] {
-    pending->answered = true;
-    pending->timer.cancel();
-  });
+  const auto more_came = std::make_shared<asio::steady_timer>(executor);  // wakes that come late find it still there
+  using Clock = std::chrono::steady_clock;
   std::string chunk = std::move(response.body);
-  boost::system::error_code error;
-  for (bool more = true; more && !stopping && !pending->answered;) {
+  Clock::time_point heartbeat_at = Clock::now();  // where nothing has come, the first thing that is sent
+  for (bool more = true; more && !stopping && !has_closed(beast::get_lowest_layer(stream).socket());) {
     more = response.live->take(chunk);
-    if (chunk.empty() && !error) {  // nothing came: the timer has run out, or this is the first look
-      chunk = response.live->heartbeat();
+    if (chunk.empty() && Clock::now() >= heartbeat_at) chunk = response.live->heartbeat();
+    if (!chunk.empty()) {
+      out += http_1_0 ? chunk : fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk);
+      heartbeat_at = Clock::now() + kHeartbeatInterval;
     }
-    if (!chunk.empty()) out += http_1_0 ? chunk : fmt::format("{:x}\r\n{}\r\n", chunk.size(), chunk);
     chunk.clear();
     if (!more && !http_1_0) out += "0\r\n\r\n";
-    const bool written = co_await write_all(stream, out);
+    const bool written = out.empty() || co_await write_all(stream, out);
     if (!written) break;
     out.clear();
     if (!more) break;
-    pending->timer.expires_after(kHeartbeatInterval);
-    response.live->when_more([executor, pending] { asio::post(executor, [pending] { pending->timer.cancel(); }); });
-    co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    more_came->expires_at(std::min(heartbeat_at, Clock::now() + kLiveLookInterval));
+    response.live->when_more([executor, more_came] { asio::post(executor, [more_came] { more_came->cancel(); }); });
+    co_await more_came->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   response.live->when_more([] {});
-  pending->over = true;
-  beast::get_lowest_layer(stream).socket().cancel(ignored);
 }
 
 // Lets a client that is still sending read our refusal before the connection is reset: takes what it sends for a short while.
