@@ -97,6 +97,33 @@ absl::StatusOr<std::optional<std::string>> Ledger::newest_cut_note() const {
   return std::optional<std::string>(std::move(stored->note));
 }
 
+absl::StatusOr<std::optional<std::string>> Ledger::first_cut_note_covering(const Cut& cut) const {
+  std::uint64_t first = 0;
+  std::uint64_t limit = 0;
+  {
+    absl::MutexLock lock(&impl_->checkpoints_mutex);
+    limit = impl_->next_cut_note;
+  }
+  const auto read = [&](std::uint64_t number) -> absl::StatusOr<StoredCutNote> {
+    ASSIGN_OR_RETURN(const auto row, impl_->store->get(Family::checkpoints, cut_note_key(number)));
+    auto stored = row ? parse_cut_note_value(*row) : std::nullopt;
+    if (!stored) return data_loss("cut note {}: missing or damaged", number);
+    return *std::move(stored);
+  };
+  const std::uint64_t end = limit;
+  while (first < limit) {
+    const std::uint64_t middle = first + (limit - first) / 2;
+    ASSIGN_OR_RETURN(const StoredCutNote stored, read(middle));
+    if (stored.cut.covers(cut))
+      limit = middle;
+    else
+      first = middle + 1;
+  }
+  if (first == end) return std::optional<std::string>();
+  ASSIGN_OR_RETURN(StoredCutNote stored, read(first));
+  return std::optional<std::string>(std::move(stored.note));
+}
+
 absl::StatusOr<Cut> Ledger::cut_of_checkpoint(PartitionId partition, std::uint64_t size) const {
   ASSIGN_OR_RETURN(const auto number_row, impl_->store->get(Family::checkpoints, cut_index_key(partition, size)));
   if (!number_row) return not_found("checkpoint {}/{}: no cut note lists it", partition.name(), size);

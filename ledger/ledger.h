@@ -180,6 +180,8 @@ class Ledger {
                                                std::string_view signature_line);
   // The cut note of the newest signing, verbatim.
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> newest_cut_note() const;
+  // The first cut note whose every part reaches `cut`, verbatim; nothing where none does yet. Cut notes only grow, so it stays the same.
+  [[nodiscard]] absl::StatusOr<std::optional<std::string>> first_cut_note_covering(const Cut& cut) const;
   // The cut of the first cut note that lists this size of this partition; NotFound where none does.
   [[nodiscard]] absl::StatusOr<Cut> cut_of_checkpoint(PartitionId partition, std::uint64_t size) const;
 

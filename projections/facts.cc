@@ -139,4 +139,11 @@ std::vector<Facts::Stated> Facts::stated(Sequence first, std::uint64_t size) con
   return to;
 }
 
+void Facts::add_sequences(EventType type, std::string_view code, std::uint64_t size, std::vector<std::uint64_t>& to) const {
+  const auto found = table(type).find(absl::string_view(code.data(), code.size()));
+  if (found == table(type).end()) return;
+  for (const Statement& statement : found->second)
+    if (statement.sequence.value() < size) to.push_back(statement.sequence.value());
+}
+
 }  // namespace bukubesar

@@ -69,6 +69,8 @@ class Facts {
     [[nodiscard]] bool empty() const { return vendors.empty() && institutions.empty() && commodities.empty(); }
   };
   [[nodiscard]] Changed changed(const FactsCut& a, const FactsCut& b) const;
+  // The entries below `size` that state something about the code, ascending, appended to `to`.
+  void add_sequences(EventType table, std::string_view code, std::uint64_t size, std::vector<std::uint64_t>& to) const;
   [[nodiscard]] std::uint64_t statements() const { return statements_; }
 
  private:

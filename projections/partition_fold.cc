@@ -63,6 +63,11 @@ void PartitionFold::apply(Sequence sequence, const Entry& entry, std::optional<s
   }
 }
 
+void PartitionFold::skip_to(Sequence sequence) {
+  BB_CHECK(sequence.value() >= next_sequence_, "entries are folded in order");
+  next_sequence_ = sequence.value();
+}
+
 // Ledger time is the running maximum of the stamps that the definition's clock trusts; without one, an entry's own stamp stands in.
 void PartitionFold::advance_ledger_time(const Entry& entry) {
   if (!entry.timestamp_present) return;

@@ -68,6 +68,8 @@ class PartitionFold {
   void prefetch(const Event* event) const {
     if (event != nullptr) dictionaries_[DictionaryId::purchase].prefetch(event->purchase.text);
   }
+  // The next entry to apply: those before it are left out (projections/recount.h). Not beyond what was applied: no way back.
+  void skip_to(Sequence sequence);
   // Takes over a stored segment, the one that follows what is here. DataLoss: it does not follow, or holds what can not be.
   [[nodiscard]] absl::Status restore(const SegmentContent& content);
 

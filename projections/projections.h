@@ -26,6 +26,7 @@
 #include "config/definition.h"
 #include "events/event.h"
 #include "ledger/ledger.h"
+#include "projections/evidence.h"
 #include "projections/totals.h"
 
 namespace bukubesar {
@@ -174,6 +175,11 @@ class Projections {
                                                       std::size_t limit, const std::optional<Cut>& cut) const;
   // Those that entries in [from, to) of each partition raised: how many of each kind, and the newest `limit` of each partition, ascending.
   [[nodiscard]] FindingsPage findings_between(const Cut& from, const Cut& to, std::size_t limit) const;
+  // The entries that a report stands on (projections/evidence.h). query.cut is set.
+  [[nodiscard]] absl::StatusOr<EvidencePlaces> evidence(const TotalsQuery& query) const;
+  // Rows of a partition's transfers from `first` on whose entries lie below `size`, at most `count`: exports.
+  [[nodiscard]] absl::StatusOr<TransferPage> transfers(PartitionId partition, std::uint64_t size, std::uint64_t first,
+                                                       std::size_t count) const;
   [[nodiscard]] ProjectionStatus status() const;
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
   [[nodiscard]] std::uint64_t disk_bytes() const;

@@ -91,6 +91,11 @@ struct Projections::Impl {
   [[nodiscard]] FactsCut facts_cut(const Snapshot& snapshot) const;
   [[nodiscard]] absl::StatusOr<FactsCut> facts_cut(const Cut& cut) const;
   [[nodiscard]] FactsCut facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const;
+  // Copied under the lock: findings of entries below `size`.
+  [[nodiscard]] std::vector<FindingRow> findings_below(std::size_t partition_index, std::uint64_t size) const;
+  [[nodiscard]] absl::StatusOr<std::optional<std::pair<std::uint32_t, std::uint32_t>>> system_and_institution(std::size_t partition_index,
+                                                                                                              std::uint64_t sequence) const;
+  [[nodiscard]] std::size_t purchase_numbers(std::size_t partition_index) const;  // how many there are
   [[nodiscard]] FactsView facts_view(const FactsCut& at);
   absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);

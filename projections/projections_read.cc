@@ -2,35 +2,11 @@
 #include <algorithm>
 
 #include "base/cancellation.h"
-#include "base/day.h"
 #include "base/status.h"
+#include "projections/fact_names.h"
 #include "projections/projections_impl.h"
 
 namespace bukubesar {
-
-namespace {
-
-// Where facts name the values of a dimension.
-std::optional<EventType> table_of(Dimension dimension) {
-  switch (dimension) {
-    case Dimension::province:
-    case Dimension::district:
-    case Dimension::region:
-    case Dimension::vendor_domicile:
-      return EventType::reference_region;
-    case Dimension::institution:
-      return EventType::reference_institution;
-    case Dimension::vendor:
-    case Dimension::distributor:
-      return EventType::reference_vendor;
-    case Dimension::commodity:
-      return EventType::reference_commodity;
-    default:
-      return std::nullopt;
-  }
-}
-
-}  // namespace
 
 Cut Projections::Impl::cut_now() const {
   Cut cut;
@@ -59,12 +35,8 @@ Snapshot Projections::Impl::snapshot() const {
   return to;
 }
 
-// Facts are in force from a month on: that of the newest ledger time among the purchase partitions. A ledger without one has no bound.
 FactsCut Projections::Impl::facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const {
-  FactsCut to{cut.size(PartitionId::reference()), std::nullopt};
-  if (settings.clock != LedgerClock::none && ledger_time_ms > 0)
-    to.month = month_of(Date{static_cast<std::int32_t>(day_of(ledger_time_ms, settings.zone_minutes))});
-  return to;
+  return facts_cut_of(settings, cut, ledger_time_ms);
 }
 
 FactsCut Projections::Impl::facts_cut(const Snapshot& snapshot) const {
@@ -234,23 +206,8 @@ absl::StatusOr<TotalsAnswer> Projections::view(std::string_view name, const Tota
 
 absl::StatusOr<std::vector<std::vector<std::string>>> Projections::names(const TotalsAnswer& answer) const {
   ASSIGN_OR_RETURN(const FactsCut at, impl_->facts_cut(answer.cut));
-  const std::vector<Dimension>& by = answer.query.by;
-  const auto institution = static_cast<std::size_t>(std::find(by.begin(), by.end(), Dimension::institution) - by.begin());
   absl::ReaderMutexLock lock(&impl_->facts_mutex);
-  const auto name_of_value = [&](const TotalsRow& row, std::size_t i) -> std::string_view {
-    if (by[i] != Dimension::work_unit) {
-      const auto table = table_of(by[i]);
-      return table ? impl_->facts.name(*table, row.key[i], at) : std::string_view();
-    }
-    return institution < by.size() ? impl_->facts.work_unit_name(row.key[institution], row.key[i], at) : std::string_view();
-  };
-  std::vector<std::vector<std::string>> names;
-  names.reserve(answer.rows.size());
-  for (const TotalsRow& row : answer.rows) {
-    std::vector<std::string>& of_row = names.emplace_back();
-    for (std::size_t i = 0; i < by.size(); ++i) of_row.emplace_back(name_of_value(row, i));
-  }
-  return names;
+  return names_of(impl_->facts, at, answer);
 }
 
 std::vector<ViewInfo> Projections::views() const {

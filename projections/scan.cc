@@ -158,8 +158,7 @@ TotalsScan::Resolvers TotalsScan::make_resolvers(const Dictionaries& dictionarie
 
 absl::Status TotalsScan::add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit) {
   if (first >= limit) return absl::OkStatus();
-  dictionaries_[partition_index] = partition.dictionaries;
-  if (resolvers_[partition_index].empty()) resolvers_[partition_index] = make_resolvers(*partition.dictionaries, facts_);
+  prepare(partition_index, partition);
   rows_scanned_ += limit - first;
   return for_each_block(partition, first, limit, columns_, scratch_,
                         [&](const RowBlock& block) { return add_rows(partition_index, block); });
@@ -260,8 +259,38 @@ absl::Status TotalsScan::move_rows(std::size_t partition_index, const PartitionS
   return status;
 }
 
+void TotalsScan::prepare(std::size_t partition_index, const PartitionSnapshot& partition) {
+  dictionaries_[partition_index] = partition.dictionaries;
+  if (resolvers_[partition_index].empty()) resolvers_[partition_index] = make_resolvers(*partition.dictionaries, facts_);
+}
+
+absl::Status TotalsScan::mark_purchases(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first,
+                                        std::uint64_t limit, std::vector<bool>& marks) {
+  prepare(partition_index, partition);
+  std::vector<Column> columns = columns_;
+  if (!by_purchase_) columns.push_back(Column::purchase);
+  return for_each_block(partition, first, limit, columns, scratch_, [&](const RowBlock& block) {
+    const auto* purchases = block.columns.values<std::uint32_t>(Column::purchase);
+    for (const Column account : {Column::to, Column::from}) {
+      filter(partition_index, block, account);
+      for (std::size_t i = 0; i < block.rows; ++i)
+        if (mask_[i] != 0) marks[purchases[i]] = true;
+      if (!by_stage_) break;
+    }
+    return absl::OkStatus();
+  });
+}
+
 // sign 0: both accounts at once; otherwise the posting to one of them.
 absl::Status TotalsScan::add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign) {
+  filter(partition_index, block, account);
+  RETURN_IF_ERROR(group_block(block.rows));
+  sum_block(block, account, sign);
+  count_block(partition_index, block, account, sign);
+  return absl::OkStatus();
+}
+
+void TotalsScan::filter(std::size_t partition_index, const RowBlock& block, Column account) {
   if (only_ != nullptr) {
     std::copy_n(only_, block.rows, mask_.data());
   } else {
@@ -275,10 +304,6 @@ absl::Status TotalsScan::add_block(std::size_t partition_index, const RowBlock& 
     const std::uint8_t* allowed = used.values->allowed();
     for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= allowed[used.ids[i]];
   }
-  RETURN_IF_ERROR(group_block(block.rows));
-  sum_block(block, account, sign);
-  count_block(partition_index, block, account, sign);
-  return absl::OkStatus();
 }
 
 void TotalsScan::filter_times(const RowBlock& block) {

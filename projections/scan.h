@@ -55,6 +55,9 @@ class TotalsScan {
   // scan is of no use after an error.
   [[nodiscard]] absl::Status move_facts(const FactsCut& at, const Facts::Changed& changed, const std::vector<PartitionSnapshot>& partitions,
                                         const std::vector<std::uint64_t>& limits);
+  // Instead of summing: sets marks[number] for each purchase of whose rows [first, limit) at least one passes the filters.
+  [[nodiscard]] absl::Status mark_purchases(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first,
+                                            std::uint64_t limit, std::vector<bool>& marks);
   [[nodiscard]] TotalsAnswer finish(const Cut& cut) const;
   [[nodiscard]] std::size_t groups() const { return sums_.size(); }
   [[nodiscard]] std::uint64_t rows_scanned() const { return rows_scanned_; }
@@ -94,6 +97,9 @@ class TotalsScan {
                          const Facts::Changed& changed, Resolvers to);
   absl::Status add_rows(std::size_t partition_index, const RowBlock& block);
   absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
+  void prepare(std::size_t partition_index, const PartitionSnapshot& partition);
+  // Fills mask_, and the dimensions' ids, for one account of each row.
+  void filter(std::size_t partition_index, const RowBlock& block, Column account);
   void filter_times(const RowBlock& block);
   absl::Status group_block(std::size_t rows);
   std::uint32_t group_of(const GroupKey& key);

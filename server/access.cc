@@ -195,6 +195,7 @@ std::optional<ServerResponse> Access::admit(ServerRequest& request, const Route*
   const std::optional<Role> needed = route == nullptr ? Role::read : role_needed(route->method, route->pattern);
   request.roles = anonymous_;
   if (route != nullptr && !needed) return std::nullopt;
+  request.is_audited = route != nullptr && needed == Role::audit && route->pattern != "/v1/reads";
 
   absl::MutexLock lock(&mutex_);
   if (!authorization) {
@@ -217,6 +218,7 @@ std::optional<ServerResponse> Access::admit(ServerRequest& request, const Route*
     return response;
   }
   request.roles = known->token.roles;
+  request.caller = known->token.id;
   if (route != nullptr && !request.roles.has(*needed)) {
     ++known->use.refused_role;
     ServerResponse response = refuse(Refused::role, fmt::format("{} {} needs role {}; token {} has {}", route->method, route->pattern,

@@ -2,7 +2,8 @@
 //
 // Exit codes  0 done; 1 something is off (verify found damage, doctor a broken contract, rows were refused); 2 the command line,
 //             configuration or input is wrong; 3 not found; 4 the server, broker or disk did not answer; 5 the ledger's data is damaged;
-//             6 a position beyond the end. `check` has three more: 7 about another ledger, 8 a key did not sign, 9 no proof.
+//             6 a position beyond the end. `check` and `evidence check` have more: 7 about another ledger, 8 a key did not sign,
+//             9 no proof, 10 a damaged pack, 11 the entries give another report.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -37,10 +38,15 @@ struct CliContext {
   void fail(const absl::Status& status);
 };
 
+// Verifier keys as they stand, or files that hold one a line. InvalidArgument where there are none.
+[[nodiscard]] absl::StatusOr<std::vector<std::string>> read_keys(const std::vector<std::string>& given);
+
 inline constexpr int kExitBeyondEnd = 6;
 inline constexpr int kExitOtherLedger = 7;
 inline constexpr int kExitNotSigned = 8;
 inline constexpr int kExitNoProof = 9;
+inline constexpr int kExitDamagedPack = 10;
+inline constexpr int kExitReportDiffers = 11;
 
 void add_serve_command(CLI::App& app, CliContext& context);
 void add_import_command(CLI::App& app, CliContext& context);
@@ -57,6 +63,9 @@ void add_check_command(CLI::App& app, CliContext& context);
 void add_export_command(CLI::App& app, CliContext& context);
 void add_sqlite_export(CLI::App& parent, CliContext& context);  // of add_export_command
 void add_sink_command(CLI::App& app, CliContext& context);
+void add_hledger_command(CLI::App& export_command, CliContext& context);
+void add_evidence_command(CLI::App& app, CliContext& context);
+void add_reads_command(CLI::App& app, CliContext& context);
 void add_completeness_command(CLI::App& app, CliContext& context);
 void add_backup_command(CLI::App& app, CliContext& context);
 void add_restore_command(CLI::App& app, CliContext& context);

@@ -111,26 +111,6 @@ void run_prove(CliContext& context, const ProveFlags& flags) {
   fmt::print(stderr, "wrote {}; anyone checks it with: bukubesar check {} --key KEYS\n", flags.out, flags.out);
 }
 
-// Keys as they stand, or files that hold one a line.
-absl::StatusOr<std::vector<std::string>> read_keys(const std::vector<std::string>& given) {
-  std::vector<std::string> keys;
-  for (const std::string& each : given) {
-    if (key_info(each).ok()) {
-      keys.push_back(each);
-      continue;
-    }
-    const auto file = read_file(each);
-    if (!file.ok()) return invalid_argument("--key: '{}' is neither a verifier key nor a file that holds some", each.substr(0, 200));
-    for (std::string_view rest = *file; !rest.empty();) {
-      const std::string_view line = rest.substr(0, rest.find('\n'));
-      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-      if (!line.empty() && line.front() != '#') keys.emplace_back(line);
-    }
-  }
-  if (keys.empty()) return invalid_argument("--key is missing: the ledger's verifier keys, from `bukubesar key show` or /log/vkeys");
-  return keys;
-}
-
 int exit_code_of(CheckResult result) {
   switch (result) {
     case CheckResult::holds:
@@ -205,6 +185,25 @@ void export_log(CliContext& context, const std::string& directory, bool offline)
 
 }  // namespace
 
+absl::StatusOr<std::vector<std::string>> read_keys(const std::vector<std::string>& given) {
+  std::vector<std::string> keys;
+  for (const std::string& each : given) {
+    if (key_info(each).ok()) {
+      keys.push_back(each);
+      continue;
+    }
+    const auto file = read_file(each);
+    if (!file.ok()) return invalid_argument("--key: '{}' is neither a verifier key nor a file that holds some", each.substr(0, 200));
+    for (std::string_view rest = *file; !rest.empty();) {
+      const std::string_view line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+      if (!line.empty() && line.front() != '#') keys.emplace_back(line);
+    }
+  }
+  if (keys.empty()) return invalid_argument("--key is missing: the ledger's verifier keys, from `bukubesar key show` or /log/vkeys");
+  return keys;
+}
+
 void add_prove_command(CLI::App& app, CliContext& context) {
   CLI::App* command =
       app.add_subcommand("prove", "a proof file: of one entry with its payload, of a cut, or that one checkpoint continues another");
@@ -258,7 +257,7 @@ void add_export_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("export", "write the ledger in formats that other people's software reads");
   command->require_subcommand(1);
   command->fallthrough();
-  command->footer("Example:\n  bukubesar export tlog mirror");
+  command->footer("Examples:\n  bukubesar export tlog mirror\n  bukubesar export hledger --as-of 2023-06-30 -o kalsel.journal");
   CLI::App* tlog = command->add_subcommand("tlog", "the log as C2SP tlog-tiles, with payloads and verifier keys; goes on where it was");
   auto directory = std::make_shared<std::string>();
   auto offline = std::make_shared<bool>(false);
@@ -274,6 +273,7 @@ void add_export_command(CLI::App& app, CliContext& context) {
       "  bukubesar --data /srv/bukubesar export tlog mirror --offline");
   tlog->callback([&context, directory, offline] { export_log(context, *directory, *offline); });
   add_sqlite_export(*command, context);
+  add_hledger_command(*command, context);
 }
 
 }  // namespace bukubesar

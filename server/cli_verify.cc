@@ -7,6 +7,7 @@
 #include "server/cli.h"
 #include "server/json.h"
 #include "server/node.h"
+#include "server/reads_log.h"
 #include "server/table.h"
 
 namespace bukubesar {
@@ -49,7 +50,7 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
   return report;
 }
 
-void print_report(const CliContext& context, const VerifyReport& report) {
+void print_report(const CliContext& context, const VerifyReport& report, std::uint64_t reads) {
   if (context.format == OutputFormat::json) {
     Json findings = Json::array();
     for (const VerifyFinding& finding : report.findings) findings.push_back({{"place", finding.place}, {"what", finding.what}});
@@ -64,6 +65,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
                        {"checkpoints", report.checkpoints},
                        {"signatures_checked", report.signatures_checked},
                        {"signatures_unchecked", report.signatures_unchecked},
+                       {"reads", reads},
                        {"findings", findings}};
     fmt::print("{}\n", to_text(json));
     return;
@@ -78,7 +80,7 @@ void print_report(const CliContext& context, const VerifyReport& report) {
   fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} erased by redactions, {} checkpoints, up to cut {}\n",
              for_people(report.entries), for_people(report.payloads), for_people(report.payload_bytes), for_people(report.hash_only),
              for_people(report.redacted), for_people(report.checkpoints), report.cut.text());
-  fmt::print("{} signatures checked", for_people(report.signatures_checked));
+  fmt::print("{} lines of the log of reads; {} signatures checked", for_people(reads), for_people(report.signatures_checked));
   if (report.signatures_unchecked > 0)
     fmt::print("; {} signatures NOT checked: there is no key here; give the verifier keys with --vkey",
                for_people(report.signatures_unchecked));
@@ -105,12 +107,15 @@ void verify(CliContext& context, const std::vector<std::string>& verifier_keys) 
     fmt::print(stderr, "bukubesar: {} has a running server (process {}); what it commits from now on is not verified\n", config->data_dir,
                **owner);
   VerifyReport report;
+  const ReadsCheck reads = check_reads(reads_directory(*config));
   {
     TerminalProgress bar;
     report = verify_everything(*config, *file, verifier_keys,
                                [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
   }
-  print_report(context, report);
+  for (const auto& [place, what] : reads.findings)
+    if (report.findings.size() < kVerifyFindingsMax) report.findings.push_back({place, what});
+  print_report(context, report, reads.lines);
   if (!report.ok()) context.exit_code = 1;
 }
 

@@ -26,6 +26,8 @@ struct ServerRequest {
   std::string body;                   // whole
   std::vector<std::string> captures;  // of the route's pattern, percent-decoded once
   Roles roles = Roles::all();         // what the caller may do (server/access.h)
+  std::string caller;                 // id of the token that it carried; empty: none
+  bool is_audited = false;            // its answer is written down (server/reads_log.h), whatever it is
   // Of the server, from any thread: `then` is called on an IO thread if the client closes its side before the answer is there.
   std::function<void(std::function<void()> then)> when_client_gone;
   // Set by the server when that happens, or the answer's time has run out. Pool handlers run under it (base/cancellation.h).
@@ -54,6 +56,7 @@ struct ServerResponse {
   std::string content_type = "application/json";
   ServerHeaders headers;
   std::string body;
+  bool is_audited = false;  // it holds a payload, although the route is not one of the audited ones
   // Where set, the rest of the body: appends about kStreamChunkBytes at most and says whether there is more. Called on the pool, only when
   // the client took what came before: a slow reader holds one chunk. More, but nothing appended: it can't go on, and the answer is cut off.
   std::function<bool(std::string& to)> stream;

@@ -33,6 +33,9 @@ class HttpLogReader : public LogReader {
   absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) override {
     return get(fmt::format("/log/{}/{}", partition.name(), format_tile_path({true, 0, index, width})));
   }
+  absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) override {
+    return get(fmt::format("/log/{}/{}", partition.name(), format_tile_path({false, level, index, width})));
+  }
   absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) override {
     ASSIGN_OR_RETURN(HttpResponse response, client_.get(fmt::format("/payload/{}/{}", partition.name(), sequence.value())));
     if (response.status == 410) return std::optional<std::string>();
@@ -97,6 +100,9 @@ class DirectoryLogReader : public LogReader {
   }
   absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) override {
     return ledger_->entry_bundle(partition, index, width);
+  }
+  absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) override {
+    return ledger_->tile(partition, level, index, width);
   }
   absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) override {
     auto payload = ledger_->read_payload(partition, sequence);

@@ -25,6 +25,7 @@ class LogReader {
   [[nodiscard]] virtual absl::StatusOr<std::string> cut_note() = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> checkpoint(PartitionId partition, const CheckpointChoice& choice) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) = 0;
+  [[nodiscard]] virtual absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) = 0;
   // Nothing where only the hash is kept.
   [[nodiscard]] virtual absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> entry_proof(PartitionId partition, Sequence sequence, const CheckpointChoice& choice,

@@ -17,7 +17,9 @@ namespace {
 
 constexpr const char* kFooter =
     "Exit codes: 0 done; 1 something is off; 2 the command line, configuration or input is wrong; 3 not found;\n"
-    "4 the server, broker or disk did not answer; 5 the ledger's data is damaged; 6 a position beyond the end; `check` has three more.\n\n"
+    "4 the server, broker or disk did not answer; 5 the ledger's data is damaged; 6 a position beyond the end; `check` and `evidence "
+    "check`\n"
+    "have five more: 7 about another ledger; 8 a key did not sign; 9 no proof; 10 a damaged pack; 11 the entries give another report.\n\n"
     "Examples:\n"
     "  bukubesar serve\n"
     "  bukubesar totals --by district --region 63 --fiscal-year 2023\n"
@@ -91,6 +93,8 @@ int run(int argc, char** argv) {
   add_export_command(app, context);
   add_sink_command(app, context);
   add_completeness_command(app, context);
+  add_evidence_command(app, context);
+  add_reads_command(app, context);
   add_witness_command(app, context);
   add_backup_command(app, context);
   add_restore_command(app, context);

@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "server/backup_parts.h"
+#include "server/problem.h"
 #include "server/routes.h"
 #include "server/tokens.h"
 
@@ -115,6 +116,8 @@ std::string tokens_path(const Config& config) {
   return config.http.tokens_file.empty() ? config.data_dir + "/tokens.jsonl" : config.http.tokens_file;
 }
 
+std::string reads_directory(const Config& config) { return config.data_dir + "/reads"; }
+
 absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
   const std::string path = definition_path(config);
   if (!config.witness.ledger.empty()) RETURN_IF_ERROR(follow_definition(config, path));
@@ -147,14 +150,25 @@ Node::Node(Config config, Progress progress) : config_(std::move(config)), progr
   HttpServerHooks hooks;
   hooks.admit = [this](ServerRequest& request, const Route* route) { return access_->admit(request, route); };
   hooks.wrong_host = [this](std::string_view host) { return access_->wrong_host(host); };
-  hooks.decorate = [this](const ServerRequest&, ServerResponse& response) {
+  hooks.decorate = [this](const ServerRequest& request, ServerResponse& response) {
     if (ready_ && response.status != 401 && response.status != 403 && !response.has_header("Bukubesar-Cut"))
       response.with("Bukubesar-Cut", projections_->cut().text());
+    if (request.is_audited || response.is_audited) write_down(request, response);
   };
   hooks.observe = [this](std::string_view route, std::string_view method, unsigned status, std::chrono::nanoseconds took) {
     metrics_.observe_http(route, method, status, took);
   };
   http_ = std::make_unique<HttpServer>(config_.http, router_, std::move(hooks));
+}
+
+// An answer that can't be written down is not given.
+void Node::write_down(const ServerRequest& request, ServerResponse& response) {
+  if (response.status == 401 || response.status == 403 || response.status == 429) return;  // nobody was let in
+  const std::string path = request.query.empty() ? request.path : request.path + "?" + request.query;
+  AuditedRead read{request.caller, request.method, path, "", response.status};
+  for (const auto& [name, value] : response.headers)
+    if (name == "Bukubesar-Cut") read.cut = value;
+  if (const absl::Status written = reads_->append(read); !written.ok()) response = problem(written);
 }
 
 Node::~Node() { stop(); }
@@ -164,6 +178,7 @@ absl::Status Node::start() {
   ASSIGN_OR_RETURN(lock_, DataLock::take(config_.data_dir));
   crash_point("start_locked");
   RETURN_IF_ERROR(open_access());
+  ASSIGN_OR_RETURN(reads_, ReadsLog::open({reads_directory(config_)}));
   RETURN_IF_ERROR(http_->listen(tls_.get()));
   const absl::Status opened = open_all();
   if (!opened.ok()) {
@@ -558,6 +573,7 @@ std::vector<std::string> Node::warnings() const {
   } else {
     warnings = contract_warnings_;
   }
+  if (!reads_->trouble().empty()) warnings.push_back("the log of reads is damaged: " + reads_->trouble());
   if (synthetic_) warnings.push_back("this ledger holds synthetic events of the demo: its figures are made up");
   if (config_.broker.kind == BrokerKind::embedded)
     warnings.push_back("the embedded broker has no access control: whoever writes to " + bootstrap_servers() +

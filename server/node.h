@@ -31,6 +31,7 @@
 #include "server/eraser.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
+#include "server/reads_log.h"
 #include "server/router.h"
 #include "server/stream_hub.h"
 #include "server/tls_certificate.h"
@@ -45,6 +46,7 @@ inline constexpr std::string_view kVersion = "0.1.0";
 [[nodiscard]] std::string segments_directory(const Config& config);
 [[nodiscard]] std::string key_path(const Config& config);
 [[nodiscard]] std::string tokens_path(const Config& config);
+[[nodiscard]] std::string reads_directory(const Config& config);
 
 // Loads <data_dir>/definition.jsonl, or makes it from the configuration and the broker where it is missing.
 [[nodiscard]] absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config);
@@ -79,6 +81,7 @@ class Node {
   [[nodiscard]] Metrics& metrics() { return metrics_; }
   [[nodiscard]] BackupJob& backups() { return *backups_; }
   [[nodiscard]] const Eraser& eraser() const { return *eraser_; }
+  [[nodiscard]] ReadsLog& reads() { return *reads_; }
   // Null where the configuration has it off.
   [[nodiscard]] const Scrub* scrub() const { return scrub_.get(); }
   // What the scrub has found, for people, one line; empty: nothing.
@@ -112,6 +115,7 @@ class Node {
  private:
   [[nodiscard]] absl::Status open_access();
   void look_at_access_files();
+  void write_down(const ServerRequest& request, ServerResponse& response);
   [[nodiscard]] absl::Status open_all();
   [[nodiscard]] absl::Status start_intake();
   // Why the intake may not start; empty where it may.
@@ -135,6 +139,7 @@ class Node {
   std::unique_ptr<StreamHub> stream_;  // answers under way refer to it, so it goes after http_
   std::unique_ptr<HttpServer> http_;   // destroyed last: others hold callbacks into it
   DataLock lock_;
+  std::unique_ptr<ReadsLog> reads_;
   std::unique_ptr<DefinitionFile> definition_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<Projections> projections_;

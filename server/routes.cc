@@ -100,6 +100,7 @@ void add_routes(Router& router, Node& node) {
   add_redaction_routes(router, node);
   add_payload_routes(router, node);
   add_openapi_routes(router);
+  add_evidence_routes(router, node);
 }
 
 }  // namespace bukubesar

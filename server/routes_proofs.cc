@@ -43,7 +43,9 @@ absl::StatusOr<ServerResponse> proof_answer(Node& node, const ServerRequest& req
   if (with_payload && !may_have_payload)
     return absl::PermissionDeniedError("a proof that carries the payload needs the role audit; payload=false leaves it out");
   ASSIGN_OR_RETURN(std::string proof, prove_entry(node.ledger(), partition, sequence, choice, with_payload));
-  return text_answer(cut, std::move(proof));
+  ServerResponse response = text_answer(cut, std::move(proof));
+  response.is_audited = with_payload;
+  return response;
 }
 
 absl::StatusOr<ServerResponse> consistency_answer(Node& node, const ServerRequest& request) {

@@ -2,10 +2,9 @@
 #include <numeric>
 
 #include "base/status.h"
-#include "projections/views.h"
 #include "server/extract_stream.h"
-#include "server/measures_json.h"
 #include "server/problem.h"
+#include "server/report_text.h"
 #include "server/routes.h"
 #include "server/totals_request.h"
 
@@ -13,82 +12,16 @@ namespace bukubesar {
 
 namespace {
 
-Json measures_json(const Measures& measures) {
-  Json json;
-  append_measures(json, measures);
-  return json;
-}
-
-// What is said of rows beside their measures, in the order of the rows; empty where it was not asked for.
-struct RowNotes {
-  std::vector<std::vector<std::string>> names;
-  std::vector<RowShare> shares;
-};
-
-std::string percent_text(const std::optional<std::int64_t>& hundredths) {
-  if (!hundredths) return "";
-  const std::int64_t size = *hundredths < 0 ? -*hundredths : *hundredths;
-  return fmt::format("{}{}.{:02}", *hundredths < 0 ? "-" : "", size / 100, size % 100);
-}
-
-Json percent_json(const std::optional<std::int64_t>& hundredths) { return hundredths ? Json(percent_text(hundredths)) : Json(nullptr); }
-
-Json row_json(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
-  const TotalsRow& row = answer.rows[at];
-  Json json = Json::object();
-  Json names = Json::object();
-  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i) {
-    json[std::string(name_of(answer.query.by[i]))] = row.key[i];
-    if (!notes.names.empty() && !notes.names[at][i].empty()) names[std::string(name_of(answer.query.by[i]))] = notes.names[at][i];
-  }
-  if (!notes.names.empty()) json["names"] = names;
-  append_measures(json, row.measures);
-  if (!notes.shares.empty()) {
-    const RowShare& share = notes.shares[at];
-    json["share"] = {
-        {"committed", percent_json(share.committed)}, {"strict", percent_json(share.strict)}, {"broad", percent_json(share.broad)}};
-  }
-  return json;
-}
-
-// What stands before the rows.
-Json totals_head(const TotalsAnswer& answer, const TotalsRequest& request, Node& node) {
-  Json json;
-  json["cut"] = to_json(answer.cut);
-  Json by = Json::array();
-  for (Dimension dimension : answer.query.by) by.push_back(name_of(dimension));
-  json["by"] = by;
-  json["scale_basis"] = name_of(answer.query.scale_basis);
-  json["realised"] = {{"strict", "completed"}, {"broad", "contracted + shipping + delivered + addendum + completed"}};
-  if (!answer.query.where.empty()) {
-    Json where = Json::object();
-    for (const auto& [dimension, values] : answer.query.where) where[std::string(name_of(dimension))] = values;
-    json["where"] = where;
-  }
-  if (!request.from.empty()) json["from"] = request.from;
-  if (!request.until.empty()) json["until"] = request.until;
-  if (!request.as_of.empty()) json["as_of"] = request.as_of;
-  if (request.is_final) json["final"] = *request.is_final;
-  if (node.definition().partitioner == "any") json["dedup"] = "per partition";
-  if (node.synthetic()) json["synthetic"] = true;
-  return json;
-}
-
 // {…head…,"rows":[…],"total":{…},"unknown":{…}}, row by row.
-ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes, Json head) {
+ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes, const Json& head) {
   ServerResponse response;
-  response.body = to_text(head);
-  response.body.back() = ',';
-  response.body += "\"rows\":[";
+  response.body = report_json_head(head);
   response.stream = [answer, notes, next = std::size_t{0}](std::string& to) mutable {
     for (; next < answer->rows.size(); ++next) {
       if (to.size() >= kStreamChunkBytes) return true;
-      if (next > 0) to.push_back(',');
-      to += to_text(row_json(*answer, *notes, next));
+      append_report_row(to, *answer, *notes, next);
     }
-    Json unknown = Json::object();
-    for (const auto& [dimension, measures] : answer->unknown) unknown[dimension] = measures_json(measures);
-    to += "],\"total\":" + to_text(measures_json(answer->total)) + ",\"unknown\":" + to_text(unknown) + "}\n";
+    to += report_json_tail(*answer);
     return false;
   };
   return response;
@@ -183,8 +116,7 @@ void keep_top(const TotalsRequest& request, TotalsAnswer& answer, RowNotes& note
 
 absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, const std::optional<ViewInfo>& view, TotalsAnswer& answer) {
   RowNotes notes;
-  const bool shares = view && std::find(view->measures.begin(), view->measures.end(), kShareMeasure) != view->measures.end();
-  if (request.share || shares) notes.shares = shares_of(answer);
+  if (request.share || (view && has_share(view->measures))) notes.shares = shares_of(answer);
   if (request.top > 0) keep_top(request, answer, notes);
   if (request.names) {
     ASSIGN_OR_RETURN(notes.names, node.projections().names(answer));
@@ -207,11 +139,13 @@ void answer_totals(Node& node, const TotalsRequest& request, const ViewName& vie
     if (!extract.ok()) return respond(problem(extract.status()));
     response = *std::move(extract);
   } else {
-    Json head = totals_head(*answer, request, node);
-    if (info) head.update({{"view", info->name}, {"title", info->title}, {"measures", info->measures}});
-    if (request.top > 0) head["rows_matching"] = matching;
-    if (!notes->shares.empty()) head["share_of"] = name_of(answer->query.by.back());
-    response = totals_json(answer, notes, std::move(head));
+    ReportFrame frame;
+    frame.dedup_per_partition = node.definition().partitioner == "any";
+    frame.synthetic = node.synthetic();
+    if (info) frame.view = ReportFrame::View{info->name, info->title, info->measures};
+    if (request.top > 0) frame.rows_matching = matching;
+    const Json head = report_head(*answer, request, frame, !notes->shares.empty());
+    response = totals_json(answer, notes, head);
   }
   if (request.format == ExtractFormat::json) response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
   if (node.synthetic()) response.with("Bukubesar-Synthetic", "true");

@@ -143,6 +143,13 @@ class Foreign(unittest.TestCase):
         for copy, what in self.refuse_changes("a proof", self.work / "256.proof"):
             self.refuse(what, "proof", copy, self.vkeys["kalsel/0"])
 
+    def test_a_proof_out_of_an_evidence_pack(self):
+        pack, proof = self.work / "pack.zip", self.work / "from-pack.proof"
+        self.server.run("--url", self.server.url, "evidence", "--report", "totals?by=region", "--as-of", f"checkpoint:0/{EVENTS}", str(pack))
+        for sequence in (0, 255, 300, EVENTS - 1):
+            self.server.run("evidence", "prove", str(pack), f"0/{sequence}", "-o", str(proof))
+            self.accept("proof", proof, self.vkeys["kalsel/0"])
+
     def test_a_proof_by_event_id_is_that_of_its_entry(self):
         event = harness.purchase_event(7)
         by_id = self.prove("by-id.proof", event["id"], "--source", event["source"], "--checkpoint", str(EVENTS))

@@ -7,6 +7,7 @@
 #include "ledger/chunk.h"
 #include "ledger/heads_file.h"
 #include "ledger/proof.h"
+#include "ledger/pruned_tree.h"
 #include "ledger/rows.h"
 #include "ledger/signer.h"
 #include "ledger/statement.h"
@@ -168,6 +169,16 @@ TEST(Format, KeysAndNotes) {
   const auto proof = parse_tlog_proof(example("tlog-proof"));
   ASSERT_TRUE(proof.ok()) << proof.status();
   EXPECT_EQ(verify_tlog_proof(*proof, example("entry"), keys->verifier_key("test/0")), absl::OkStatus());
+}
+
+TEST(Format, PrunedTree) {
+  const std::map<std::uint64_t, Hash256> chosen = {{0, leaf_hash(example("entry"))}};
+  EXPECT_EQ(example("pruned-tree"), to_text(PrunedTreeText{2, {leaf_hash(example("entry-duplicate"))}}));
+  const auto text = parse_pruned_tree(example("pruned-tree"));
+  ASSERT_TRUE(text.ok()) << text.status();
+  const auto tree = PrunedTree::build(text->size, chosen, text->hashes);
+  ASSERT_TRUE(tree.ok()) << tree.status();
+  EXPECT_EQ(tree->root(), example_root());
 }
 
 TEST(Format, Cosignatures) {

@@ -19,14 +19,14 @@ namespace {
 using AddCommand = void (*)(CLI::App&, CliContext&);
 const std::vector<std::pair<std::string, AddCommand>>& commands() {
   static const std::vector<std::pair<std::string, AddCommand>> all{
-      {"serve", add_serve_command},     {"import", add_import_command},   {"demo", add_demo_command},
-      {"totals", add_totals_command},   {"entries", add_entries_command}, {"purchase", add_purchase_command},
-      {"status", add_status_command},   {"verify", add_verify_command},   {"doctor", add_doctor_command},
-      {"key", add_key_command},         {"config", add_config_command},   {"prove", add_prove_command},
-      {"check", add_check_command},     {"export", add_export_command},   {"completeness", add_completeness_command},
-      {"witness", add_witness_command}, {"backup", add_backup_command},   {"restore", add_restore_command},
-      {"correct", add_correct_command}, {"redact", add_redact_command},   {"source", add_source_command},
-      {"clone", add_clone_command}};
+      {"serve", add_serve_command},     {"import", add_import_command},     {"demo", add_demo_command},
+      {"totals", add_totals_command},   {"entries", add_entries_command},   {"purchase", add_purchase_command},
+      {"status", add_status_command},   {"verify", add_verify_command},     {"doctor", add_doctor_command},
+      {"key", add_key_command},         {"config", add_config_command},     {"prove", add_prove_command},
+      {"check", add_check_command},     {"export", add_export_command},     {"completeness", add_completeness_command},
+      {"witness", add_witness_command}, {"backup", add_backup_command},     {"restore", add_restore_command},
+      {"correct", add_correct_command}, {"redact", add_redact_command},     {"source", add_source_command},
+      {"clone", add_clone_command},     {"evidence", add_evidence_command}, {"reads", add_reads_command}};
   return all;
 }
 

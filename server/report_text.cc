@@ -1,0 +1,125 @@
+#include "server/report_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/money.h"
+#include "projections/views.h"
+#include "server/measures_json.h"
+#include "server/table.h"
+
+namespace bukubesar {
+
+namespace {
+
+Json measures_json(const Measures& measures) {
+  Json json;
+  append_measures(json, measures);
+  return json;
+}
+
+std::string percent_text(const std::optional<std::int64_t>& hundredths) {
+  if (!hundredths) return "";
+  const std::int64_t size = *hundredths < 0 ? -*hundredths : *hundredths;
+  return fmt::format("{}{}.{:02}", *hundredths < 0 ? "-" : "", size / 100, size % 100);
+}
+
+Json percent_json(const std::optional<std::int64_t>& hundredths) { return hundredths ? Json(percent_text(hundredths)) : Json(nullptr); }
+
+Json row_json(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+  const TotalsRow& row = answer.rows[at];
+  Json json = Json::object();
+  Json names = Json::object();
+  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i) {
+    json[std::string(name_of(answer.query.by[i]))] = row.key[i];
+    if (!notes.names.empty() && !notes.names[at][i].empty()) names[std::string(name_of(answer.query.by[i]))] = notes.names[at][i];
+  }
+  if (!notes.names.empty()) json["names"] = names;
+  append_measures(json, row.measures);
+  if (!notes.shares.empty()) {
+    const RowShare& share = notes.shares[at];
+    json["share"] = {
+        {"committed", percent_json(share.committed)}, {"strict", percent_json(share.strict)}, {"broad", percent_json(share.broad)}};
+  }
+  return json;
+}
+
+}  // namespace
+
+bool has_share(const std::vector<std::string>& measures) {
+  return std::find(measures.begin(), measures.end(), kShareMeasure) != measures.end();
+}
+
+Json report_head(const TotalsAnswer& answer, const TotalsRequest& request, const ReportFrame& frame, bool shares) {
+  Json json;
+  json["cut"] = to_json(answer.cut);
+  Json by = Json::array();
+  for (Dimension dimension : answer.query.by) by.push_back(name_of(dimension));
+  json["by"] = by;
+  json["scale_basis"] = name_of(answer.query.scale_basis);
+  json["realised"] = {{"strict", "completed"}, {"broad", "contracted + shipping + delivered + addendum + completed"}};
+  if (!answer.query.where.empty()) {
+    Json where = Json::object();
+    for (const auto& [dimension, values] : answer.query.where) where[std::string(name_of(dimension))] = values;
+    json["where"] = where;
+  }
+  if (!request.from.empty()) json["from"] = request.from;
+  if (!request.until.empty()) json["until"] = request.until;
+  if (!request.as_of.empty()) json["as_of"] = request.as_of;
+  if (request.is_final) json["final"] = *request.is_final;
+  if (frame.dedup_per_partition) json["dedup"] = "per partition";
+  if (frame.synthetic) json["synthetic"] = true;
+  if (frame.view) json.update({{"view", frame.view->name}, {"title", frame.view->title}, {"measures", frame.view->measures}});
+  if (frame.rows_matching) json["rows_matching"] = *frame.rows_matching;
+  if (shares) json["share_of"] = name_of(answer.query.by.back());
+  return json;
+}
+
+std::string report_json_head(const Json& head) {
+  std::string text = to_text(head);
+  text.back() = ',';
+  return text + "\"rows\":[";
+}
+
+void append_report_row(std::string& to, const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+  if (at > 0) to.push_back(',');
+  to += to_text(row_json(answer, notes, at));
+}
+
+std::string report_json_tail(const TotalsAnswer& answer) {
+  Json unknown = Json::object();
+  for (const auto& [dimension, measures] : answer.unknown) unknown[dimension] = measures_json(measures);
+  return "],\"total\":" + to_text(measures_json(answer.total)) + ",\"unknown\":" + to_text(unknown) + "}\n";
+}
+
+std::string report_csv_head(const TotalsAnswer& answer, const RowNotes& notes) {
+  std::string line;
+  for (Dimension dimension : answer.query.by) {
+    line += fmt::format("{},", name_of(dimension));
+    if (!notes.names.empty()) line += fmt::format("{}_name,", name_of(dimension));
+  }
+  line += "packages,vendors,committed,strict,broad,stage_unknown,paid";
+  if (!notes.shares.empty()) line += ",share_committed,share_strict,share_broad";
+  return line + "\r\n";
+}
+
+std::string report_csv_row(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
+  const TotalsRow& row = answer.rows[at];
+  const Measures& measures = row.measures;
+  std::string line;
+  for (std::size_t i = 0; i < row.key.size(); ++i) {
+    line += csv_field(row.key[i]) + ",";
+    if (!notes.names.empty()) line += csv_field(notes.names[at][i]) + ",";
+  }
+  line += fmt::format("{},{},{},{},{},{},{}", measures.packages, measures.vendors, format_rupiah(measures.committed),
+                      format_rupiah(measures.strict), format_rupiah(measures.broad), format_rupiah(measures.stage_unknown),
+                      measures.paid ? format_rupiah(*measures.paid) : "");
+  if (!notes.shares.empty()) {
+    const RowShare& share = notes.shares[at];
+    line += fmt::format(",{},{},{}", percent_text(share.committed), percent_text(share.strict), percent_text(share.broad));
+  }
+  return line + "\r\n";
+}
+
+}  // namespace bukubesar
