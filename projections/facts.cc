@@ -102,8 +102,8 @@ std::string_view Facts::work_unit_name(std::string_view institution, std::string
   const auto named = [&](const Statement& one) {
     return std::find_if(one.work_units.begin(), one.work_units.end(), [&](const auto& unit) { return unit.first == work_unit; });
   };
-  const Statement* s = in_force(EventType::reference_institution, institution, at,
-                                [&](const Statement& one) { return named(one) != one.work_units.end(); });
+  const Statement* s =
+      in_force(EventType::reference_institution, institution, at, [&](const Statement& one) { return named(one) != one.work_units.end(); });
   return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
 }
 
