@@ -42,12 +42,13 @@ void Facts::apply(Sequence sequence, EventType type, const Fact& fact) {
 }
 
 template <class Has>
-const Facts::Statement* Facts::in_force(const Table& table, std::string_view code, const FactsCut& at, Has has) const {
-  const auto found = table.find(absl::string_view(code.data(), code.size()));
-  if (found == table.end()) return nullptr;
+const Facts::Statement* Facts::in_force(EventType type, std::string_view code, const FactsCut& at, Has has) const {
+  const auto found = table(type).find(absl::string_view(code.data(), code.size()));
+  if (found == table(type).end()) return nullptr;
+  const std::uint64_t size = type == EventType::reference_vendor ? at.vendors() : at.size;
   const Statement* best = nullptr;
   for (const Statement& statement : found->second) {  // by entry, so that a later one of the same month wins
-    if (statement.sequence.value() >= at.size || (at.month && statement.valid_from > *at.month) || !has(statement)) continue;
+    if (statement.sequence.value() >= size || (at.month && statement.valid_from > *at.month) || !has(statement)) continue;
     if (best == nullptr || statement.valid_from >= best->valid_from) best = &statement;
   }
   return best;
@@ -64,13 +65,13 @@ void Facts::forget_names(Sequence sequence) {
 }
 
 std::string_view Facts::name(EventType type, std::string_view code, const FactsCut& at) const {
-  const Statement* s = in_force(table(type), code, at, [](const Statement& one) { return one.name.has_value(); });
+  const Statement* s = in_force(type, code, at, [](const Statement& one) { return one.name.has_value(); });
   return s == nullptr ? std::string_view() : *s->name;
 }
 
 Scale Facts::vendor_scale(std::string_view code, const FactsCut& at, std::optional<Month> month) const {
-  const FactsCut then{at.size, month ? month : at.month};
-  const Table& vendors = table(EventType::reference_vendor);
+  const FactsCut then{at.vendors(), month ? month : at.month};
+  const EventType vendors = EventType::reference_vendor;
   const Statement* s = in_force(vendors, code, then, [](const Statement& one) { return one.scale.has_value(); });
   if (s != nullptr && *s->scale != Scale::unknown) return *s->scale;
   const Statement* k = in_force(vendors, code, then, [](const Statement& one) { return one.vendor_kind.has_value(); });
@@ -78,12 +79,12 @@ Scale Facts::vendor_scale(std::string_view code, const FactsCut& at, std::option
 }
 
 bool Facts::has_vendor_scale(std::string_view code, const FactsCut& at) const {
-  return in_force(table(EventType::reference_vendor), code, {at.size, std::nullopt},
+  return in_force(EventType::reference_vendor, code, {at.vendors(), std::nullopt},
                   [](const Statement& one) { return one.scale.has_value() || one.vendor_kind.has_value(); }) != nullptr;
 }
 
 std::string_view Facts::place(EventType type, std::string_view code, const FactsCut& at) const {
-  const Statement* s = in_force(table(type), code, at, [](const Statement& one) { return one.place.has_value(); });
+  const Statement* s = in_force(type, code, at, [](const Statement& one) { return one.place.has_value(); });
   return s == nullptr ? std::string_view() : *s->place;
 }
 
@@ -101,9 +102,21 @@ std::string_view Facts::work_unit_name(std::string_view institution, std::string
   const auto named = [&](const Statement& one) {
     return std::find_if(one.work_units.begin(), one.work_units.end(), [&](const auto& unit) { return unit.first == work_unit; });
   };
-  const Statement* s = in_force(table(EventType::reference_institution), institution, at,
-                                [&](const Statement& one) { return named(one) != one.work_units.end(); });
+  const Statement* s =
+      in_force(EventType::reference_institution, institution, at, [&](const Statement& one) { return named(one) != one.work_units.end(); });
   return s == nullptr ? std::string_view() : std::string_view(named(*s)->second);
+}
+
+std::vector<Sequence> Facts::classifications_of(EventType type, std::string_view code, std::uint64_t first, std::uint64_t limit,
+                                                std::optional<Month> after) const {
+  std::vector<Sequence> to;
+  const auto found = table(type).find(absl::string_view(code.data(), code.size()));
+  if (found == table(type).end()) return to;
+  for (const Statement& s : found->second) {
+    if (after && s.valid_from <= *after) continue;
+    if (s.sequence.value() >= first && s.sequence.value() < limit && (s.scale || s.vendor_kind || s.place)) to.push_back(s.sequence);
+  }
+  return to;
 }
 
 Facts::Changed Facts::changed(const FactsCut& a, const FactsCut& b) const {

@@ -25,6 +25,10 @@ namespace bukubesar {
 struct FactsCut {
   std::uint64_t size = 0;      // entries of the reference partition within the cut
   std::optional<Month> month;  // of the ledger time at the cut: later statements are not in force yet; nothing: no such bound
+  // Of what is stated about vendors, where that is read up to another size: a difference tells apart what moved a figure.
+  std::optional<std::uint64_t> vendor_size{};
+  [[nodiscard]] std::uint64_t vendors() const { return vendor_size.value_or(size); }
+  friend bool operator==(const FactsCut&, const FactsCut&) = default;
 };
 
 class Facts {
@@ -71,6 +75,10 @@ class Facts {
   [[nodiscard]] Changed changed(const FactsCut& a, const FactsCut& b) const;
   // The entries below `size` that state something about the code, ascending, appended to `to`.
   void add_sequences(EventType table, std::string_view code, std::uint64_t size, std::vector<std::uint64_t>& to) const;
+  // The entries within [first, limit) that state something about `code` that can move an amount from one group to another; `after`: only
+  // what is valid from a later month on.
+  [[nodiscard]] std::vector<Sequence> classifications_of(EventType table, std::string_view code, std::uint64_t first, std::uint64_t limit,
+                                                         std::optional<Month> after) const;
   [[nodiscard]] std::uint64_t statements() const { return statements_; }
 
  private:
@@ -80,7 +88,7 @@ class Facts {
   }
   // The statement in force whose member is stated; null where there is none.
   template <class Has>
-  const Statement* in_force(const Table& table, std::string_view code, const FactsCut& at, Has has) const;
+  const Statement* in_force(EventType type, std::string_view code, const FactsCut& at, Has has) const;
   [[nodiscard]] std::string_view place(EventType type, std::string_view code, const FactsCut& at) const;
 
   // A statement that classifies, by the code that it is about.

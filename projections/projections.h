@@ -26,7 +26,10 @@
 #include "config/definition.h"
 #include "events/event.h"
 #include "ledger/ledger.h"
+#include "projections/difference.h"
 #include "projections/evidence.h"
+#include "projections/explain.h"
+#include "projections/history.h"
 #include "projections/totals.h"
 
 namespace bukubesar {
@@ -145,6 +148,10 @@ class Projections {
   [[nodiscard]] std::vector<ViewInfo> views() const;
   // The standing view's rows; `cut` nothing: current. NotFound names the views there are.
   [[nodiscard]] absl::StatusOr<TotalsAnswer> view(std::string_view name, const TotalsQuery& overrides) const;
+  [[nodiscard]] absl::StatusOr<ExplainAnswer> explain(const ExplainQuery& query) const;
+  // Both cuts are within what has been read; totals.cut is not looked at.
+  [[nodiscard]] absl::StatusOr<DifferenceAnswer> difference(const TotalsQuery& totals, const Cut& from, const Cut& to) const;
+  [[nodiscard]] absl::StatusOr<HistoryPage> history(const HistoryQuery& query) const;
   [[nodiscard]] absl::StatusOr<PurchaseAnswer> purchase(std::string_view id, const std::optional<Cut>& cut) const;
   // Ids of purchases of a system, ascending, after `cursor`: what an importer compares a snapshot with.
   struct PurchaseSummary {

@@ -85,7 +85,7 @@ struct Projections::Impl {
   absl::Status seal(Partition& partition, const MemorySegment& segment);
   [[nodiscard]] std::shared_ptr<const MemorySegment> oldest_full(const Partition& partition) const;
 
-  // Reads (projections_read.cc, projections_purchases.cc).
+  // Reads (projections_read.cc, _purchases.cc, _explain.cc, _difference.cc, _history.cc).
   [[nodiscard]] Snapshot snapshot() const;
   [[nodiscard]] Cut cut_now() const ABSL_SHARED_LOCKS_REQUIRED(mutex);
   [[nodiscard]] FactsCut facts_cut(const Snapshot& snapshot) const;
@@ -97,7 +97,9 @@ struct Projections::Impl {
                                                                                                               std::uint64_t sequence) const;
   [[nodiscard]] std::size_t purchase_numbers(std::size_t partition_index) const;  // how many there are
   [[nodiscard]] FactsView facts_view(const FactsCut& at);
+  [[nodiscard]] absl::StatusOr<std::vector<MonthStart>> ledger_months(PartitionId partition, std::uint64_t size) const;
   absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
+  absl::StatusOr<TotalsAnswer> totals_below(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot, const FactsCut& at);
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);
   absl::Status move_facts(StandingScan& standing, const Snapshot& now, const FactsCut& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
@@ -106,6 +108,8 @@ struct Projections::Impl {
   void forget(const std::shared_ptr<StandingScan>& standing);
   absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;
   class ListingWalk;
+  class Explainer;
+  class HistorySlice;
   void refresh_listing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(listing_mutex);
   [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
   std::optional<WaitId> add_waiter(const Cut& cut, Waits kind, std::function<void()> callback);  // the callback may have run already

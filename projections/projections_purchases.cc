@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <queue>
 #include <span>
 
 #include "base/cancellation.h"
 #include "base/status.h"
 #include "projections/projections_impl.h"
+#include "projections/purchase_rows.h"
 #include "projections/scan_dimensions.h"
 
 namespace bukubesar {
@@ -58,23 +58,6 @@ TransferRow row_of(const Transfer& t, const Dictionaries& dictionaries) {
   row.catalogue_kind = name_of(t.cell.catalogue_kind);
   row.commodity = text_of(dictionaries, DictionaryId::commodity, t.cell.commodity);
   return row;
-}
-
-// The purchase's rows below the cut, oldest first, along the links from each to the one before it.
-absl::StatusOr<std::vector<std::pair<std::uint64_t, Transfer>>> rows_of(const PartitionSnapshot& partition, std::uint64_t last_row,
-                                                                        std::uint64_t size) {
-  std::vector<std::pair<std::uint64_t, Transfer>> rows;
-  SegmentColumns scratch;
-  for (std::uint64_t number = last_row; number != 0;) {
-    ASSIGN_OR_RETURN(Transfer transfer, read_row(partition, number - 1, scratch));
-    const std::uint64_t previous = transfer.previous;
-    if (previous >= number && previous != 0)
-      return data_loss("partition {}: row {} links beyond the first row", partition.id.name(), number - 1);
-    if (transfer.sequence < size) rows.emplace_back(number - 1, transfer);
-    number = previous == 0 ? 0 : number - previous;
-  }
-  std::reverse(rows.begin(), rows.end());
-  return rows;
 }
 
 void fill_state(const PurchaseState& state, const Dictionaries& dictionaries, PurchaseAnswer& to) {
@@ -133,7 +116,10 @@ absl::StatusOr<PurchaseAnswer> Projections::purchase(std::string_view id, const 
     }
     // The state may have moved on since the snapshot: rows are read through a newer one.
     const Snapshot newer = impl_->snapshot();
-    ASSIGN_OR_RETURN(const auto rows, rows_of(newer.partitions[i], found.state.last_row, size));
+    PurchaseRows read;
+    read.next = found.state.last_row;
+    RETURN_IF_ERROR(read_purchase_rows(newer.partitions[i], size, {&read}));
+    const auto& rows = read.rows;
     if (rows.empty() && found.findings.empty()) continue;
     PurchaseAnswer answer;
     answer.cut = cut;
@@ -322,32 +308,17 @@ namespace {
 struct Candidate {
   std::uint64_t key = 0;
   PurchaseState state;
-  std::uint64_t row = 0;  // the next to look at, plus one; 0: restored
-  std::vector<std::pair<std::uint64_t, Transfer>> rows;
+  PurchaseRows rows;
 };
 
-// Restores the candidates of one partition. Rows are read from the newest to the oldest over all of them, so that each segment is opened
-// once, not once for each purchase.
-absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, std::vector<Candidate*> candidates) {
-  const auto older = [](const Candidate* a, const Candidate* b) { return a->row < b->row; };
-  std::priority_queue<Candidate*, std::vector<Candidate*>, decltype(older)> next(older, candidates);
-  SegmentColumns scratch;
-  while (!next.empty()) {
-    Candidate* const one = next.top();
-    next.pop();
-    const std::uint64_t number = one->row;
-    ASSIGN_OR_RETURN(const Transfer transfer, read_row(partition, number - 1, scratch));
-    const std::uint64_t previous = transfer.previous;
-    if (previous >= number && previous != 0)
-      return data_loss("partition {}: row {} links beyond the first row", partition.id.name(), number - 1);
-    if (transfer.sequence < size) one->rows.emplace_back(number - 1, transfer);
-    one->row = previous == 0 ? 0 : number - previous;
-    if (one->row != 0) next.push(one);
-  }
+absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, const std::vector<Candidate*>& candidates) {
+  std::vector<PurchaseRows*> rows;
+  for (Candidate* one : candidates) rows.push_back(&one->rows);
+  RETURN_IF_ERROR(read_purchase_rows(partition, size, rows));
   const PurchaseState nothing;  // copied: g++ 12 takes a moved one's inlined cells for uninitialised
   for (Candidate* one : candidates) {
     one->state = nothing;
-    for (auto row = one->rows.rbegin(); row != one->rows.rend(); ++row) restore(one->state, row->second, row->first);
+    for (const auto& [number, row] : one->rows.rows) restore(one->state, row, number);
     one->rows = {};
   }
   return absl::OkStatus();
@@ -379,15 +350,15 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
       const bool stands = state.last_sequence < cut.size(partition.id);
       if (stands && !matches(filters[last_key >> 32], filter.fiscal_year, state)) continue;
       changed += stands ? 0 : 1;
-      candidates.push_back({last_key, state, stands ? 0 : state.last_row, {}});
+      candidates.push_back({last_key, state, {stands ? 0 : state.last_row, {}}});
     }
   } while (!walk.at_end() && candidates.size() < limit);
   const Snapshot now = impl_->snapshot();
   for (std::size_t i = 0; i < now.partitions.size() && changed > 0; ++i) {
     std::vector<Candidate*> of_partition;
     for (Candidate& one : candidates)
-      if (one.key >> 32 == i && one.row != 0) of_partition.push_back(&one);
-    RETURN_IF_ERROR(restore_at(now.partitions[i], cut.size(now.partitions[i].id), std::move(of_partition)));
+      if (one.key >> 32 == i && one.rows.next != 0) of_partition.push_back(&one);
+    RETURN_IF_ERROR(restore_at(now.partitions[i], cut.size(now.partitions[i].id), of_partition));
   }
   PurchasePage page;
   page.cut = cut;

@@ -55,7 +55,30 @@ absl::StatusOr<FactsCut> Projections::Impl::facts_cut(const Cut& cut) const {
   return facts_cut(cut, newest_ms);
 }
 
-FactsView Projections::Impl::facts_view(const FactsCut& at) { return {&facts, &facts_mutex, at, settings.zone_minutes}; }
+FactsView Projections::Impl::facts_view(const FactsCut& at) {
+  return {&facts, &facts_mutex, at, settings.zone_minutes,
+          [this](PartitionId partition, std::uint64_t size) { return ledger_months(partition, size); }};
+}
+
+absl::StatusOr<std::vector<MonthStart>> Projections::Impl::ledger_months(PartitionId partition, std::uint64_t size) const {
+  if (settings.clock == LedgerClock::none)
+    return failed_precondition("ledger_month: this ledger's topic has CreateTime, so its entries have no ledger time");
+  std::vector<MonthStart> starts;
+  for (std::uint64_t sequence = 0; sequence < size;) {
+    ASSIGN_OR_RETURN(const std::int64_t time_ms, options.ledger->ledger_time_ms(partition, Sequence(sequence)));
+    if (time_ms == 0) {  // ledger time only grows: what has none comes first
+      starts.push_back({sequence, std::nullopt});
+      ASSIGN_OR_RETURN(sequence, options.ledger->size_at(partition, 0));
+      continue;
+    }
+    Date day{static_cast<std::int32_t>(day_of(time_ms, settings.zone_minutes))};
+    const Month month = month_of(day);
+    starts.push_back({sequence, month});
+    while (month_of(day) == month) ++day.days;
+    ASSIGN_OR_RETURN(sequence, options.ledger->size_at(partition, day_start_ms(day, settings.zone_minutes) - 1));
+  }
+  return starts;
+}
 
 // As of an earlier cut: a scan of a prefix, kept by question and cut.
 absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot) {
@@ -69,6 +92,19 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& que
     }
   }
   ASSIGN_OR_RETURN(const FactsCut at, facts_cut(cut));
+  ASSIGN_OR_RETURN(TotalsAnswer computed, totals_below(query, cut, snapshot, at));
+  const auto answer = std::make_shared<const TotalsAnswer>(std::move(computed));
+  if (answer->rows.size() <= kResultRowsMax) {
+    absl::MutexLock lock(&cache_mutex);
+    results.emplace_front(key, answer);
+    if (results.size() > kResultsMax) results.pop_back();
+  }
+  return *answer;
+}
+
+// The transfers below a cut, under any facts.
+absl::StatusOr<TotalsAnswer> Projections::Impl::totals_below(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot,
+                                                             const FactsCut& at) {
   TotalsScan scan(query, facts_view(at), snapshot.partitions.size());
   for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
     const PartitionSnapshot& partition = snapshot.partitions[i];
@@ -79,13 +115,7 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& que
     }
   }
   RETURN_IF_ERROR(still_wanted());
-  auto answer = std::make_shared<TotalsAnswer>(scan.finish(cut));
-  if (answer->rows.size() <= kResultRowsMax) {
-    absl::MutexLock lock(&cache_mutex);
-    results.emplace_front(key, answer);
-    if (results.size() > kResultsMax) results.pop_back();
-  }
-  return *answer;
+  return scan.finish(cut);
 }
 
 std::shared_ptr<StandingScan> Projections::Impl::standing_scan(const TotalsQuery& query, bool pin) {

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 #include "base/status.h"
+#include "projections/block_filter.h"
 #include "projections/scan_dimensions.h"
 
 namespace bukubesar {
@@ -90,18 +91,18 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
     used.values =
         std::make_unique<DimensionValues>(used.filtered ? filter->second : std::vector<std::string>{}, is_hierarchical(dimension));
     used.ids.resize(kChunkRows);
-    by_stage_ |= dimension == Dimension::stage;
-    by_cell_ |= is_cell_dimension(dimension);
-    cell_filter_ |= used.filtered && is_cell_dimension(dimension);
     used_.push_back(std::move(used));
   };
   for (const Dimension dimension : query_.by) use(dimension, true);
   for (const auto& [dimension, accepted] : query_.where) {
     if (std::find(query_.by.begin(), query_.by.end(), dimension) == query_.by.end()) use(dimension, false);
   }
-  const bool timed = query_.from_ms || query_.until_ms;
-  by_purchase_ = by_cell_ || timed;
-  total_by_purchase_ = cell_filter_ || timed;
+  const QueryShape shape = shape_of(query_);
+  by_stage_ = shape.by_stage;
+  by_cell_ = shape.by_cell;
+  cell_filter_ = shape.cell_filter;
+  by_purchase_ = shape.by_purchase;
+  total_by_purchase_ = shape.total_by_purchase;
   mask_.resize(kChunkRows);
   groups_of_rows_.resize(kChunkRows);
   make_weights();
@@ -156,9 +157,20 @@ TotalsScan::Resolvers TotalsScan::make_resolvers(const Dictionaries& dictionarie
   return to;
 }
 
+// The months of ledger time, which grow with the partition.
+absl::Status TotalsScan::set_months(const PartitionSnapshot& partition, Resolvers& to) {
+  for (std::size_t u = 0; u < used_.size(); ++u) {
+    if (used_[u].dimension != Dimension::ledger_month) continue;
+    if (!facts_.ledger_months) return failed_precondition("ledger_month: there is no ledger here to ask for its ledger time");
+    ASSIGN_OR_RETURN(const std::vector<MonthStart> starts, facts_.ledger_months(partition.id, partition.size));
+    to[u] = make_ledger_month_resolver(starts, *used_[u].values);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TotalsScan::add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit) {
   if (first >= limit) return absl::OkStatus();
-  prepare(partition_index, partition);
+  RETURN_IF_ERROR(prepare(partition_index, partition));
   rows_scanned_ += limit - first;
   return for_each_block(partition, first, limit, columns_, scratch_,
                         [&](const RowBlock& block) { return add_rows(partition_index, block); });
@@ -175,7 +187,9 @@ absl::Status TotalsScan::move_facts(const FactsCut& at, const Facts::Changed& ch
   facts_.at = at;
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     if (resolvers_[i].empty()) continue;
-    RETURN_IF_ERROR(move_rows(i, partitions[i], limits[i], changed, make_resolvers(*partitions[i].dictionaries, facts_)));
+    Resolvers to = make_resolvers(*partitions[i].dictionaries, facts_);
+    RETURN_IF_ERROR(set_months(partitions[i], to));
+    RETURN_IF_ERROR(move_rows(i, partitions[i], limits[i], changed, std::move(to)));
   }
   return absl::OkStatus();
 }
@@ -259,14 +273,15 @@ absl::Status TotalsScan::move_rows(std::size_t partition_index, const PartitionS
   return status;
 }
 
-void TotalsScan::prepare(std::size_t partition_index, const PartitionSnapshot& partition) {
+absl::Status TotalsScan::prepare(std::size_t partition_index, const PartitionSnapshot& partition) {
   dictionaries_[partition_index] = partition.dictionaries;
   if (resolvers_[partition_index].empty()) resolvers_[partition_index] = make_resolvers(*partition.dictionaries, facts_);
+  return set_months(partition, resolvers_[partition_index]);
 }
 
 absl::Status TotalsScan::mark_purchases(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first,
                                         std::uint64_t limit, std::vector<bool>& marks) {
-  prepare(partition_index, partition);
+  RETURN_IF_ERROR(prepare(partition_index, partition));
   std::vector<Column> columns = columns_;
   if (!by_purchase_) columns.push_back(Column::purchase);
   return for_each_block(partition, first, limit, columns, scratch_, [&](const RowBlock& block) {

@@ -11,7 +11,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,11 +37,19 @@ inline constexpr std::size_t kGroupsMax = 2'000'000;
 // The same text for the same question, whatever the cut: what results are kept by.
 [[nodiscard]] std::string query_key(const TotalsQuery& query);
 
+// The first entry of a partition whose ledger time lies in a month, or in a later one than the entries before it; nothing: it has none.
+struct MonthStart {
+  std::uint64_t sequence = 0;
+  std::optional<Month> month;
+};
+
 struct FactsView {
   const Facts* facts = nullptr;
   absl::Mutex* mutex = nullptr;
   FactsCut at;
   int zone_minutes = 0;
+  // Of the entries below `size`, ascending. FailedPrecondition: the ledger has no ledger time.
+  std::function<absl::StatusOr<std::vector<MonthStart>>(PartitionId partition, std::uint64_t size)> ledger_months;
 };
 
 class DimensionValues;  // scan_dimensions.h
@@ -92,12 +102,13 @@ class TotalsScan {
   void make_weights();
   void collect_columns();
   using Resolvers = std::vector<std::unique_ptr<Resolver>>;  // beside used_
+  [[nodiscard]] absl::Status set_months(const PartitionSnapshot& partition, Resolvers& to);
   [[nodiscard]] Resolvers make_resolvers(const Dictionaries& dictionaries, const FactsView& facts);
   absl::Status move_rows(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t limit,
                          const Facts::Changed& changed, Resolvers to);
   absl::Status add_rows(std::size_t partition_index, const RowBlock& block);
   absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
-  void prepare(std::size_t partition_index, const PartitionSnapshot& partition);
+  absl::Status prepare(std::size_t partition_index, const PartitionSnapshot& partition);
   // Fills mask_, and the dimensions' ids, for one account of each row.
   void filter(std::size_t partition_index, const RowBlock& block, Column account);
   void filter_times(const RowBlock& block);

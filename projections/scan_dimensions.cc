@@ -129,6 +129,27 @@ class EventMonthResolver : public Resolver {
   MonthValues months_;
 };
 
+// The month of the entry's ledger time. Rows stand by sequence, and so do the months' first entries.
+class LedgerMonthResolver : public Resolver {
+ public:
+  LedgerMonthResolver(const std::vector<MonthStart>& starts, DimensionValues& values) {
+    for (const MonthStart& start : starts)
+      starts_.emplace_back(start.sequence, values.intern(start.month ? format_month(*start.month) : std::string(kUnknownValue)));
+  }
+  void resolve(const RowBlock& block, Column, std::uint32_t* ids) override {
+    const auto* sequences = block.columns.values<std::uint64_t>(Column::sequence);
+    for (std::size_t i = 0; i < block.rows; ++i) {
+      while (at_ + 1 < starts_.size() && starts_[at_ + 1].first <= sequences[i]) ++at_;
+      while (at_ > 0 && starts_[at_].first > sequences[i]) --at_;
+      ids[i] = starts_[at_].second;
+    }
+  }
+
+ private:
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> starts_;  // first sequence, value
+  std::size_t at_ = 0;
+};
+
 // The buyer's region: the institution's fact at the cut, else as stated, else unknown.
 class RegionResolver : public Resolver {
  public:
@@ -398,8 +419,14 @@ std::unique_ptr<Resolver> make_resolver(Dimension dimension, const Dictionaries&
     }
     case Dimension::vendor_locality:
       return std::make_unique<LocalityResolver>(dictionaries, facts, values);
+    case Dimension::ledger_month:
+      break;  // make_ledger_month_resolver()
   }
   return nullptr;
+}
+
+std::unique_ptr<Resolver> make_ledger_month_resolver(const std::vector<MonthStart>& starts, DimensionValues& values) {
+  return std::make_unique<LedgerMonthResolver>(starts, values);
 }
 
 std::vector<Column> columns_of(Dimension dimension) {
@@ -447,6 +474,8 @@ std::vector<Column> columns_of(Dimension dimension) {
       return {Column::commodity};
     case Dimension::vendor_locality:
       return {Column::vendor, Column::institution, Column::region};
+    case Dimension::ledger_month:
+      return {Column::sequence};
   }
   return {};
 }

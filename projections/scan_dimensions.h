@@ -48,6 +48,8 @@ class Resolver {
 
 [[nodiscard]] std::unique_ptr<Resolver> make_resolver(Dimension dimension, const Dictionaries& dictionaries, const FactsView& facts,
                                                       ScaleBasis basis, DimensionValues& values);
+// Of Dimension::ledger_month, which is looked up by sequence.
+[[nodiscard]] std::unique_ptr<Resolver> make_ledger_month_resolver(const std::vector<MonthStart>& starts, DimensionValues& values);
 [[nodiscard]] std::vector<Column> columns_of(Dimension dimension);
 // Those of them whose codes facts classify for this dimension.
 [[nodiscard]] std::vector<Column> fact_columns_of(Dimension dimension);

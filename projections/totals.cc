@@ -7,11 +7,12 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::array<std::string_view, 24> kDimensionNames = {
-    "province", "district",  "region", "institution",    "work_unit", "vendor",          "distributor",     "scale",
-    "umkm",     "system",    "method", "funding",        "feed",      "fiscal_year",     "order_month",     "event_month",
-    "stage",    "component", "origin", "catalogue_kind", "commodity", "commodity_group", "vendor_domicile", "vendor_locality"};
-static_assert(kDimensionNames.size() == static_cast<std::size_t>(Dimension::vendor_locality) + 1);
+constexpr std::array<std::string_view, kDimensionCount> kDimensionNames = {
+    "province",    "district",  "region", "institution",    "work_unit", "vendor",          "distributor",     "scale",
+    "umkm",        "system",    "method", "funding",        "feed",      "fiscal_year",     "order_month",     "event_month",
+    "stage",       "component", "origin", "catalogue_kind", "commodity", "commodity_group", "vendor_domicile", "vendor_locality",
+    "ledger_month"};
+static_assert(kDimensionCount == static_cast<std::size_t>(Dimension::ledger_month) + 1);
 constexpr std::array<std::string_view, 3> kBasisNames = {"at_order", "stated", "latest"};
 
 std::optional<std::int64_t> share_of(MoneySum part, MoneySum whole) {

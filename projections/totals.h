@@ -39,7 +39,9 @@ enum class Dimension : std::uint8_t {
   commodity_group,
   vendor_domicile,  // region code
   vendor_locality,  // against the buyer: same_district, same_province, elsewhere, unknown
+  ledger_month,     // of the entry's ledger time: when we learnt of it
 };
+inline constexpr std::size_t kDimensionCount = 25;
 [[nodiscard]] std::string_view name_of(Dimension dimension);
 [[nodiscard]] std::optional<Dimension> parse_dimension(std::string_view name);
 [[nodiscard]] bool is_cell_dimension(Dimension dimension);

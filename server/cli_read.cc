@@ -3,36 +3,17 @@
 
 #include <cstdio>
 
-#include "adapters/http_client.h"
 #include "base/status.h"
-#include "server/cli.h"
-#include "server/json.h"
+#include "server/ask.h"
 #include "server/table.h"
-#include "server/totals_request.h"
 
 namespace bukubesar {
 
 namespace {
 
-using Parameters = std::vector<std::pair<std::string, std::string>>;
-
-std::string target_of(std::string path, const Parameters& parameters) {
-  char separator = '?';
-  for (const auto& [name, value] : parameters) {
-    if (value.empty()) continue;
-    path += separator + name + "=" + percent_encode(value);
-    separator = '&';
-  }
-  return path;
-}
-
 absl::StatusOr<std::string> ask(const CliContext& context, const std::string& target) {
-  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
-  options.attempts_max = 3;
-  ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(options));
-  ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));
-  RETURN_IF_ERROR(status_of(response));
-  return response.body;
+  ASSIGN_OR_RETURN(HttpClient client, client_of(context));
+  return ask(client, target);
 }
 
 absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& target, std::string& body) {
@@ -40,22 +21,6 @@ absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& targ
   Json json = Json::parse(body, nullptr, false);
   if (!json.is_object()) return unavailable("{}: the answer is no JSON object", target);
   return json;
-}
-
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
-
-// For programs: as the server says it; what is not known is empty.
-std::string raw_cell(const Json& json) { return json.is_null() ? std::string() : cell_of(json); }
-
-std::string cut_text(const Json& cut) {
-  std::string text;
-  for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  return text;
-}
-
-void print_notes(const Json& json) {
-  if (json.contains("cut")) fmt::print("cut {}\n", cut_text(json["cut"]));
-  if (json.value("synthetic", false)) fmt::print("synthetic: this ledger holds events of the demo; its figures are made up\n");
 }
 
 std::vector<std::string> measure_cells(const Json& row) {
@@ -101,10 +66,6 @@ void print_totals(const Json& json) {
   print_notes(json);
 }
 
-struct TotalsFlags {
-  Parameters parameters;  // name, value; one place for each option
-};
-
 void totals(CliContext& context, const Parameters& parameters) {
   Parameters all = parameters;
   if (context.format == OutputFormat::csv) {
@@ -121,7 +82,7 @@ void totals(CliContext& context, const Parameters& parameters) {
 }
 
 struct EntriesFlags {
-  std::string partition = "0", sequence, verdict, cursor;
+  std::string partition = "0", sequence, verdict, cursor, as_of;
   std::size_t limit = 20;
   bool newest = false, proof = false;
 };
@@ -175,6 +136,7 @@ void entries(CliContext& context, const EntriesFlags& flags) {
   else
     target = target_of(target, {{"verdict", flags.verdict},
                                 {"cursor", flags.cursor},
+                                {"as_of", flags.as_of},
                                 {"limit", std::to_string(flags.limit)},
                                 {"order", flags.newest ? "newest" : ""}});
   std::string body;
@@ -304,27 +266,13 @@ void status(CliContext& context) {
 void add_totals_command(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("totals", "grouped sums, current or as of any cut");
   auto flags = std::make_shared<Parameters>();
-  std::vector<std::pair<std::string, std::string>> options{
-      {"by", "dimensions to group by, with commas"},
-      {"as_of", "what was known: a cut, an instant, a date (its end) or checkpoint:<partition>/<size>"},
-      {"from", "what happened from this date or instant on"},
-      {"until", "what happened until this date (included) or instant (excluded)"},
-      {"scale_basis", "at_order (default), stated or latest"},
-      {"min_cut", "wait until this cut has been read"}};
-  for (Dimension dimension : all_dimensions()) options.emplace_back(std::string(name_of(dimension)), "only these values, with commas");
-  for (const auto& [name, help] : options) {
-    std::string flag = "--" + name;
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    command
-        ->add_option_function<std::string>(
-            flag, [flags, name = name](const std::string& value) { flags->emplace_back(name, value); }, help)
-        ->type_name("");
-  }
+  add_options(*command, totals_options(), flags);
   command->footer(
       "Examples:\n"
       "  bukubesar totals --by region,scale --region 63 --fiscal-year 2023\n"
       "  bukubesar totals --by district --region 63 --fiscal-year 2023 --catalogue-kind local --until 2023-06-15\n"
-      "  bukubesar totals --by vendor --as-of 2023-06-30 --format csv");
+      "  bukubesar totals --by vendor --as-of 2023-06-30 --format csv\n"
+      "  bukubesar totals --by event_month,ledger_month    when it happened, and when we learnt of it");
   command->callback([&context, flags] { totals(context, *flags); });
 }
 
@@ -336,6 +284,7 @@ void add_entries_command(CLI::App& app, CliContext& context) {
   command->add_option("--verdict", flags->verdict, "accepted, duplicate, rejected or none");
   command->add_option("--limit", flags->limit, "entries on a page, at most 1000")->capture_default_str();
   command->add_option("--cursor", flags->cursor, "where the last page ended");
+  command->add_option("--as-of", flags->as_of, "those of a cut, an instant, a date or checkpoint:<partition>/<size>");
   command->add_flag("--newest", flags->newest, "newest first");
   command->add_flag("--proof", flags->proof, "with one entry: its proof of inclusion");
   command->footer(

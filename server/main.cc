@@ -10,6 +10,7 @@
 #include "base/crash_point.h"
 #include "base/status.h"
 #include "server/cli.h"
+#include "server/cli_history.h"
 #include "server/node.h"
 
 namespace bukubesar {
@@ -86,6 +87,12 @@ int run(int argc, char** argv) {
   add_totals_command(app, context);
   add_entries_command(app, context);
   add_purchase_command(app, context);
+  add_explain_command(app, context);
+  add_diff_command(app, context);
+  add_replay_command(app, context);
+  add_view_command(app, context);
+  add_purchases_command(app, context);
+  add_findings_command(app, context);
   add_status_command(app, context);
   add_verify_command(app, context);
   add_prove_command(app, context);

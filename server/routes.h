@@ -28,6 +28,7 @@ void add_redaction_routes(Router& router, Node& node);     // v1/redactions
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
 void add_transfer_routes(Router& router, Node& node);      // v1/transfers, v1/facts
 void add_evidence_routes(Router& router, Node& node);      // v1/evidence, v1/journal, v1/reads
+void add_history_routes(Router& router, Node& node);       // v1/explain, v1/difference, v1/history
 void add_log_routes(Router& router, Node& node);           // log/…
 void add_openapi_routes(Router& router);                   // openapi.json, docs: of all routes, also of those that are added later
 void add_proof_routes(Router& router, Node& node);  // v1/proofs, v1/consistency, v1/checkpoints, GET v1/events, v1/definition; log/…

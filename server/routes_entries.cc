@@ -7,6 +7,7 @@
 #include "server/entry_json.h"
 #include "server/problem.h"
 #include "server/routes.h"
+#include "server/totals_request.h"
 
 namespace bukubesar {
 
@@ -57,14 +58,18 @@ absl::StatusOr<EntriesPage> scan_entries(Node& node, PartitionId partition, std:
 
 absl::StatusOr<ServerResponse> entries_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit", "verdict", "order", "min_cut"}));
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit", "verdict", "order", "as_of", "min_cut"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kEntriesLimitUsual, kEntriesLimitMost));
   ASSIGN_OR_RETURN(const std::optional<Verdict> verdict, verdict_filter(query));
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> cursor, query.number("cursor"));
   const std::string_view order = query.has("order") ? query.text("order") : "oldest";
   if (order != "oldest" && order != "newest") return invalid_argument("query: order: '{}' is neither oldest nor newest", order);
   const bool newest = order == "newest";
-  const Cut cut = node.ledger().cut();
+  Cut cut = node.ledger().cut();
+  if (query.has("as_of")) {
+    ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(query.text("as_of"), node));
+    cut = std::move(as_of.cut);
+  }
   const std::uint64_t size = cut.size(partition);
   if (cursor && *cursor > size)
     return out_of_range("query: cursor: {} lies beyond the {} entries of partition {}", *cursor, size, partition.name());

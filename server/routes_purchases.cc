@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t kPurchasesLimitUsual = 100;
 constexpr std::size_t kPurchasesLimitMost = 1000;
 constexpr std::size_t kFindingsLimitMost = 1000;
-constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
 
 Json history_json(const PurchaseAnswer& purchase, int zone_minutes) {
   Json history = Json::array();
@@ -73,12 +72,10 @@ Json purchase_json(const PurchaseAnswer& purchase, int zone_minutes) {
           {"findings", findings_json(purchase.findings)}};
 }
 
-// `as_of`, once the projections have read it.
 absl::StatusOr<std::optional<Cut>> cut_of(Node& node, const Query& query) {
-  if (!query.has("as_of")) return std::optional<Cut>();
-  ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(query.text("as_of"), node));
-  RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
-  return std::optional<Cut>(std::move(as_of.cut));
+  if (query.has("as_of") && query.text("as_of").empty()) return invalid_argument("query: as_of: empty");
+  ASSIGN_OR_RETURN(std::optional<AsOf> as_of, read_as_of(query.text("as_of"), node));
+  return as_of ? std::optional<Cut>(std::move(as_of->cut)) : std::nullopt;
 }
 
 // Who signed a correction, and whether that holds.

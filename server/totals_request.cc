@@ -1,11 +1,11 @@
 #include "server/totals_request.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/status.h"
 #include "base/time.h"
 #include "config/names.h"
-#include "server/query.h"
 
 namespace bukubesar {
 
@@ -87,6 +87,7 @@ std::string why_no_value(Dimension dimension, const std::string& value) {
     }
     case Dimension::order_month:
     case Dimension::event_month:
+    case Dimension::ledger_month:
       return parse_month(value) ? std::string() : fmt::format("'{}' is no month such as 2023-05", value);
     case Dimension::province:
     case Dimension::district:
@@ -101,18 +102,6 @@ std::string why_no_value(Dimension dimension, const std::string& value) {
     default:
       return {};
   }
-}
-
-absl::Status parse_filters(const Query& query, TotalsRequest& request) {
-  for (Dimension dimension : all_dimensions()) {
-    if (!query.has(name_of(dimension))) continue;
-    std::vector<std::string> values = query.list(name_of(dimension));
-    for (const std::string& value : values)
-      if (const std::string why = why_no_value(dimension, value); !why.empty())
-        return invalid_argument("query: {}: {}", name_of(dimension), why);
-    request.query.where[dimension] = std::move(values);
-  }
-  return absl::OkStatus();
 }
 
 // Whether no partition can still get an entry with a ledger time up to this one.
@@ -159,21 +148,42 @@ absl::StatusOr<Cut> complete_cut(std::string_view text, const Definition& defini
 const std::vector<Dimension>& all_dimensions() {
   static const std::vector<Dimension> all = [] {
     std::vector<Dimension> dimensions;
-    for (int i = 0; i <= static_cast<int>(Dimension::vendor_locality); ++i) dimensions.push_back(static_cast<Dimension>(i));
+    for (std::size_t i = 0; i < kDimensionCount; ++i) dimensions.push_back(static_cast<Dimension>(i));
     return dimensions;
   }();
   return all;
 }
 
-absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
+std::vector<std::string_view> totals_parameters(bool view) {
   std::vector<std::string_view> known{"scale_basis", "from",  "until", "as_of", "min_cut", "format",
                                       "names",       "share", "top",   "order", "skip"};
   if (!view) known.push_back("by");
   for (Dimension dimension : all_dimensions()) known.push_back(name_of(dimension));
-  ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, known));
+  return known;
+}
+
+absl::StatusOr<std::map<Dimension, std::vector<std::string>>> dimension_filters(const Query& query) {
+  std::map<Dimension, std::vector<std::string>> where;
+  for (Dimension dimension : all_dimensions()) {
+    if (!query.has(name_of(dimension))) continue;
+    std::vector<std::string> values = query.list(name_of(dimension));
+    for (const std::string& value : values)
+      if (const std::string why = why_no_value(dimension, value); !why.empty())
+        return invalid_argument("query: {}: {}", name_of(dimension), why);
+    where[dimension] = std::move(values);
+  }
+  return where;
+}
+
+absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view) {
+  ASSIGN_OR_RETURN(const Query query, Query::parse(raw_query, totals_parameters(view)));
+  return totals_request_of(query, definition, view);
+}
+
+absl::StatusOr<TotalsRequest> totals_request_of(const Query& query, const Definition& definition, bool view) {
   TotalsRequest request;
   RETURN_IF_ERROR(parse_by(query, request));
-  RETURN_IF_ERROR(parse_filters(query, request));
+  ASSIGN_OR_RETURN(request.query.where, dimension_filters(query));
   RETURN_IF_ERROR(parse_range(query, definition, request));
   if (query.has("scale_basis")) {
     const auto basis = parse_scale_basis(query.text("scale_basis"));
@@ -218,6 +228,14 @@ absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node) {
   const Cut head = node.ledger().cut();
   if (!head.covers(as_of.cut)) return out_of_range("as_of {} lies beyond the ledger, which is at {}", as_of.cut.text(), head.text());
   return as_of;
+}
+
+absl::StatusOr<std::optional<AsOf>> read_as_of(std::string_view text, Node& node) {
+  constexpr std::chrono::milliseconds kWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
+  if (text.empty()) return std::optional<AsOf>();
+  ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(text, node));
+  RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kWaitMax));
+  return std::optional<AsOf>(std::move(as_of));
 }
 
 absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "projections/totals.h"
 #include "server/extract_writer.h"
 #include "server/node.h"
+#include "server/query.h"
 
 namespace bukubesar {
 
@@ -23,6 +25,8 @@ struct AsOf {
 // A cut "0=812,reference=97" that names every partition, an RFC 3339 instant, a date (the end of that day), or
 // "checkpoint:<partition>/<size>". FailedPrecondition: a time where the ledger has no clock. OutOfRange: beyond the ledger.
 [[nodiscard]] absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node);
+// The same, once the projections have read it; nothing where the text is empty.
+[[nodiscard]] absl::StatusOr<std::optional<AsOf>> read_as_of(std::string_view text, Node& node);
 // "min_cut" of a raw query string; nothing where it is not there.
 [[nodiscard]] absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition);
 
@@ -42,7 +46,12 @@ struct TotalsRequest {
 // Every dimension, in the order of the enumeration.
 [[nodiscard]] const std::vector<Dimension>& all_dimensions();
 
-// view: no `by`, since the view has its own.
+// What a route of totals knows. view: no `by`, since the view has its own.
+[[nodiscard]] std::vector<std::string_view> totals_parameters(bool view);
 [[nodiscard]] absl::StatusOr<TotalsRequest> parse_totals_request(std::string_view raw_query, const Definition& definition, bool view);
+// Of a query that was parsed with these and more.
+[[nodiscard]] absl::StatusOr<TotalsRequest> totals_request_of(const Query& query, const Definition& definition, bool view);
+// Dimensions as filters: what totals, explain and history share.
+[[nodiscard]] absl::StatusOr<std::map<Dimension, std::vector<std::string>>> dimension_filters(const Query& query);
 
 }  // namespace bukubesar

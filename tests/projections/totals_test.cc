@@ -478,7 +478,7 @@ TEST(Totals, RefusesWhatCanNotBeAsked) {
 }
 
 TEST(Dimensions, HaveNamesThatParse) {
-  for (int i = 0; i <= static_cast<int>(Dimension::vendor_locality); ++i) {
+  for (std::size_t i = 0; i < kDimensionCount; ++i) {
     const auto dimension = static_cast<Dimension>(i);
     EXPECT_EQ(parse_dimension(name_of(dimension)), dimension);
   }
