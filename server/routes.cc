@@ -93,6 +93,7 @@ void add_routes(Router& router, Node& node) {
   add_purchase_routes(router, node);
   add_stream_routes(router, node);
   add_transfer_routes(router, node);
+  add_alert_routes(router, node);
   add_log_routes(router, node);
   add_proof_routes(router, node);
   add_completeness_routes(router, node);

@@ -26,6 +26,7 @@ void add_backup_routes(Router& router, Node& node);        // v1/backup, v1/free
 void add_payload_routes(Router& router, Node& node);       // v1/payloads
 void add_redaction_routes(Router& router, Node& node);     // v1/redactions
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
+void add_alert_routes(Router& router, Node& node);         // v1/alerts
 void add_transfer_routes(Router& router, Node& node);      // v1/transfers, v1/facts
 void add_log_routes(Router& router, Node& node);           // log/…
 void add_openapi_routes(Router& router);                   // openapi.json, docs: of all routes, also of those that are added later
