@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <future>
 #include <nlohmann/json.hpp>
 
@@ -50,10 +51,25 @@ std::string district(std::string_view region) { return std::string(region.substr
 int zone_of(const std::string& definition_line) {
   const Json json = Json::parse(definition_line, nullptr, false);
   if (!json.is_object() || !json.contains("ledger") || !json["ledger"].is_object()) return 0;
-  return parse_zone_minutes(json["ledger"].value("zone", "")).value_or(0);
+  const auto zone = json["ledger"].find("zone");
+  return zone != json["ledger"].end() && zone->is_string() ? parse_zone_minutes(zone->get<std::string>()).value_or(0) : 0;
 }
 
-std::int64_t number_of(const std::optional<std::string>& text) { return text ? std::stoll(*text) : 0; }
+std::int64_t number_of(std::string_view text) {
+  std::int64_t number = 0;
+  (void)std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+std::int64_t number_of(const std::optional<std::string>& text) { return text ? number_of(std::string_view(*text)) : 0; }
+
+std::string text_member(const Json& object, const char* name) {
+  const auto at = object.find(name);
+  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+}
+std::uint64_t number_member(const Json& object, const char* name) {
+  const auto at = object.find(name);
+  return at != object.end() && at->is_number_unsigned() ? at->get<std::uint64_t>() : 0;
+}
 
 }  // namespace
 
@@ -141,12 +157,12 @@ absl::Status MartLoader::catch_up(const std::string& constraints) {
     ASSIGN_OR_RETURN(const std::string answer, get("/v1/cut"));
     const Json json = Json::parse(answer, nullptr, false);
     if (!json.is_object()) return unavailable("GET /v1/cut: no JSON object");
-    ASSIGN_OR_RETURN(target, cut_of(json.value("cut", Json())));
+    ASSIGN_OR_RETURN(target, cut_of(json.contains("cut") ? json["cut"] : Json()));
   } else {
     ASSIGN_OR_RETURN(const std::string answer, get("/v1/totals?as_of=" + percent_encode(options_.as_of)));
     const Json json = Json::parse(answer, nullptr, false);
     if (!json.is_object()) return unavailable("GET /v1/totals: no JSON object");
-    ASSIGN_OR_RETURN(target, cut_of(json.value("cut", Json())));
+    ASSIGN_OR_RETURN(target, cut_of(json.contains("cut") ? json["cut"] : Json()));
   }
   if (!target.covers(state_.cut))
     return failed_precondition("the mart stands at {}, the server at {}: it has lost entries, or is another copy that is behind",
@@ -196,7 +212,8 @@ absl::StatusOr<MartBatch> MartLoader::fetch(const std::string& partition, std::u
   const auto rows = response.header("Bukubesar-Rows");
   if (!next || !rows || std::to_string(batch.rows) != *rows)
     return unavailable("GET {}: {} rows came, {} were announced", target, batch.rows, rows.value_or("none"));
-  batch.next = std::stoull(std::string(*next));
+  batch.next = static_cast<std::uint64_t>(number_of(*next));
+  if (batch.next <= from) return unavailable("GET {}: Bukubesar-Next is {}, which leads nowhere", target, *next);
   return batch;
 }
 
@@ -400,11 +417,10 @@ absl::Status MartLoader::catch_up_findings() {
       std::string values;
       more = false;
       for (const Json& one : json["findings"]) {
-        if (one.value("partition", "") != partition.name()) break;
-        const Json purchase = one.value("purchase", Json());
-        values += fmt::format("{}('{}', {}, {}, {}, {}, {})", values.empty() ? "" : ", ", partition.name(), one.value("sequence", 0ULL),
-                              sql_text(one.value("kind", "")), sql_text(purchase.is_string() ? purchase.get<std::string>() : ""),
-                              sql_text(one.value("detail", "")), number++);
+        if (text_member(one, "partition") != partition.name()) break;
+        values += fmt::format("{}('{}', {}, {}, {}, {}, {})", values.empty() ? "" : ", ", partition.name(), number_member(one, "sequence"),
+                              sql_text(text_member(one, "kind")), sql_text(text_member(one, "purchase")),
+                              sql_text(text_member(one, "detail")), number++);
         more = true;
         ++state_.findings;
       }
@@ -424,11 +440,11 @@ absl::Status MartLoader::catch_up_checkpoints() {
     for (const Json& one : json["checkpoints"]) {
       std::string cosigned;
       if (one.contains("cosigned_by"))
-        for (const Json& witness : one["cosigned_by"]) cosigned += (cosigned.empty() ? "" : " ") + witness.value("name", "");
+        for (const Json& witness : one["cosigned_by"]) cosigned += (cosigned.empty() ? "" : " ") + text_member(witness, "name");
       RETURN_IF_ERROR(
           run(fmt::format("INSERT INTO @m@dim_checkpoint VALUES ('{}', {}, {}, {}) ON CONFLICT (partition, size) DO UPDATE SET "
                           "cosigned_by = excluded.cosigned_by",
-                          partition.name(), one.value("size", 0ULL), sql_text(one.value("root", "")), sql_text(cosigned))));
+                          partition.name(), number_member(one, "size"), sql_text(text_member(one, "root")), sql_text(cosigned))));
     }
   }
   return absl::OkStatus();

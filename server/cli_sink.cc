@@ -1,4 +1,4 @@
-// `bukubesar sink postgres`, `bukubesar export sqlite`: the ledger as tables for BI tools.
+// `bukubesar sink postgres`, `sink kafka`, `export sqlite`: the figures where other programs look for them.
 #include <fmt/format.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -6,10 +6,12 @@
 #include <atomic>
 #include <filesystem>
 
+#include "adapters/kafka_sink.h"
 #include "adapters/postgres_sink.h"
 #include "adapters/sqlite_store.h"
 #include "adapters/terminal_progress.h"
 #include "base/status.h"
+#include "config/broker_security.h"
 #include "server/cli.h"
 #include "server/json.h"
 #include "server/table.h"
@@ -64,6 +66,30 @@ void sink_postgres(CliContext& context, PostgresSinkOptions options) {
   print_status(context, *done, "schema mart");
 }
 
+void sink_kafka(CliContext& context, KafkaSinkRun run) {
+  auto client = context.client();
+  if (!client.ok()) return context.fail(client.status());
+  run.client = *std::move(client);
+  const absl::StatusOr<Config> config = context.config();
+  if (!config.ok()) return context.fail(config.status());
+  auto properties = broker_properties(config->broker);
+  if (!properties.ok()) return context.fail(properties.status());
+  run.topic.properties = *std::move(properties);
+  if (run.topic.bootstrap_servers.empty()) run.topic.bootstrap_servers = config->broker.bootstrap_servers;
+  if (run.topic.bootstrap_servers.empty())
+    return context.fail(invalid_argument("--bootstrap-servers: which Kafka? (or broker.bootstrap_servers of the configuration)"));
+  spdlog::set_level(spdlog::level::info);
+  run.say = [](std::string_view text) { spdlog::info("{}", printable(text)); };
+  stop_on_signals();
+  const absl::StatusOr<KafkaSinkStatus> done = run_kafka_sink(run, stop_asked);
+  if (!done.ok()) return context.fail(done.status());
+  const Json json = {{"topic", run.topic.topic}, {"cut", done->cut}, {"records", done->records}, {"transactions", done->transactions}};
+  if (context.format == OutputFormat::json) return fmt::print("{}\n", to_text(json));
+  if (context.format == OutputFormat::csv) return fmt::print("{}", measures_csv(json));
+  fmt::print("topic {} is at {}: {} records in {} transactions written by this run\n", run.topic.topic, done->cut,
+             for_people(done->records), for_people(done->transactions));
+}
+
 absl::StatusOr<MartStatus> write_sqlite(const CliContext& context, const std::string& path, const std::string& as_of) {
   ASSIGN_OR_RETURN(const HttpClientOptions http, context.client());
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(http));
@@ -114,11 +140,40 @@ void add_sqlite_export(CLI::App& parent, CliContext& context) {
   command->callback([&context, path, as_of] { export_sqlite(context, *path, *as_of); });
 }
 
+namespace {
+
+void add_kafka_sink(CLI::App& parent, CliContext& context) {
+  CLI::App* command = parent.add_subcommand("kafka", "changes of the standing views in a compacted topic, for Kafka Connect and caches");
+  const auto run = std::make_shared<KafkaSinkRun>();
+  run->topic.topic = "bukubesar.views";
+  command->add_option("--bootstrap-servers", run->topic.bootstrap_servers,
+                      "which Kafka; default: broker.bootstrap_servers of the configuration");
+  command->add_option("--topic", run->topic.topic, "its cleanup.policy must be compact")->capture_default_str();
+  command->add_flag("--create-topic", run->topic.create_topic, "make it, with one partition, where it is missing");
+  command->add_option("--view", run->views, "a standing view; repeatable; default: all")->allow_extra_args(false);
+  command->add_flag("--once", run->once, "end when the topic is where the server is; a failure ends it too");
+  command->add_option("--interval-ms", run->interval_ms, "between two looks at the server")
+      ->capture_default_str()
+      ->check(CLI::Range(10, 3'600'000));
+  command->footer(
+      "All views go to one cut in one transaction; however it ends, who reads committed records has the views as the server answers them "
+      "at "
+      "that\n"
+      "cut. One sink writes to a topic: a second one takes over. docs/VIEW_CHANGES.md has the records.\n\n"
+      "Examples:\n"
+      "  bukubesar sink kafka --bootstrap-servers 127.0.0.1:9092 --create-topic\n"
+      "  bukubesar sink kafka --topic bukubesar.views --view districts --view umkm_by_region --once");
+  command->callback([&context, run] { sink_kafka(context, *run); });
+}
+
+}  // namespace
+
 void add_sink_command(CLI::App& app, CliContext& context) {
   CLI::App* sink = app.add_subcommand("sink", "keep another system's copy of the figures where the ledger is");
   sink->require_subcommand(1);
   sink->fallthrough();
   sink->footer("Example:\n  bukubesar sink postgres --database 'host=127.0.0.1 dbname=bi user=bukubesar'");
+  add_kafka_sink(*sink, context);
   CLI::App* command = sink->add_subcommand("postgres", "a star schema `mart` in PostgreSQL, for BI tools; loads, then follows");
   const auto options = std::make_shared<PostgresSinkOptions>();
   command->add_option("--database", options->database,

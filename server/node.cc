@@ -267,6 +267,8 @@ absl::Status Node::open_all() {
   start_scrub();
   signing_ = std::thread([this] { sign_loop(); });
   RETURN_IF_ERROR(start_witness());
+  ASSIGN_OR_RETURN(alerts_, AlertWatch::open(*this));
+  alerts_->start();
   return absl::OkStatus();
 }
 
@@ -353,6 +355,7 @@ void Node::stop() {
   stopped_ = true;
   crash_point("stop_begun");
   http_->stop_accepting();
+  if (alerts_) alerts_->stop();
   if (scrub_) scrub_->stop();
   if (backups_) backups_->stop();
   if (eraser_) eraser_->stop();

@@ -26,6 +26,7 @@
 #include "ledger/signer.h"
 #include "projections/projections.h"
 #include "server/access.h"
+#include "server/alert_watch.h"
 #include "server/backup_job.h"
 #include "server/data_lock.h"
 #include "server/eraser.h"
@@ -96,6 +97,8 @@ class Node {
   [[nodiscard]] const std::vector<std::string>& witness_keys() const { return witness_keys_; }
   // Null where this node is no witness.
   [[nodiscard]] const Witness* witness() const { return witness_.get(); }
+  // What people are told about. Only while ready().
+  [[nodiscard]] const AlertWatch& alerts() const { return *alerts_; }
   // True where it refused a partition, or (witness.once) its last look failed.
   [[nodiscard]] bool witness_objects() const;
   // CloudEvents sources that the definition or an accepted event names.
@@ -162,6 +165,7 @@ class Node {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::string witness_trouble_ ABSL_GUARDED_BY(mutex_);
   std::thread signing_, witnessing_, access_files_;
+  std::unique_ptr<AlertWatch> alerts_;
 };
 
 }  // namespace bukubesar

@@ -35,6 +35,7 @@ constexpr RouteAccess kRoutes[] = {
     {"GET", "/v1/stream", Role::read},
     {"GET", "/v1/transfers/{partition}", Role::read},
     {"GET", "/v1/facts", Role::read},
+    {"GET", "/v1/alerts", Role::read},
     {"GET", "/openapi.json", Role::read},
     {"GET", "/docs", Role::read},
     {"GET", "/v1/explain", Role::read},

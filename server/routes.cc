@@ -94,6 +94,7 @@ void add_routes(Router& router, Node& node) {
   add_stream_routes(router, node);
   add_transfer_routes(router, node);
   add_history_routes(router, node);
+  add_alert_routes(router, node);
   add_log_routes(router, node);
   add_proof_routes(router, node);
   add_completeness_routes(router, node);

@@ -26,6 +26,7 @@ void add_backup_routes(Router& router, Node& node);        // v1/backup, v1/free
 void add_payload_routes(Router& router, Node& node);       // v1/payloads
 void add_redaction_routes(Router& router, Node& node);     // v1/redactions
 void add_purchase_routes(Router& router, Node& node);      // v1/purchases, v1/findings
+void add_alert_routes(Router& router, Node& node);         // v1/alerts
 void add_transfer_routes(Router& router, Node& node);      // v1/transfers, v1/facts
 void add_evidence_routes(Router& router, Node& node);      // v1/evidence, v1/journal, v1/reads
 void add_history_routes(Router& router, Node& node);       // v1/explain, v1/difference, v1/history

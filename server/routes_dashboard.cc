@@ -67,6 +67,7 @@ ServerResponse route_list(Node& node, const ServerRequest& request) {
       {"/v1/findings", "contradictions and red flags"},
       {"/v1/transfers/0", "every transfer, as NDJSON or CSV, streamed"},
       {"/v1/facts", "what is stated about vendors, institutions, commodities and regions"},
+      {"/v1/alerts", "what people are told about"},
       {"/docs", "every route, with its parameters"},
       {"/v1/stream", "what comes in, as it comes in (text/event-stream)"},
       {"/v1/reasons", "what each reason code means"},

@@ -158,7 +158,8 @@ absl::StatusOr<ServerResponse> event_answer(Node& node, const ServerRequest& req
   return json_response({{"cut", to_json(cut)}, {"entries", entries}}, cut);
 }
 
-absl::StatusOr<ServerResponse> definition_answer(Node& node) {
+absl::StatusOr<ServerResponse> definition_answer(Node& node, const ServerRequest& request) {
+  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
   ServerResponse response = text_answer(node.ledger().cut(), node.definition().text);
   response.content_type = "application/x-ndjson; charset=utf-8";
   return response;
@@ -176,7 +177,7 @@ void add_proof_routes(Router& router, Node& node) {
   read("/v1/checkpoints/{partition}", checkpoints_answer);
   read("/v1/events", event_answer);
   read("/log/{partition}/checkpoint/{size}", checkpoint_answer);
-  add_read(router, node, "/v1/definition", RunsOn::io, [&node](const ServerRequest&) { return definition_answer(node); });
+  add_read(router, node, "/v1/definition", RunsOn::io, [&node](const ServerRequest& request) { return definition_answer(node, request); });
   add_read(router, node, "/log/vkeys", RunsOn::io, [&node](const ServerRequest&) { return keys_answer(node); });
   Route route;
   route.method = "POST";

@@ -1,0 +1,344 @@
+#include "server/alert_watch.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <thread>
+#include <tuple>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "adapters/http_client.h"
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/private_file.h"
+#include "base/sha256.h"
+#include "base/status.h"
+#include "server/json.h"
+#include "server/node.h"
+
+namespace bukubesar {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr int kLookShare = 20;  // a look takes at most a twentieth of the time
+constexpr milliseconds kBackoffFirst{500}, kBackoffMost{60'000};
+constexpr std::size_t kIdDigits = 32;
+
+std::string place(const std::string& data_dir, const char* name) { return data_dir + "/" + name; }
+
+// What of a firing makes it another one.
+std::pair<std::string, std::string> about(const Firing& firing) { return {firing.alert, firing.key}; }
+
+Json line_of(std::string_view what, const KnownFiring& firing, const Cut& at) {
+  return {{"what", what},
+          {"id", firing.id},
+          {"alert", firing.what.alert},
+          {"key", firing.what.key},
+          {"severity", firing.what.severity},
+          {"detail", firing.what.detail},
+          {"cut", at.text()}};
+}
+
+// For topic `alerts` of the stream. The message is the same at the beginning and at the end: by it a reader knows what ended.
+Json stream_event(const KnownFiring& firing, bool begins) {
+  return {{"kind", firing.what.alert},
+          {"key", firing.what.key},
+          {"severity", firing.what.severity},
+          {"message", firing.what.alert + ": " + firing.what.key},
+          {"detail", firing.what.detail},
+          {"id", firing.id},
+          {"firing", begins}};
+}
+
+// "https://host:8443/hook?x=1" → the part before the path, and the rest.
+std::pair<std::string, std::string> split_url(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t path = scheme == std::string::npos ? std::string::npos : url.find('/', scheme + 3);
+  return path == std::string::npos ? std::pair(url, std::string("/")) : std::pair(url.substr(0, path), url.substr(path));
+}
+
+}  // namespace
+
+struct AlertWatch::Impl {
+  explicit Impl(Node& the_node) : node(the_node) {}
+
+  absl::Status read_known();
+  absl::Status take_line(const Json& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void look_loop();
+  absl::Status look();
+  void note(const std::vector<Firing>& firings, const Cut& cut);
+  void deliver_loop();
+  absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
+  absl::StatusOr<std::vector<Firing>> at(const std::optional<Cut>& cut) const;
+  std::vector<Firing> of_the_node() const;
+  bool append(const Json& line);
+  // True: stop was asked for.
+  bool wait(milliseconds time) {
+    absl::MutexLock lock(&mutex);
+    return mutex.AwaitWithTimeout(absl::Condition(&stopping), absl::FromChrono(time));
+  }
+
+  Node& node;
+  AlertSettings settings;
+  std::string path;
+
+  mutable absl::Mutex mutex;
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
+  std::map<std::pair<std::string, std::string>, KnownFiring> firing ABSL_GUARDED_BY(mutex);
+  std::deque<KnownFiring> pending ABSL_GUARDED_BY(mutex);
+  Cut looked_at ABSL_GUARDED_BY(mutex);
+  std::uint64_t left_out ABSL_GUARDED_BY(mutex) = 0;
+  std::string look_trouble ABSL_GUARDED_BY(mutex), delivery_trouble ABSL_GUARDED_BY(mutex);
+  std::thread looking, delivering;
+};
+
+AlertWatch::AlertWatch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+AlertWatch::~AlertWatch() { stop(); }
+
+absl::StatusOr<std::unique_ptr<AlertWatch>> AlertWatch::open(Node& node) {
+  auto impl = std::make_unique<Impl>(node);
+  const std::string own = place(node.config().data_dir, "alerts.json");
+  const absl::StatusOr<std::string> text = read_file(own);
+  if (!text.ok() && !absl::IsNotFound(text.status())) return text.status();
+  auto settings = parse_alerts(text.ok() ? std::string_view(*text) : default_alerts_text());
+  if (!settings.ok()) return with_context(settings.status(), text.ok() ? own : "the alerts that are built in");
+  impl->settings = *std::move(settings);
+  impl->path = place(node.config().data_dir, "alerts.jsonl");
+  RETURN_IF_ERROR(impl->read_known());
+  return std::unique_ptr<AlertWatch>(new AlertWatch(std::move(impl)));
+}
+
+absl::Status AlertWatch::Impl::read_known() {
+  const absl::StatusOr<std::string> text = read_file(path);
+  if (absl::IsNotFound(text.status())) return absl::OkStatus();
+  if (!text.ok()) return text.status();
+  absl::MutexLock lock(&mutex);
+  std::size_t number = 0;
+  for (std::size_t at = 0; at < text->size(); ++number) {
+    const std::size_t end = text->find('\n', at);
+    if (end == std::string::npos) {
+      // A line that a crash cut off said nothing to anybody yet.
+      RETURN_IF_ERROR(write_file_durably(path, text->substr(0, at)));
+      break;
+    }
+    const Json line = Json::parse(text->substr(at, end - at), nullptr, false);
+    if (const absl::Status taken = take_line(line); !taken.ok()) return data_loss("{}:{}: {}", path, number + 1, message_of(taken));
+    at = end + 1;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AlertWatch::Impl::take_line(const Json& line) {
+  if (!line.is_object()) return data_loss("no JSON object");
+  KnownFiring known;
+  known.id = line.value("id", "");
+  known.what = {line.value("alert", ""), line.value("key", ""), line.value("severity", ""), line.value("detail", "")};
+  const std::string what = line.value("what", "");
+  const auto same_id = [&known](const KnownFiring& one) { return one.id == known.id; };
+  if (what == "began") {
+    ASSIGN_OR_RETURN(known.since, Cut::parse(line.value("cut", "")));
+    firing[about(known.what)] = known;
+    pending.push_back(known);
+  } else if (what == "ended") {
+    firing.erase(about(known.what));
+  } else if (what == "delivered") {
+    pending.erase(std::remove_if(pending.begin(), pending.end(), same_id), pending.end());
+    const auto at = firing.find(about(known.what));
+    if (at != firing.end() && same_id(at->second)) at->second.delivered = true;
+  } else {
+    return data_loss("'{}' is none of began, ended, delivered", what);
+  }
+  return absl::OkStatus();
+}
+
+void AlertWatch::start() {
+  impl_->looking = std::thread([this] { impl_->look_loop(); });
+  if (!impl_->settings.webhook_url.empty()) impl_->delivering = std::thread([this] { impl_->deliver_loop(); });
+}
+
+void AlertWatch::stop() {
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->stopping = true;
+  }
+  if (impl_->looking.joinable()) impl_->looking.join();
+  if (impl_->delivering.joinable()) impl_->delivering.join();
+}
+
+void AlertWatch::Impl::look_loop() {
+  milliseconds pause{0};
+  while (!wait(pause)) {
+    const auto begun = steady_clock::now();
+    const absl::Status looked = look();
+    if (!looked.ok()) spdlog::warn("alerts: {}", message_of(looked));
+    {
+      absl::MutexLock lock(&mutex);
+      look_trouble = looked.ok() ? "" : message_of(looked);
+    }
+    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun);
+    pause = std::max(milliseconds(settings.interval_ms), took * kLookShare);
+  }
+}
+
+absl::Status AlertWatch::Impl::look() {
+  if (!node.readable().ok()) return absl::OkStatus();
+  const Cut cut = node.projections().cut();
+  ASSIGN_OR_RETURN(std::vector<Firing> firings, at(std::nullopt));
+  const std::vector<Firing> own = of_the_node();
+  firings.insert(firings.end(), own.begin(), own.end());
+  note(firings, cut);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Firing>> AlertWatch::Impl::at(const std::optional<Cut>& given) const {
+  const Cut cut = given ? *given : node.projections().cut();
+  AlertTime time;
+  time.zone_minutes = node.definition().zone_minutes;
+  if (node.definition().clock != LedgerClock::none) {
+    for (const auto& [partition, size] : cut.sizes()) {
+      if (partition.is_reference() || size == 0) continue;
+      ASSIGN_OR_RETURN(const std::int64_t ms, node.ledger().ledger_time_ms(partition, Sequence(size - 1)));
+      if (ms != 0) time.ledger_time_ms = std::max(ms, time.ledger_time_ms.value_or(ms));
+    }
+  }
+  time.size_at = [this](PartitionId partition, std::int64_t ms) { return node.ledger().size_at(partition, ms); };
+  return firings_at(settings.rules, node.projections(), given, time);
+}
+
+// What the cut does not decide: how this node is.
+std::vector<Firing> AlertWatch::Impl::of_the_node() const {
+  std::vector<Firing> firings;
+  for (const AlertRule& rule : settings.rules) {
+    if (rule.kind == AlertKind::intake_lag) {
+      for (const SourceStatus& source : node.intake().sources())
+        if (source.lag_records > static_cast<std::int64_t>(rule.records))
+          firings.push_back({rule.name, source.partition.name(), rule.severity, fmt::format("more than {} records behind", rule.records)});
+    } else if (rule.kind == AlertKind::unverifiable) {
+      if (const std::string damage = node.damage_text(); !damage.empty()) firings.push_back({rule.name, "damage", rule.severity, damage});
+      if (node.witness_objects()) firings.push_back({rule.name, "witness", rule.severity, "a witness refuses what is signed"});
+      if (const std::string failed = node.projections().status().failed; !failed.empty())
+        firings.push_back({rule.name, "projections", rule.severity, failed});
+    }
+  }
+  return firings;
+}
+
+bool AlertWatch::Impl::append(const Json& line) {
+  const absl::Status written = append_file_durably(path, to_text(line) + "\n");
+  if (!written.ok()) spdlog::error("alerts: {}: {}", path, message_of(written));
+  return written.ok();
+}
+
+// What can't be written down has not happened: it is noticed again at the next look.
+void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) {
+  absl::MutexLock lock(&mutex);
+  looked_at = cut;
+  std::map<std::pair<std::string, std::string>, const Firing*> now;
+  left_out = firings.size() - std::min(firings.size(), kFiringsMax);
+  for (std::size_t i = 0; i < std::min(firings.size(), kFiringsMax); ++i) now.emplace(about(firings[i]), &firings[i]);
+  for (auto one = firing.begin(); one != firing.end();) {
+    if (now.count(one->first) != 0 || !append(line_of("ended", one->second, cut))) {
+      ++one;
+      continue;
+    }
+    spdlog::info("alert {} about '{}' has ended at {}", one->second.what.alert, one->second.what.key, cut.text());
+    node.stream().publish(stream_event(one->second, false));
+    one = firing.erase(one);
+  }
+  for (const auto& [key, what] : now) {
+    const auto there = firing.find(key);
+    if (there != firing.end()) {
+      there->second.what.detail = what->detail;
+      continue;
+    }
+    const std::string text = fmt::format("{}\n{}\n{}\n{}", node.definition().name, what->alert, what->key, cut.text());
+    KnownFiring begun{hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, false};
+    if (!append(line_of("began", begun, cut))) return;
+    spdlog::warn("alert {} ({}) about '{}' at {}: {}", what->alert, what->severity, what->key, cut.text(), what->detail);
+    node.stream().publish(stream_event(begun, true));
+    if (!settings.webhook_url.empty()) pending.push_back(begun);
+    firing.emplace(key, std::move(begun));
+  }
+}
+
+void AlertWatch::Impl::deliver_loop() {
+  const std::pair<std::string, std::string> url = split_url(settings.webhook_url);
+  milliseconds pause{100};
+  while (!wait(pause)) {
+    std::optional<KnownFiring> next;
+    {
+      absl::MutexLock lock(&mutex);
+      if (!pending.empty()) next = pending.front();
+    }
+    if (!next) {
+      pause = milliseconds(100);
+      continue;
+    }
+    const auto attempt = [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(std::string secret, read_private_file(settings.webhook_secret_file));
+      while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+      HttpClientOptions options;
+      options.url = url.first;
+      options.attempts_max = 1;
+      options.connect_timeout_ms = options.answer_timeout_ms = settings.webhook_timeout_ms;
+      options.body_bytes_max = 64 * 1024;
+      ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(options));
+      return deliver(client, secret, url.second, *next);
+    };
+    const absl::Status delivered = attempt();
+    absl::MutexLock lock(&mutex);
+    delivery_trouble = delivered.ok() ? "" : message_of(delivered);
+    if (delivered.ok() && append(line_of("delivered", *next, next->since))) {
+      pending.pop_front();
+      const auto at = firing.find(about(next->what));
+      if (at != firing.end() && at->second.id == next->id) at->second.delivered = true;
+      pause = milliseconds(0);
+    } else {
+      // The first failure of a row is said; the next ones wait longer.
+      pause = pause < kBackoffFirst ? kBackoffFirst : std::min(kBackoffMost, pause * 2);
+      if (pause == kBackoffFirst) spdlog::warn("alerts: webhook {}: {}; trying again until it answers", url.first, message_of(delivered));
+    }
+  }
+}
+
+absl::Status AlertWatch::Impl::deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& one) {
+  std::string title_id, title_en;
+  for (const AlertRule& rule : settings.rules)
+    if (rule.name == one.what.alert) std::tie(title_id, title_en) = std::tie(rule.title_id, rule.title_en);
+  const std::string body = to_text({{"id", one.id},
+                                    {"ledger", node.definition().name},
+                                    {"alert", one.what.alert},
+                                    {"key", one.what.key},
+                                    {"severity", one.what.severity},
+                                    {"title", {{"id", title_id}, {"en", title_en}}},
+                                    {"detail", one.what.detail},
+                                    {"cut", to_json(one.since)}});
+  const HttpHeaders headers{{"Bukubesar-Firing", one.id}, {"Bukubesar-Signature", "sha256=" + hex(as_view(hmac_sha256(secret, body)))}};
+  ASSIGN_OR_RETURN(const HttpResponse response, client.post(target, "application/json", body, headers));
+  return status_of(response);
+}
+
+const AlertSettings& AlertWatch::settings() const { return impl_->settings; }
+absl::StatusOr<std::vector<Firing>> AlertWatch::at(const Cut& cut) const { return impl_->at(cut); }
+
+AlertState AlertWatch::state() const {
+  absl::MutexLock lock(&impl_->mutex);
+  AlertState state;
+  state.cut = impl_->looked_at;
+  for (const auto& [key, one] : impl_->firing) state.firing.push_back(one);
+  state.pending = impl_->pending.size();
+  state.left_out = impl_->left_out;
+  state.trouble = impl_->look_trouble.empty() ? impl_->delivery_trouble : impl_->look_trouble;
+  return state;
+}
+
+}  // namespace bukubesar

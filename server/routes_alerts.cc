@@ -1,0 +1,63 @@
+// What people are told about.
+#include "base/status.h"
+#include "server/alert_watch.h"
+#include "server/routes.h"
+#include "server/totals_request.h"
+
+namespace bukubesar {
+
+namespace {
+
+constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
+
+Json rules_json(const AlertSettings& settings) {
+  Json rules = Json::array();
+  for (const AlertRule& rule : settings.rules)
+    rules.push_back({{"name", rule.name},
+                     {"kind", name_of(rule.kind)},
+                     {"severity", rule.severity},
+                     {"title", {{"id", rule.title_id}, {"en", rule.title_en}}}});
+  return rules;
+}
+
+Json firing_json(const Firing& firing) {
+  return {{"alert", firing.alert}, {"key", firing.key}, {"severity", firing.severity}, {"detail", firing.detail}};
+}
+
+// As of a cut: what the cut decides. Without one: what was seen at the last look, with since when and whether it was delivered.
+absl::StatusOr<ServerResponse> alerts_answer(Node& node, const ServerRequest& request) {
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"as_of", "min_cut"}));
+  const AlertWatch& watch = node.alerts();
+  Json firing = Json::array();
+  if (query.has("as_of")) {
+    ASSIGN_OR_RETURN(const AsOf as_of, resolve_as_of(query.text("as_of"), node));
+    RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
+    ASSIGN_OR_RETURN(const std::vector<Firing> firings, watch.at(as_of.cut));
+    for (const Firing& one : firings) firing.push_back(firing_json(one));
+    return json_response({{"cut", to_json(as_of.cut)}, {"alerts", rules_json(watch.settings())}, {"firing", firing}}, as_of.cut);
+  }
+  const AlertState state = watch.state();
+  const bool webhook = !watch.settings().webhook_url.empty();
+  for (const KnownFiring& one : state.firing) {
+    Json json = firing_json(one.what);
+    json["id"] = one.id;
+    json["since"] = to_json(one.since);
+    json["delivered"] = webhook ? Json(one.delivered) : Json(nullptr);
+    firing.push_back(std::move(json));
+  }
+  return json_response({{"cut", to_json(state.cut)},
+                        {"alerts", rules_json(watch.settings())},
+                        {"firing", firing},
+                        {"left_out", state.left_out},
+                        {"pending", state.pending},
+                        {"trouble", text_or_null(state.trouble)}},
+                       state.cut);
+}
+
+}  // namespace
+
+void add_alert_routes(Router& router, Node& node) {
+  add_projection_read(router, node, "/v1/alerts", [&node](const ServerRequest& request) { return alerts_answer(node, request); });
+}
+
+}  // namespace bukubesar
