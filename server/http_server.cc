@@ -441,20 +441,21 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socke
   start_handler(request, *route, respond, pending);
   boost::system::error_code error;
   const auto end = std::chrono::steady_clock::now() + timeout();
+  const bool is_only_read = route->runs_on == RunsOn::pool && request->method == "GET";  // what changes something is carried through
   bool in_time = true;
   bool wanted = true;
   while (!pending->response && in_time && wanted) {
     pending->timer.expires_at(std::min(end, std::chrono::steady_clock::now() + kGoneInterval));
     co_await pending->timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
     in_time = std::chrono::steady_clock::now() < end;
-    if (out_of_grace) *request->abandoned = true;
+    if (out_of_grace) *request->abandoned = is_only_read;
     if (pending->response || pending->client_gone || !has_closed(socket)) continue;
     pending->client_gone = true;
     for (const auto& then : std::exchange(pending->when_client_gone, {})) then();
-    wanted = route->runs_on != RunsOn::pool;  // what is to be stored is stored, whoever still listens
+    wanted = !is_only_read;
   }
   if (!pending->response && !pending->answered.exchange(true)) {
-    *request->abandoned = true;
+    *request->abandoned = is_only_read;
     if (!wanted) co_return problem(kClientGone, "the client closed its side before the answer was there");
     co_return problem(504, fmt::format("no answer within {} ms; what was sent may still be stored (sending it again is safe)",
                                        config.request_timeout_ms));

@@ -3,9 +3,9 @@
 // Limits   HttpConfig: connections, header, body, time. All request bodies together: kBodiesBytesMax; handlers waiting for the pool:
 //          kPoolQueueMax. Beyond a limit: 413, 431, 429 or 503, never a crash, never a silent close in the middle of an answer.
 // Slow     a reader that takes less than a chunk in request_timeout_ms is cut off; until then it holds one chunk and its answer.
-// Gone     a client that closes its side (half of it is enough) before a pool handler has answered has abandoned its request, as has one
+// Gone     a client that closes its side (half of it is enough) before a pool handler has answered its GET has abandoned it, as has one
 //          whose time ran out: what waits for the pool is dropped, what computes is told (ServerRequest::abandoned). Seen within
-//          kGoneInterval.
+//          kGoneInterval. What is no GET changes something, and is carried through.
 // Threads  listen() and stop() from one thread; handlers and respond from any.
 // TLS      what is not TLS on a port that wants it gets a 400 in clear; beyond the connection limit it is closed without a handshake.
 // Errors   InvalidArgument: an address that is not loopback, without TLS or insecure_public_read. Unavailable: the port is taken.

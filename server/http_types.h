@@ -30,7 +30,7 @@ struct ServerRequest {
   bool is_audited = false;            // its answer is written down (server/reads_log.h), whatever it is
   // Of the server, from any thread: `then` is called on an IO thread if the client closes its side before the answer is there.
   std::function<void(std::function<void()> then)> when_client_gone;
-  // Set by the server when that happens, or the answer's time has run out. Pool handlers run under it (base/cancellation.h).
+  // Set by the server when that happens to a GET, or its time has run out. Pool handlers run under it (base/cancellation.h).
   AbandonedFlag abandoned = std::make_shared<std::atomic<bool>>(false);
 
   // The first header of that (lower-case) name.

@@ -93,7 +93,10 @@ class HttpServerTest : public testing::Test {
     heavy.handle = [this](const ServerRequestPtr& request, const Respond& respond) {
       compute(request->query == "long" ? kLong : kShort, respond);
     };
+    Route change = heavy;
+    change.method = "POST";
     router_.add(std::move(heavy));
+    router_.add(std::move(change));
     config_.port = 0;
     server_ = std::make_unique<HttpServer>(config_, router_, hooks_);
     ASSERT_TRUE(server_->listen().ok());
@@ -294,6 +297,13 @@ TEST_F(HttpServerTest, AbandonedComputationsEndAndDelayNobody) {
   EXPECT_EQ(computed_, 1);
   EXPECT_EQ(given_up_, computing_ - 1);
   EXPECT_LT(given_up_, 25) << "most had not begun when their clients went, and then did not";
+}
+
+TEST_F(HttpServerTest, WhatChangesSomethingIsCarriedThroughWithoutItsClient) {
+  start();
+  for (int i = 0; i < 6; ++i) RawClient(server_->port()).send("POST /heavy?short HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+  eventually("all of them, under way or not when their clients went", [&] { return computed_ == 6; });
+  EXPECT_EQ(given_up_, 0);
 }
 
 TEST_F(HttpServerTest, AComputationEndsWithItsTime) {
