@@ -136,7 +136,7 @@ class Projections::Impl::HistorySlice {
 
   void fill_balance(const PurchaseState& state, const Dictionaries& dictionaries, HistoryEntry& entry) {
     const Dimensions& d = state.dimensions;
-    HistoryEntry::Balance& to = entry.after.emplace();
+    HistoryEntry::Balance to;
     to.stage = name_of(state.stage);
     to.institution = dictionaries[DictionaryId::institution].text(d.institution);
     to.vendor = dictionaries[DictionaryId::vendor].text(d.vendor);
@@ -152,6 +152,7 @@ class Projections::Impl::HistorySlice {
     }
     to.scale = name_of(scale == Scale::unknown ? d.scale : scale);
     if (filter_ != nullptr && passes(state)) passed_.insert(entry.sequence.value());
+    entry.after = std::move(to);
   }
 
   // Whether any cell of the purchase is what the filter asks for.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/cancellation.h"
+#include "base/day.h"
 #include "base/status.h"
 #include "projections/fact_names.h"
 #include "projections/projections_impl.h"

@@ -528,6 +528,9 @@ asio::awaitable<void> HttpServer::Impl::write_live(Stream& stream, ServerRespons
   using Clock = std::chrono::steady_clock;
   std::string chunk = std::move(response.body);
   Clock::time_point heartbeat_at = Clock::now();  // where nothing has come, the first thing that is sent
+  // It fires when the client closes its side. What a client may send meanwhile makes it fire too, once: from then on looks have to do.
+  beast::get_lowest_layer(stream).socket().async_wait(tcp::socket::wait_read,
+                                                      [more_came](const boost::system::error_code&) { more_came->cancel(); });
   for (bool more = true; more && !stopping && !has_closed(beast::get_lowest_layer(stream).socket());) {
     more = response.live->take(chunk);
     if (chunk.empty() && Clock::now() >= heartbeat_at) chunk = response.live->heartbeat();
@@ -546,6 +549,7 @@ asio::awaitable<void> HttpServer::Impl::write_live(Stream& stream, ServerRespons
     co_await more_came->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
   response.live->when_more([] {});
+  beast::get_lowest_layer(stream).socket().cancel(ignored);
 }
 
 // Lets a client that is still sending read our refusal before the connection is reset: takes what it sends for a short while.
