@@ -252,19 +252,27 @@ absl::StatusOr<bool> create_topic(rd_kafka_t* handle, const Topic& topic, std::u
   return failed_precondition("topic {}: {}{}", topic.name, words, broker_advice(rd_kafka_err2str(error)));
 }
 
-// Made is not known yet: for a moment the broker still says that there is no such topic, or no leader.
-absl::Status wait_until_known(rd_kafka_t* handle, const Topic& topic) {
+// The first and the next offset. Made is not known yet: for a moment the broker still says that there is no such topic, or no leader.
+rd_kafka_resp_err_t ends_of(rd_kafka_t* handle, const std::string& topic, int partition, std::int64_t& low, std::int64_t& high) {
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
   for (int look = 0; look < kKnownLooks; ++look) {
     if (look > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    error = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int partition = 0; partition < topic.partitions && error == RD_KAFKA_RESP_ERR_NO_ERROR; ++partition) {
-      std::int64_t low = 0, high = 0;
-      error = rd_kafka_query_watermark_offsets(handle, topic.name.c_str(), partition, &low, &high, kTimeoutMs);
-    }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
+    error = rd_kafka_query_watermark_offsets(handle, topic.c_str(), partition, &low, &high, kTimeoutMs);
+    const bool may_pass = error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
+                          error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (!may_pass) return error;
   }
-  return unavailable("topic {}: it was made, but the broker does not answer for it: {}", topic.name, rd_kafka_err2str(error));
+  return error;
+}
+
+absl::Status wait_until_known(rd_kafka_t* handle, const Topic& topic) {
+  for (int partition = 0; partition < topic.partitions; ++partition) {
+    std::int64_t low = 0, high = 0;
+    const rd_kafka_resp_err_t error = ends_of(handle, topic.name, partition, low, high);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return unavailable("topic {}: it was made, but the broker does not answer for it: {}", topic.name, rd_kafka_err2str(error));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -320,7 +328,7 @@ absl::StatusOr<Offset> first_offset_of(const Config& config, const std::string& 
     ASSIGN_OR_RETURN(const int partitions, kafka_partition_count(handle, topic, kTimeoutMs));
     if (kafka_partition >= partitions) return not_found("topic {} has no partition {}", topic, kafka_partition);
     std::int64_t low = 0, high = 0;
-    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(handle, topic.c_str(), kafka_partition, &low, &high, kTimeoutMs);
+    const rd_kafka_resp_err_t error = ends_of(handle, topic, kafka_partition, low, high);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
       return unavailable("{} [{}]: {}{}", topic, kafka_partition, rd_kafka_err2str(error), broker_advice(rd_kafka_err2str(error)));
     return Offset(low);
