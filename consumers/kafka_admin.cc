@@ -259,7 +259,8 @@ rd_kafka_resp_err_t ends_of(rd_kafka_t* handle, const std::string& topic, int pa
     if (look > 0) std::this_thread::sleep_for(std::chrono::milliseconds(100));
     error = rd_kafka_query_watermark_offsets(handle, topic.c_str(), partition, &low, &high, kTimeoutMs);
     const bool may_pass = error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-                          error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+                          error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+                          error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
     if (!may_pass) return error;
   }
   return error;
