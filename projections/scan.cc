@@ -20,25 +20,6 @@ constexpr std::uint64_t key_of(std::uint32_t group, std::uint32_t vendor) { retu
 constexpr std::uint32_t group_of_key(std::uint64_t key) { return static_cast<std::uint32_t>(key >> 32); }
 constexpr std::uint32_t vendor_of_key(std::uint64_t key) { return static_cast<std::uint32_t>(key); }
 
-bool is_committed(Account account) {
-  return is_stage(account) && stage_of(account) != Stage::cancelled && stage_of(account) != Stage::withdrawn;
-}
-bool is_strict(Account account) { return is_stage(account) && stage_of(account) == Stage::completed; }
-bool is_broad(Account account) {
-  if (!is_stage(account)) return false;
-  switch (stage_of(account)) {
-    case Stage::contracted:
-    case Stage::shipping:
-    case Stage::delivered:
-    case Stage::addendum:
-    case Stage::completed:
-      return true;
-    default:
-      return false;
-  }
-}
-bool is_stage_unknown(Account account) { return is_stage(account) && stage_of(account) == Stage::unknown; }
-
 }  // namespace
 
 absl::Status check_query(const TotalsQuery& query) {
@@ -105,38 +86,11 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
   total_by_purchase_ = shape.total_by_purchase;
   mask_.resize(kChunkRows);
   groups_of_rows_.resize(kChunkRows);
-  make_weights();
+  posting_.emplace(/*with_paid=*/!by_cell_ && !by_stage_);
   collect_columns();
 }
 
 TotalsScan::~TotalsScan() = default;
-
-void TotalsScan::make_weights() {
-  const bool no_paid = by_cell_ || by_stage_;
-  for (std::size_t a = 0; a < kAccountCount; ++a) {
-    const auto account = static_cast<Account>(a);
-    Weights& w = account_weights_[a];
-    w.committed = is_committed(account) ? 1 : 0;
-    w.strict = is_strict(account) ? 1 : 0;
-    w.broad = is_broad(account) ? 1 : 0;
-    w.stage_unknown = is_stage_unknown(account) ? 1 : 0;
-    w.paid = account == Account::paid && !no_paid ? 1 : 0;
-    w.any = w.committed != 0 || w.paid != 0;
-  }
-  for (std::size_t from = 0; from < kAccountCount; ++from) {
-    for (std::size_t to = 0; to < kAccountCount; ++to) {
-      Weights& w = pair_weights_[from << 4 | to];
-      const Weights& f = account_weights_[from];
-      const Weights& t = account_weights_[to];
-      w.committed = static_cast<std::int8_t>(t.committed - f.committed);
-      w.strict = static_cast<std::int8_t>(t.strict - f.strict);
-      w.broad = static_cast<std::int8_t>(t.broad - f.broad);
-      w.stage_unknown = static_cast<std::int8_t>(t.stage_unknown - f.stage_unknown);
-      w.paid = static_cast<std::int8_t>(t.paid - f.paid);
-      w.any = w.committed != 0 || w.strict != 0 || w.broad != 0 || w.stage_unknown != 0 || w.paid != 0;
-    }
-  }
-}
 
 void TotalsScan::collect_columns() {
   columns_ = {Column::from, Column::to, Column::amount, Column::packages, Column::vendor};
@@ -407,7 +361,7 @@ void TotalsScan::sum_block(const RowBlock& block, Column account, int sign) {
   const int factor = sign < 0 ? -direction_ : direction_;
   for (std::size_t i = 0; i < block.rows; ++i) {
     if (mask_[i] == 0) continue;
-    const Weights& w = sign == 0 ? pair_weights_[static_cast<std::size_t>(from[i]) << 4 | to[i]] : account_weights_[one[i]];
+    const PostingWeights& w = sign == 0 ? posting_->of(from[i], to[i]) : posting_->of(one[i]);
     if (!w.any) continue;
     Sums& s = sums_[groups_of_rows_[i]];
     const MoneySum amount = factor < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]);
@@ -432,7 +386,7 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
   const int factor = sign < 0 ? -direction_ : direction_;
   for (std::size_t i = 0; i < block.rows; ++i) {
     if (mask_[i] == 0 || (packages[i] == 0 && cells[i] == 0)) continue;
-    const Weights& w = sign == 0 ? pair_weights_[static_cast<std::size_t>(from[i]) << 4 | to[i]] : account_weights_[one[i]];
+    const PostingWeights& w = sign == 0 ? posting_->of(from[i], to[i]) : posting_->of(one[i]);
     const int weight = factor * w.committed;
     if (weight == 0) continue;
     const std::uint32_t vendor = vendor_of(partition_index, vendors[i]);

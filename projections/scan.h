@@ -24,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "projections/facts.h"
+#include "projections/posting.h"
 #include "projections/snapshot.h"
 #include "projections/totals.h"
 
@@ -78,10 +79,6 @@ class TotalsScan {
     MoneySum committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
     std::int64_t packages = 0;
   };
-  struct Weights {
-    std::int8_t committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
-    bool any = false;
-  };
   using GroupKey = std::array<std::uint32_t, kGroupDimensionsMax>;
   struct PurchaseKey {
     std::uint64_t group_vendor = 0, purchase = 0;
@@ -99,7 +96,6 @@ class TotalsScan {
     std::vector<std::uint32_t> ids;  // of the block
   };
 
-  void make_weights();
   void collect_columns();
   using Resolvers = std::vector<std::unique_ptr<Resolver>>;  // beside used_
   [[nodiscard]] absl::Status set_months(const PartitionSnapshot& partition, Resolvers& to);
@@ -118,9 +114,6 @@ class TotalsScan {
   void sum_block(const RowBlock& block, Column account, int sign);
   void count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
-  [[nodiscard]] const Weights& weights_of(Account from, Account to) const {
-    return pair_weights_[static_cast<std::size_t>(from) << 4 | static_cast<std::size_t>(to)];
-  }
   struct Counts;
   void count_whole(Counts& counts) const;
   void count_distinct(Counts& counts) const;
@@ -139,8 +132,7 @@ class TotalsScan {
   std::vector<Used> used_;            // grouped ones first, in the order of `by`
   std::vector<Resolvers> resolvers_;  // by partition; none before its first rows
   std::vector<Column> columns_;
-  std::array<Weights, 256> pair_weights_{};
-  std::array<Weights, 16> account_weights_{};
+  std::optional<PostingTable> posting_;  // made once it is known what is grouped and filtered by
 
   int direction_ = 1;                   // -1: rows are taken out
   const std::uint8_t* only_ = nullptr;  // where set: these rows of a block alone
