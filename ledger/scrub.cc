@@ -1,9 +1,6 @@
 #include "ledger/scrub.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -11,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rows.h"
 
@@ -20,16 +18,6 @@ namespace {
 
 constexpr std::size_t kStepBytes = 256U << 10;  // between two looks at the clock
 constexpr std::chrono::seconds kFirstPassAfter{60};
-
-// The lowest nice value, not the idle class: an idle thread that holds one of RocksDB's locks may not run again for long on a busy machine,
-// and everybody waits for it.
-void lower_own_priority() {
-  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
-  if (::setpriority(PRIO_PROCESS, thread, 19) != 0) spdlog::warn("the scrub keeps its processor priority");
-  constexpr int kWhoProcess = 1;
-  constexpr int kIdleClass = 3 << 13;
-  if (::syscall(SYS_ioprio_set, kWhoProcess, thread, kIdleClass) != 0) spdlog::warn("the scrub keeps its disk priority");
-}
 
 // The partitions that rows of a table may be of.
 std::vector<PartitionId> partitions_in(const Store::TableFile& file, const Ledger& ledger) {
@@ -174,7 +162,7 @@ ScrubStatus Scrub::status() const {
 }
 
 void Scrub::loop() {
-  lower_own_priority();
+  lower_own_priority(kLast, "the scrub");
   if (!wait(absl::FromChrono(std::min<std::chrono::seconds>(options_.interval, kFirstPassAfter)))) return;
   for (;;) {
     const auto began = std::chrono::steady_clock::now();

@@ -9,6 +9,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "projections/projections_impl.h"
 
 namespace bukubesar {
@@ -31,6 +32,7 @@ void Projections::start() {
   impl_->sealer = std::jthread([impl = impl_.get()] { impl->seal(); });
   impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
   impl_->view_builder = std::jthread([impl = impl_.get()] {
+    lower_own_priority(kBehindOthers, "the builder of views");
     if (const absl::Status status = impl->build_views(); !status.ok()) impl->fail(with_context(status, "building views"));
   });
 }

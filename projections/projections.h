@@ -168,10 +168,13 @@ class Projections {
     std::vector<PurchaseSummary> purchases;
     std::optional<std::string> next_cursor;
   };
-  // Empty filters match all. institution, feed, fiscal_year: the scope of a snapshot.
+  // Empty filters match all. institution, feed, fiscal_year: the scope of a snapshot. unheard_since: the last event that changed it lies
+  // below this cut.
   struct PurchaseFilter {
     std::string feed, institution, system;
     std::optional<std::int32_t> fiscal_year;
+    std::vector<Stage> stages;
+    std::optional<Cut> unheard_since;
   };
   [[nodiscard]] absl::StatusOr<PurchasePage> purchases(const PurchaseFilter& filter, std::string_view cursor, std::size_t limit) const;
   // The same as of a cut, exactly. A page looks at no more than `limit` purchases that changed after it, so it may be short and have a next

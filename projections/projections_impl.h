@@ -102,6 +102,8 @@ struct Projections::Impl {
   absl::StatusOr<TotalsAnswer> totals_below(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot, const FactsCut& at);
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);
+  absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend_to(StandingScan& standing, const Snapshot& now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status move_facts(StandingScan& standing, const Snapshot& now, const FactsCut& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status add_rows(StandingScan& standing, const Snapshot& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);

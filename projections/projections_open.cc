@@ -106,13 +106,21 @@ absl::Status Projections::Impl::load_one(Partition& partition, const std::string
   return absl::OkStatus();
 }
 
-// Every view from history, one after another; and I6: whatever it is grouped by, its total is that of the ungrouped question.
+// Every view from history, one after another; and I6: whatever it is grouped by, its total is that of the ungrouped question. All of them
+// at the cut of the start, so that an ungrouped question is asked once for all views that share it.
 absl::Status Projections::Impl::build_views() {
+  const Snapshot start = snapshot();
   for (const ViewDefinition& view : view_definitions) {
     if (stopping) return absl::OkStatus();
-    ASSIGN_OR_RETURN(const TotalsAnswer grouped, totals_now(view.query, true));
+    const std::shared_ptr<StandingScan> one = standing_scan(view.query, /*pin=*/true);
+    std::shared_ptr<const TotalsAnswer> answer;
+    {
+      absl::MutexLock lock(&one->mutex);
+      ASSIGN_OR_RETURN(answer, extend_to(*one, start));
+    }
     TotalsQuery ungrouped = view.query;
     ungrouped.by.clear();
+    const TotalsAnswer& grouped = *answer;
     ASSIGN_OR_RETURN(const TotalsAnswer whole, totals_at(ungrouped, grouped.cut, snapshot()));
     if (grouped.total.committed != whole.total.committed || grouped.total.strict != whole.total.strict ||
         grouped.total.broad != whole.total.broad || grouped.total.stage_unknown != whole.total.stage_unknown ||

@@ -15,7 +15,7 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::size_t kListingSlice = 4096;  // purchases looked at under one lock
+constexpr std::size_t kListingSlice = 512;  // purchases looked at under one lock: as long as the worker may wait for it
 constexpr std::size_t kPageMax = 10'000;
 
 std::string text_of(const Dictionaries& dictionaries, DictionaryId id, std::uint32_t code) {
@@ -206,14 +206,21 @@ std::string_view Projections::Impl::listed_id(std::uint64_t key) const {
 
 namespace {
 
-// The filter in one partition's codes; nothing where a code is not known there, so that nothing matches.
+// The filter in one partition's codes.
 struct CodedFilter {
   std::optional<std::uint32_t> feed, institution, system;
-  bool impossible = false;
+  std::optional<std::int32_t> fiscal_year;
+  std::uint32_t stages = ~0U;  // a bit for each
+  std::uint64_t last_below = ~0ULL;
+  bool impossible = false;  // a text is not known in the partition, so nothing matches
 };
 
-CodedFilter code(const Projections::PurchaseFilter& filter, const Dictionaries& dictionaries) {
+CodedFilter code(const Projections::PurchaseFilter& filter, PartitionId partition, const Dictionaries& dictionaries) {
   CodedFilter to;
+  to.fiscal_year = filter.fiscal_year;
+  if (filter.unheard_since) to.last_below = filter.unheard_since->size(partition);
+  if (!filter.stages.empty()) to.stages = 0;
+  for (const Stage stage : filter.stages) to.stages |= 1U << static_cast<unsigned>(stage);
   const auto find = [&](DictionaryId id, const std::string& text, std::optional<std::uint32_t>& member) {
     if (text.empty()) return;
     member = dictionaries[id].find(text);
@@ -225,11 +232,12 @@ CodedFilter code(const Projections::PurchaseFilter& filter, const Dictionaries& 
   return to;
 }
 
-bool matches(const CodedFilter& filter, std::optional<std::int32_t> fiscal_year, const PurchaseState& state) {
+bool matches(const CodedFilter& filter, const PurchaseState& state) {
   const Dimensions& d = state.dimensions;
-  return state.exists && !filter.impossible && d.feed == filter.feed.value_or(d.feed) &&
+  return state.exists && !filter.impossible && state.last_sequence < filter.last_below &&
+         (filter.stages >> static_cast<unsigned>(state.stage) & 1U) != 0 && d.feed == filter.feed.value_or(d.feed) &&
          d.institution == filter.institution.value_or(d.institution) && d.system == filter.system.value_or(d.system) &&
-         d.fiscal_year == fiscal_year.value_or(d.fiscal_year);
+         d.fiscal_year == filter.fiscal_year.value_or(d.fiscal_year);
 }
 
 Projections::PurchaseSummary summary_of(std::string_view id, PartitionId partition, const PurchaseState& state,
@@ -288,13 +296,13 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseF
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
     std::vector<CodedFilter> filters;
-    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.fold->dictionaries()));
+    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.id, partition.fold->dictionaries()));
     for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && page.purchases.size() < limit; ++looked) {
       const std::uint64_t key = walk.next();
       const std::size_t partition = key >> 32;
       const PartitionFold& fold = *impl_->partitions[partition].fold;
       const PurchaseState& state = fold.states()[static_cast<std::uint32_t>(key)];
-      if (!matches(filters[partition], filter.fiscal_year, state)) continue;
+      if (!matches(filters[partition], state)) continue;
       page.purchases.push_back(summary_of(impl_->listed_id(key), impl_->partitions[partition].id, state, fold.dictionaries()));
     }
   } while (!walk.at_end() && page.purchases.size() < limit);
@@ -341,14 +349,14 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
     absl::ReaderMutexLock lock(&impl_->mutex);
     if (!impl_->cut_now().covers(cut)) return out_of_range("cut {}: read is {}", cut.text(), impl_->cut_now().text());
     filters.clear();
-    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.fold->dictionaries()));
+    for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.id, partition.fold->dictionaries()));
     for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && candidates.size() < limit; ++looked) {
       last_key = walk.next();
       const auto& partition = impl_->partitions[last_key >> 32];
       const PurchaseState& state = partition.fold->states()[static_cast<std::uint32_t>(last_key)];
       if (!state.exists) continue;
       const bool stands = state.last_sequence < cut.size(partition.id);
-      if (stands && !matches(filters[last_key >> 32], filter.fiscal_year, state)) continue;
+      if (stands && !matches(filters[last_key >> 32], state)) continue;
       changed += stands ? 0 : 1;
       candidates.push_back({last_key, state, {stands ? 0 : state.last_row, {}}});
     }
@@ -364,7 +372,7 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
   page.cut = cut;
   for (const Candidate& one : candidates) {
     const PartitionSnapshot& partition = now.partitions[one.key >> 32];
-    if (matches(filters[one.key >> 32], filter.fiscal_year, one.state))
+    if (matches(filters[one.key >> 32], one.state))
       page.purchases.push_back(summary_of(impl_->listed_id(one.key), partition.id, one.state, *partition.dictionaries));
   }
   if (!walk.at_end()) page.next_cursor = std::string(impl_->listed_id(last_key));

@@ -178,10 +178,14 @@ absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now)
   return absl::OkStatus();
 }
 
-// Brings a standing question up to date: only the rows that came since are summed, and those that facts have moved between groups.
+// Brings a standing question up to what was just read.
 absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(StandingScan& one) {
   absl::MutexLock lock(&one.mutex);
-  const Snapshot now = snapshot();
+  return extend_to(one, snapshot());
+}
+
+// Only the rows that came since are summed, and those that facts have moved between groups.
+absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to(StandingScan& one, const Snapshot& now) {
   if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
   const FactsCut at = facts_cut(now);
   absl::Status status;

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::uint32_t kNoGroup = 0xFFFFFFFFU;
 constexpr std::size_t kDenseMax = 1U << 20;
-// A negative or sentinel count never shows: what counts is what is above zero.
-constexpr std::uint64_t key_of(std::uint32_t group, std::uint32_t vendor) { return std::uint64_t{group} << 32 | vendor; }
-constexpr std::uint32_t group_of_key(std::uint64_t key) { return static_cast<std::uint32_t>(key >> 32); }
-constexpr std::uint32_t vendor_of_key(std::uint64_t key) { return static_cast<std::uint32_t>(key); }
 
 }  // namespace
 
@@ -53,6 +49,7 @@ std::string query_key(const TotalsQuery& query) {
   key += fmt::format("|{}", static_cast<int>(query.scale_basis));
   if (query.from_ms) key += fmt::format("|f{}", *query.from_ms);
   if (query.until_ms) key += fmt::format("|u{}", *query.until_ms);
+  if (query.packages_min != 0) key += fmt::format("|p{}", query.packages_min);
   return key;
 }
 
@@ -86,6 +83,7 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
   total_by_purchase_ = shape.total_by_purchase;
   mask_.resize(kChunkRows);
   groups_of_rows_.resize(kChunkRows);
+  distinct_.emplace(by_purchase_);
   posting_.emplace(/*with_paid=*/!by_cell_ && !by_stage_);
   collect_columns();
 }
@@ -331,6 +329,10 @@ std::uint32_t TotalsScan::group_of(const GroupKey& key) {
   if (is_new) {
     keys_.push_back(key);
     sums_.emplace_back();
+    std::uint8_t unknown = 0;
+    for (std::size_t d = 0; d < query_.by.size(); ++d)
+      unknown |= static_cast<std::uint8_t>(used_[d].values->unknown(key[d]) ? 1U << d : 0U);
+    unknown_.push_back(unknown);
   }
   return at->second;
 }
@@ -390,19 +392,29 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
     const int weight = factor * w.committed;
     if (weight == 0) continue;
     const std::uint32_t vendor = vendor_of(partition_index, vendors[i]);
-    if (!total_by_purchase_ && packages[i] != 0) {
-      if (vendor >= total_vendor_counts_.size())
-        total_vendor_counts_.resize(std::max<std::size_t>(vendor + 1, total_vendor_counts_.size() * 2));
-      total_vendor_counts_[vendor] += weight * packages[i];
-    }
-    if (!by_purchase_) {
-      vendor_counts_[key_of(groups_of_rows_[i], vendor)] += weight * packages[i];
-      continue;
-    }
-    const std::uint64_t purchase = std::uint64_t{partition_index} << 32 | purchases[i];
-    if (cells[i] != 0) purchase_counts_[{key_of(groups_of_rows_[i], vendor), purchase}] += weight * cells[i];
-    if (total_by_purchase_ && totals[i] != 0) total_purchase_counts_[{vendor, purchase}] += weight * totals[i];
+    const std::uint32_t purchase = by_purchase_ ? purchases[i] : 0;
+    const auto count = [&](std::uint32_t set, std::int8_t of_row) {
+      distinct_->add(set, vendor, static_cast<std::uint32_t>(partition_index), purchase, weight * of_row);
+    };
+    if (total_by_purchase_ ? totals[i] != 0 : packages[i] != 0)
+      total_by_purchase_ ? count(kWholeSet, totals[i]) : count_vendor_of_whole(vendor, weight * packages[i]);
+    if (cells[i] == 0) continue;
+    const std::uint32_t group = groups_of_rows_[i];
+    count(group_set(group), cells[i]);
+    for (std::size_t d = 0; unknown_[group] >> d != 0; ++d)
+      if (is_unknown(group, d)) count(unknown_set(d), cells[i]);
   }
+}
+
+// Vendors are numbered densely, so the whole needs no hash.
+void TotalsScan::count_vendor_of_whole(std::uint32_t vendor, std::int64_t packages) {
+  if (vendor == 0) return;
+  if (vendor >= whole_vendor_counts_.size())
+    whole_vendor_counts_.resize(std::max<std::size_t>(vendor + 1, whole_vendor_counts_.size() * 2));
+  std::int64_t& sum = whole_vendor_counts_[vendor];
+  const bool was = sum > 0;
+  sum += packages;
+  whole_vendors_ += static_cast<int>(sum > 0) - static_cast<int>(was);
 }
 
 // A vendor's number in this answer. 0: no vendor.
@@ -415,96 +427,6 @@ std::uint32_t TotalsScan::vendor_of(std::size_t partition_index, std::uint32_t c
   if (is_unknown_value(text)) return ids[code] = 0;
   if (partitions_ == 1) return ids[code] = code;
   return ids[code] = vendors_.try_emplace(std::string(text), static_cast<std::uint32_t>(vendors_.size() + 1)).first->second;
-}
-
-bool TotalsScan::is_unknown(std::size_t group, std::size_t by_index) const {
-  return used_[by_index].values->unknown(keys_[group][by_index]);
-}
-
-// Distinct counts: of each group, of the whole, and of the unknown part of each grouped dimension.
-struct TotalsScan::Counts {
-  struct Pair {
-    std::uint64_t packages = 0, vendors = 0;
-  };
-  std::vector<Pair> groups;
-  Pair total;
-  std::vector<Pair> unknown;
-};
-
-// Without bounds in time and cell filters, packages simply add up.
-void TotalsScan::count_whole(Counts& counts) const {
-  std::int64_t packages = 0;
-  for (const Sums& sums : sums_) packages += sums.packages;
-  counts.total.packages = static_cast<std::uint64_t>(packages);
-  for (std::size_t vendor = 1; vendor < total_vendor_counts_.size(); ++vendor)
-    counts.total.vendors += total_vendor_counts_[vendor] > 0 ? 1 : 0;
-}
-
-void TotalsScan::count_distinct(Counts& counts) const {
-  std::vector<absl::flat_hash_set<std::uint32_t>> unknown_vendors(query_.by.size());
-  for (const auto& [key, count] : vendor_counts_) {
-    const std::uint32_t vendor = vendor_of_key(key);
-    if (count <= 0 || vendor == 0) continue;
-    ++counts.groups[group_of_key(key)].vendors;
-    for (std::size_t d = 0; d < query_.by.size(); ++d) {
-      if (is_unknown(group_of_key(key), d)) unknown_vendors[d].insert(vendor);
-    }
-  }
-  std::vector<std::int64_t> unknown(query_.by.size());
-  for (std::size_t group = 0; group < sums_.size(); ++group) {
-    counts.groups[group].packages = static_cast<std::uint64_t>(sums_[group].packages);
-    for (std::size_t d = 0; d < query_.by.size(); ++d) {
-      if (is_unknown(group, d)) unknown[d] += sums_[group].packages;
-    }
-  }
-  count_whole(counts);
-  for (std::size_t d = 0; d < query_.by.size(); ++d)
-    counts.unknown[d] = {static_cast<std::uint64_t>(unknown[d]), unknown_vendors[d].size()};
-}
-
-namespace {
-
-// Packages and vendors of what is above zero: a purchase counts where all its vendors' sums together do.
-template <class Key, class Map, class PartOf>
-std::pair<std::uint64_t, std::uint64_t> count_positive(const Map& sums, PartOf in_part) {
-  absl::flat_hash_map<std::uint64_t, std::int64_t> purchases;
-  absl::flat_hash_map<std::pair<std::uint32_t, std::uint64_t>, std::int64_t> vendor_purchases;
-  for (const auto& [key, count] : sums) {
-    if (!in_part(key)) continue;
-    purchases[key.purchase] += count;
-    if (vendor_of_key(key.group_vendor) != 0) vendor_purchases[{vendor_of_key(key.group_vendor), key.purchase}] += count;
-  }
-  std::uint64_t packages = 0;
-  for (const auto& [purchase, count] : purchases) packages += count > 0 ? 1 : 0;
-  absl::flat_hash_set<std::uint32_t> vendors;
-  for (const auto& [key, count] : vendor_purchases) {
-    if (count > 0) vendors.insert(key.first);
-  }
-  return {packages, vendors.size()};
-}
-
-}  // namespace
-
-void TotalsScan::count_distinct_by_purchase(Counts& counts) const {
-  absl::flat_hash_map<std::pair<std::uint32_t, std::uint64_t>, std::int64_t> group_purchases;
-  absl::flat_hash_set<std::uint64_t> group_vendors;
-  for (const auto& [key, count] : purchase_counts_) {
-    group_purchases[{group_of_key(key.group_vendor), key.purchase}] += count;
-    if (count > 0 && vendor_of_key(key.group_vendor) != 0) group_vendors.insert(key.group_vendor);
-  }
-  for (const auto& [key, count] : group_purchases) counts.groups[key.first].packages += count > 0 ? 1 : 0;
-  for (const std::uint64_t key : group_vendors) ++counts.groups[group_of_key(key)].vendors;
-  if (total_by_purchase_) {
-    const auto total = count_positive<PurchaseKey>(total_purchase_counts_, [](const PurchaseKey&) { return true; });
-    counts.total = {total.first, total.second};
-  } else {
-    count_whole(counts);
-  }
-  for (std::size_t d = 0; d < query_.by.size(); ++d) {
-    const auto part = count_positive<PurchaseKey>(purchase_counts_,
-                                                  [&](const PurchaseKey& key) { return is_unknown(group_of_key(key.group_vendor), d); });
-    counts.unknown[d] = {part.first, part.second};
-  }
 }
 
 Measures TotalsScan::measures_of(const Sums& sums) const {
@@ -521,14 +443,6 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
   TotalsAnswer answer;
   answer.cut = cut;
   answer.query = query_;
-  Counts counts;
-  counts.groups.resize(sums_.size());
-  counts.unknown.resize(query_.by.size());
-  if (by_purchase_) {
-    count_distinct_by_purchase(counts);
-  } else {
-    count_distinct(counts);
-  }
   Sums total;
   std::vector<Sums> unknown(query_.by.size());
   const auto add = [](Sums& to, const Sums& from) {
@@ -537,6 +451,14 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
     to.broad += from.broad;
     to.stage_unknown += from.stage_unknown;
     to.paid += from.paid;
+    to.packages += from.packages;
+  };
+  const auto packages_of = [this](std::uint32_t set, std::int64_t summed) {
+    return static_cast<std::uint64_t>(by_purchase_ ? distinct_->of(set).packages : summed);
+  };
+  const auto set_counts = [&](Measures& to, std::uint32_t set, std::int64_t summed) {
+    to.packages = packages_of(set, summed);
+    to.vendors = static_cast<std::uint64_t>(distinct_->of(set).vendors);
   };
   for (std::size_t group = 0; group < sums_.size(); ++group) {
     const Sums& s = sums_[group];
@@ -544,10 +466,10 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
       if (is_unknown(group, d)) add(unknown[d], s);
     }
+    if (query_.packages_min != 0 && packages_of(group_set(group), s.packages) < query_.packages_min) continue;
     TotalsRow row;
     row.measures = measures_of(s);
-    row.measures.packages = counts.groups[group].packages;
-    row.measures.vendors = counts.groups[group].vendors;
+    set_counts(row.measures, group_set(group), s.packages);
     const Measures& m = row.measures;
     if (m.packages == 0 && m.vendors == 0 && m.committed == 0 && m.strict == 0 && m.broad == 0 && m.stage_unknown == 0 &&
         m.paid.value_or(0) == 0) {
@@ -558,20 +480,22 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
   }
   std::sort(answer.rows.begin(), answer.rows.end(), [](const TotalsRow& a, const TotalsRow& b) { return a.key < b.key; });
   answer.total = measures_of(total);
-  answer.total.packages = counts.total.packages;
-  answer.total.vendors = counts.total.vendors;
+  if (total_by_purchase_) {
+    set_counts(answer.total, kWholeSet, 0);
+  } else {  // without bounds in time and cell filters, packages simply add up
+    answer.total.packages = static_cast<std::uint64_t>(total.packages);
+    answer.total.vendors = static_cast<std::uint64_t>(whole_vendors_);
+  }
   for (std::size_t d = 0; d < query_.by.size(); ++d) {
     Measures part = measures_of(unknown[d]);
-    part.packages = counts.unknown[d].packages;
-    part.vendors = counts.unknown[d].vendors;
+    set_counts(part, unknown_set(d), unknown[d].packages);
     answer.unknown.emplace(std::string(name_of(query_.by[d])), part);
   }
   return answer;
 }
 
 std::size_t TotalsScan::memory_bytes() const {
-  std::size_t bytes = sums_.size() * (sizeof(Sums) + sizeof(GroupKey) * 2 + 8) + dense_.size() * 4 + vendor_counts_.capacity() * 17 +
-                      (purchase_counts_.capacity() + total_purchase_counts_.capacity()) * 25;
+  std::size_t bytes = sums_.size() * (sizeof(Sums) + sizeof(GroupKey) * 2 + 8) + dense_.size() * 4 + distinct_->memory_bytes();
   for (const Used& used : used_) bytes += used.values->memory_bytes();
   return bytes;
 }

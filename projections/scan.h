@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "projections/distinct_counts.h"
 #include "projections/facts.h"
 #include "projections/posting.h"
 #include "projections/snapshot.h"
@@ -80,14 +81,6 @@ class TotalsScan {
     std::int64_t packages = 0;
   };
   using GroupKey = std::array<std::uint32_t, kGroupDimensionsMax>;
-  struct PurchaseKey {
-    std::uint64_t group_vendor = 0, purchase = 0;
-    friend bool operator==(const PurchaseKey&, const PurchaseKey&) = default;
-    template <class H>
-    friend H AbslHashValue(H h, const PurchaseKey& key) {
-      return H::combine(std::move(h), key.group_vendor, key.purchase);
-    }
-  };
   struct Used {
     Dimension dimension{};
     bool grouped = false;
@@ -114,11 +107,12 @@ class TotalsScan {
   void sum_block(const RowBlock& block, Column account, int sign);
   void count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
-  struct Counts;
-  void count_whole(Counts& counts) const;
-  void count_distinct(Counts& counts) const;
-  void count_distinct_by_purchase(Counts& counts) const;
-  [[nodiscard]] bool is_unknown(std::size_t group, std::size_t by_index) const;
+  void count_vendor_of_whole(std::uint32_t vendor, std::int64_t packages);
+  // Sets of distinct_: the whole, then the unknown part of each grouped dimension, then the groups.
+  static constexpr std::uint32_t kWholeSet = 0;
+  [[nodiscard]] static std::uint32_t unknown_set(std::size_t by_index) { return static_cast<std::uint32_t>(1 + by_index); }
+  [[nodiscard]] std::uint32_t group_set(std::size_t group) const { return static_cast<std::uint32_t>(1 + query_.by.size() + group); }
+  [[nodiscard]] bool is_unknown(std::size_t group, std::size_t by_index) const { return (unknown_[group] >> by_index & 1U) != 0; }
   [[nodiscard]] Measures measures_of(const Sums& sums) const;
 
   const TotalsQuery query_;
@@ -138,17 +132,17 @@ class TotalsScan {
   const std::uint8_t* only_ = nullptr;  // where set: these rows of a block alone
   std::vector<std::uint8_t> mask_;
   std::vector<std::uint32_t> groups_of_rows_;
-  std::vector<GroupKey> keys_;  // by group
-  std::vector<Sums> sums_;      // by group
+  std::vector<GroupKey> keys_;         // by group
+  std::vector<Sums> sums_;             // by group
+  std::vector<std::uint8_t> unknown_;  // by group: a bit for each grouped dimension whose value is not known
   std::vector<std::uint32_t> dense_;
   std::array<std::uint32_t, kGroupDimensionsMax> dense_limits_{};
   absl::flat_hash_map<GroupKey, std::uint32_t> index_;
-  absl::flat_hash_map<std::uint64_t, std::int64_t> vendor_counts_;        // (group, vendor) → packages
-  absl::flat_hash_map<PurchaseKey, std::int64_t> purchase_counts_;        // (group, vendor, purchase) → packages or cells
-  absl::flat_hash_map<PurchaseKey, std::int64_t> total_purchase_counts_;  // (vendor, purchase), whatever the group
-  std::vector<std::int64_t> total_vendor_counts_;                         // by vendor, whatever the group → packages
-  absl::flat_hash_map<std::string, std::uint32_t> vendors_;               // where there are several partitions
-  std::vector<std::vector<std::uint32_t>> vendor_ids_;                    // by partition, code
+  std::optional<DistinctCounts> distinct_;                   // made once it is known what is grouped and filtered by
+  std::vector<std::int64_t> whole_vendor_counts_;            // by vendor, whatever the group → packages, where not counted by purchase
+  std::int64_t whole_vendors_ = 0;                           // those above zero
+  absl::flat_hash_map<std::string, std::uint32_t> vendors_;  // where there are several partitions
+  std::vector<std::vector<std::uint32_t>> vendor_ids_;       // by partition, code
   std::vector<const Dictionaries*> dictionaries_;
   SegmentColumns scratch_;
   std::uint64_t rows_scanned_ = 0;

@@ -57,6 +57,7 @@ struct TotalsQuery {
   std::optional<Cut> cut;                // nothing: what the projections have read
   std::optional<std::int64_t> from_ms;   // event time >= from
   std::optional<std::int64_t> until_ms;  // event time < until
+  std::uint64_t packages_min = 0;        // rows of fewer are left out; sums are of all
 };
 
 // Amounts in sen. packages and vendors are distinct counts, of purchases that count in `committed`.

@@ -260,8 +260,9 @@ class Evaluation {
   std::vector<Firing> firings;
 
  private:
-  absl::StatusOr<TotalsAnswer> totals(std::vector<Dimension> by, const AlertRule& rule) const {
+  absl::StatusOr<TotalsAnswer> totals(std::vector<Dimension> by, const AlertRule& rule, std::uint64_t packages_min = 0) const {
     TotalsQuery query;
+    query.packages_min = packages_min;
     query.by = std::move(by);
     query.where = rule.where;
     query.cut = cut_;
@@ -342,11 +343,12 @@ class Evaluation {
   // Several purchases of one institution from one vendor in one order month, together at or over the threshold, each about half of it or
   // more and under it in the mean.
   absl::Status splitting(const AlertRule& rule) {
-    ASSIGN_OR_RETURN(const TotalsAnswer answer, totals({Dimension::institution, Dimension::vendor, Dimension::order_month}, rule));
+    ASSIGN_OR_RETURN(const TotalsAnswer answer,
+                     totals({Dimension::institution, Dimension::vendor, Dimension::order_month}, rule, rule.count));
     for (const TotalsRow& row : answer.rows) {
       const Measures& m = row.measures;
       const auto packages = static_cast<MoneySum>(m.packages);
-      if (m.packages < rule.count || row.key[1] == "unknown" || row.key[2] == "unknown" || m.committed < rule.threshold) continue;
+      if (row.key[1] == "unknown" || row.key[2] == "unknown" || m.committed < rule.threshold) continue;
       if (m.committed >= rule.threshold * packages || m.committed * 2 < rule.threshold * packages) continue;
       fire(rule, joined(row.key, 3),
            fmt::format("{} purchases of Rp {} in the mean, Rp {} together, threshold Rp {}", m.packages,
@@ -358,10 +360,13 @@ class Evaluation {
   // By institution: purchases in these stages of which nothing was heard for so many days of ledger time.
   absl::Status no_progress(const AlertRule& rule) {
     if (!time_.ledger_time_ms) return absl::OkStatus();
-    std::map<PartitionId, std::uint64_t> heard_since;
+    Projections::PurchaseFilter filter;
+    filter.unheard_since.emplace();
+    for (const std::string& stage : rule.stages) filter.stages.push_back(*parse_stage(stage));
     const Cut partitions = cut_ ? *cut_ : projections_.cut();
     for (const auto& [partition, size] : partitions.sizes()) {
-      ASSIGN_OR_RETURN(heard_since[partition], time_.size_at(partition, *time_.ledger_time_ms - rule.days * kDayMs));
+      ASSIGN_OR_RETURN(const std::uint64_t below, time_.size_at(partition, *time_.ledger_time_ms - rule.days * kDayMs));
+      filter.unheard_since->set(partition, below);
     }
     struct Group {
       std::uint64_t count = 0;
@@ -371,11 +376,9 @@ class Evaluation {
     std::map<std::string, Group> groups;
     std::string cursor;
     do {
-      ASSIGN_OR_RETURN(const Projections::PurchasePage page,
-                       cut_ ? projections_.purchases_at(*cut_, {}, cursor, kPageRows) : projections_.purchases({}, cursor, kPageRows));
+      ASSIGN_OR_RETURN(const Projections::PurchasePage page, cut_ ? projections_.purchases_at(*cut_, filter, cursor, kPageRows)
+                                                                  : projections_.purchases(filter, cursor, kPageRows));
       for (const Projections::PurchaseSummary& one : page.purchases) {
-        if (one.last_sequence.value() >= heard_since[one.partition]) continue;
-        if (std::find(rule.stages.begin(), rule.stages.end(), one.stage) == rule.stages.end()) continue;
         Group& group = groups[one.institution.empty() ? "unknown" : one.institution];
         group.value += one.value;
         if (++group.count <= kNamedMost) group.named += " " + one.id;
@@ -418,11 +421,18 @@ class Evaluation {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Firing>> firings_at(const std::vector<AlertRule>& rules, const Projections& projections,
-                                               const std::optional<Cut>& cut, const AlertTime& time) {
-  Evaluation evaluation(projections, cut, time);
-  for (const AlertRule& rule : rules) RETURN_IF_ERROR(with_context(evaluation.add(rule), "alert " + rule.name));
-  return std::move(evaluation.firings);
+Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut,
+                  const AlertTime& time) {
+  Looked looked;
+  for (const AlertRule& rule : rules) {
+    Evaluation evaluation(projections, cut, time);
+    if (absl::Status added = evaluation.add(rule); !added.ok()) {
+      looked.failed.emplace(rule.name, with_context(std::move(added), "alert " + rule.name));
+      continue;
+    }
+    looked.firings.insert(looked.firings.end(), evaluation.firings.begin(), evaluation.firings.end());
+  }
+  return looked;
 }
 
 }  // namespace bukubesar

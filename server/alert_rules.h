@@ -62,9 +62,15 @@ struct AlertTime {
   std::function<absl::StatusOr<std::uint64_t>(PartitionId, std::int64_t)> size_at;
 };
 
+// What was found of the rules, and which could not be looked at: one that asks too much keeps no other from being heard.
+struct Looked {
+  std::vector<Firing> firings;
+  std::map<std::string, absl::Status> failed;  // by alert
+};
+
 // Of all kinds but those that look at the node; by alert in the order declared, then by key. Without a cut: now, from the sums that are
 // kept and only extended, each alert at the cut of its own sums.
-[[nodiscard]] absl::StatusOr<std::vector<Firing>> firings_at(const std::vector<AlertRule>& rules, const Projections& projections,
-                                                             const std::optional<Cut>& cut, const AlertTime& time);
+[[nodiscard]] Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut,
+                                const AlertTime& time);
 
 }  // namespace bukubesar

@@ -19,6 +19,7 @@
 #include "base/private_file.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "server/json.h"
 #include "server/node.h"
 
@@ -30,6 +31,9 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr int kLookShare = 20;  // a look takes at most a twentieth of the time
+// While a backlog comes in, its figures are of the past and soon others: they are looked at seldom.
+constexpr std::int64_t kBacklogRecords = 100'000;
+constexpr std::chrono::minutes kBacklogLooks{5};
 constexpr milliseconds kBackoffFirst{500}, kBackoffMost{60'000};
 constexpr std::size_t kIdDigits = 32;
 
@@ -75,10 +79,11 @@ struct AlertWatch::Impl {
   absl::Status take_line(const Json& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void look_loop();
   absl::Status look();
+  [[nodiscard]] bool figures_are_due() const;
   void note(const std::vector<Firing>& firings, const Cut& cut);
   void deliver_loop();
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
-  absl::StatusOr<std::vector<Firing>> at(const std::optional<Cut>& cut) const;
+  absl::StatusOr<Looked> at(const std::optional<Cut>& cut) const;
   std::vector<Firing> of_the_node() const;
   bool append(const Json& line);
   // True: stop was asked for.
@@ -90,6 +95,9 @@ struct AlertWatch::Impl {
   Node& node;
   AlertSettings settings;
   std::string path;
+  // The looking thread's alone.
+  Looked of_figures;
+  std::optional<steady_clock::time_point> figures_looked_at;
 
   mutable absl::Mutex mutex;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
@@ -175,6 +183,7 @@ void AlertWatch::stop() {
 }
 
 void AlertWatch::Impl::look_loop() {
+  lower_own_priority(kBehindOthers, "alerts");
   milliseconds pause{0};
   while (!wait(pause)) {
     const auto begun = steady_clock::now();
@@ -192,14 +201,32 @@ void AlertWatch::Impl::look_loop() {
 absl::Status AlertWatch::Impl::look() {
   if (!node.readable().ok()) return absl::OkStatus();
   const Cut cut = node.projections().cut();
-  ASSIGN_OR_RETURN(std::vector<Firing> firings, at(std::nullopt));
+  if (figures_are_due()) {
+    ASSIGN_OR_RETURN(Looked looked, at(std::nullopt));
+    // What an alert said stands until it can be looked at again.
+    for (const Firing& one : of_figures.firings)
+      if (looked.failed.count(one.alert) != 0) looked.firings.push_back(one);
+    of_figures = std::move(looked);
+    figures_looked_at = steady_clock::now();
+  }
+  std::vector<Firing> firings = of_figures.firings;
   const std::vector<Firing> own = of_the_node();
   firings.insert(firings.end(), own.begin(), own.end());
   note(firings, cut);
-  return absl::OkStatus();
+  return of_figures.failed.empty() ? absl::OkStatus() : of_figures.failed.begin()->second;
 }
 
-absl::StatusOr<std::vector<Firing>> AlertWatch::Impl::at(const std::optional<Cut>& given) const {
+// Not beside the building of the standing views, which would take the second core of two from the intake; seldom beside a backlog.
+bool AlertWatch::Impl::figures_are_due() const {
+  const std::vector<ViewInfo> views = node.projections().views();
+  if (std::any_of(views.begin(), views.end(), [](const ViewInfo& view) { return view.build_progress < 1.0; })) return false;
+  const std::vector<SourceStatus> sources = node.intake().sources();
+  const bool backlog =
+      std::any_of(sources.begin(), sources.end(), [](const SourceStatus& one) { return one.lag_records > kBacklogRecords; });
+  return !backlog || !figures_looked_at || steady_clock::now() - *figures_looked_at >= kBacklogLooks;
+}
+
+absl::StatusOr<Looked> AlertWatch::Impl::at(const std::optional<Cut>& given) const {
   const Cut cut = given ? *given : node.projections().cut();
   AlertTime time;
   time.zone_minutes = node.definition().zone_minutes;
@@ -328,7 +355,11 @@ absl::Status AlertWatch::Impl::deliver(HttpClient& client, const std::string& se
 }
 
 const AlertSettings& AlertWatch::settings() const { return impl_->settings; }
-absl::StatusOr<std::vector<Firing>> AlertWatch::at(const Cut& cut) const { return impl_->at(cut); }
+absl::StatusOr<std::vector<Firing>> AlertWatch::at(const Cut& cut) const {
+  ASSIGN_OR_RETURN(const Looked looked, impl_->at(cut));
+  if (!looked.failed.empty()) return looked.failed.begin()->second;
+  return looked.firings;
+}
 
 AlertState AlertWatch::state() const {
   absl::MutexLock lock(&impl_->mutex);

@@ -1,0 +1,24 @@
+#include "base/thread_priority.h"
+
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace bukubesar {
+
+namespace {
+// ioprio_set(2); glibc has no names for these.
+constexpr int kWhoProcess = 1;
+constexpr int kClassShift = 13;
+constexpr int kBestEffortLowest = 2 << kClassShift | 7, kIdleClass = 3 << kClassShift;
+}  // namespace
+
+void lower_own_priority(int nice, const char* name) {
+  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
+  if (::setpriority(PRIO_PROCESS, thread, nice) != 0) spdlog::warn("{} keeps its processor priority", name);
+  const int disk = nice == kLast ? kIdleClass : kBestEffortLowest;
+  if (::syscall(SYS_ioprio_set, kWhoProcess, thread, disk) != 0) spdlog::warn("{} keeps its disk priority", name);
+}
+
+}  // namespace bukubesar

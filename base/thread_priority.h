@@ -1,0 +1,14 @@
+// How a thread that nobody waits for stands behind those that somebody does.
+#pragma once
+
+namespace bukubesar {
+
+// Nice values (setpriority(2)), never the idle class: an idle thread that holds a lock may not run again for long on a busy machine, and
+// everybody waits for it.
+inline constexpr int kBehindOthers = 10;  // people may come to wait for its result: about a tenth of a busy core is left to it
+inline constexpr int kLast = 19;          // nobody does: what it writes down is looked at some time later
+
+// Of the calling thread, processor and disk. A system that refuses is logged with the thread's `name`, and the thread stays as it is.
+void lower_own_priority(int nice, const char* name);
+
+}  // namespace bukubesar

@@ -1,0 +1,43 @@
+#include "projections/distinct_counts.h"
+
+#include <algorithm>
+
+namespace bukubesar {
+
+namespace {
+
+// Adds to a sum; by how much the number of sums above zero changes.
+template <class Sum>
+int add_crossing(Sum& sum, std::int64_t count) {
+  const bool was = sum > 0;
+  sum = static_cast<Sum>(sum + count);
+  return static_cast<int>(sum > 0) - static_cast<int>(was);
+}
+
+}  // namespace
+
+void DistinctCounts::add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count) {
+  if (set >= counted_.size()) counted_.resize(std::max<std::size_t>(set + 1, counted_.size() * 2));
+  if (!by_purchase_) {
+    if (vendor != 0) add_to_vendor(set, vendor, count);
+    return;
+  }
+  const PurchaseKey key{set, partition, purchase};
+  PurchaseSums& sums = purchases_[key];
+  counted_[set].packages += add_crossing(sums.all, count);
+  if (vendor == 0) return;
+  if (sums.vendor == 0) sums.vendor = vendor;
+  const int crossed = sums.vendor == vendor ? add_crossing(sums.of_vendor, count) : add_crossing(other_vendors_[{key, vendor}], count);
+  if (crossed != 0) add_to_vendor(set, vendor, crossed);
+}
+
+void DistinctCounts::add_to_vendor(std::uint32_t set, std::uint32_t vendor, std::int64_t count) {
+  counted_[set].vendors += add_crossing(vendors_[std::uint64_t{set} << 32 | vendor], count);
+}
+
+std::size_t DistinctCounts::memory_bytes() const {
+  const auto table = [](const auto& map) { return map.capacity() * (sizeof(*map.begin()) + 1); };
+  return counted_.capacity() * sizeof(Counted) + table(vendors_) + table(purchases_) + table(other_vendors_);
+}
+
+}  // namespace bukubesar
