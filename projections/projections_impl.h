@@ -91,6 +91,14 @@ struct Projections::Impl {
   [[nodiscard]] FactsCut facts_cut(const Snapshot& snapshot) const;
   [[nodiscard]] absl::StatusOr<FactsCut> facts_cut(const Cut& cut) const;
   [[nodiscard]] FactsCut facts_cut(const Cut& cut, std::int64_t ledger_time_ms) const;
+  // Of one partition, as many as there were; published ones may be read without the lock.
+  struct FindingSource {
+    PartitionId id;
+    const StableVector<FindingRow>* findings;
+    const Dictionaries* dictionaries;
+    std::size_t count;
+  };
+  [[nodiscard]] std::vector<FindingSource> finding_sources() const ABSL_SHARED_LOCKS_REQUIRED(mutex);
   // Copied under the lock: findings of entries below `size`.
   [[nodiscard]] std::vector<FindingRow> findings_below(std::size_t partition_index, std::uint64_t size) const;
   [[nodiscard]] absl::StatusOr<std::optional<std::pair<std::uint32_t, std::uint32_t>>> system_and_institution(std::size_t partition_index,

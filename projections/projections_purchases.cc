@@ -400,107 +400,111 @@ absl::StatusOr<FindingCursor> parse_cursor(std::string_view text) {
 
 }  // namespace
 
+// The numbered partitions', then the reference's.
+std::vector<Projections::Impl::FindingSource> Projections::Impl::finding_sources() const {
+  static const Dictionaries no_texts;
+  std::vector<FindingSource> sources;
+  for (const Partition& partition : partitions) {
+    const PartitionFold& fold = *partition.fold;
+    sources.push_back({partition.id, &fold.findings(), &fold.dictionaries(), fold.findings().size()});
+  }
+  sources.push_back({PartitionId::reference(), &reference_findings, &no_texts, reference_findings.size()});
+  return sources;
+}
+
+namespace {
+
+Finding finding_of(PartitionId partition, const FindingRow& row, const Dictionaries& dictionaries) {
+  std::string id;
+  if (row.purchase != kNoPurchase) id = text_of(dictionaries, DictionaryId::purchase, row.purchase);
+  return {partition, Sequence(row.sequence), std::string(name_of(row.kind)), std::move(id), detail_of(row, dictionaries)};
+}
+
+using FindingCounts = std::array<std::uint64_t, kFindingKindCount>;
+
+std::vector<std::pair<std::string, std::uint64_t>> named(const FindingCounts& counts) {
+  std::vector<std::pair<std::string, std::uint64_t>> to;
+  for (const FindingKindInfo& info : all_finding_kinds()) {
+    const std::uint64_t count = counts[static_cast<std::size_t>(info.kind)];
+    if (count != 0) to.emplace_back(info.name, count);
+  }
+  return to;
+}
+
+// Index of the first of the first `count` findings whose entry is `sequence` or a later one.
+std::size_t first_from(const StableVector<FindingRow>& findings, std::size_t count, std::uint64_t sequence) {
+  std::size_t low = 0, high = count;
+  while (low < high) {
+    const std::size_t middle = low + (high - low) / 2;
+    if (findings[middle].sequence < sequence)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+}  // namespace
+
 absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::string_view purchase, std::string_view cursor,
                                                    std::size_t limit, const std::optional<Cut>& at) const {
   if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
   const auto wanted = parse_finding_kind(kind);
   if (!kind.empty() && !wanted) return invalid_argument("kind: '{}' is no kind of finding", kind);
   ASSIGN_OR_RETURN(const FindingCursor from, parse_cursor(cursor));
-  struct Source {
-    PartitionId id;
-    const StableVector<FindingRow>* findings;
-    const Dictionaries* dictionaries;
-    std::size_t count;
-    std::optional<std::uint32_t> purchase;
-  };
-  std::vector<Source> sources;
+  std::vector<Impl::FindingSource> sources;
+  std::vector<std::optional<std::uint32_t>> numbers;  // of the purchase, beside sources
   FindingsPage page;
-  static const Dictionaries no_texts;
   {
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
-    for (const auto& partition : impl_->partitions) {
-      const PartitionFold& fold = *partition.fold;
-      sources.push_back({partition.id, &fold.findings(), &fold.dictionaries(), fold.findings().size(),
-                         fold.dictionaries()[DictionaryId::purchase].find(purchase)});
-    }
-    sources.push_back({PartitionId::reference(), &impl_->reference_findings, &no_texts, impl_->reference_findings.size(), std::nullopt});
+    sources = impl_->finding_sources();
+    for (const Impl::FindingSource& source : sources) numbers.push_back((*source.dictionaries)[DictionaryId::purchase].find(purchase));
   }
   if (at && !page.cut.covers(*at)) return out_of_range("cut {}: read is {}", at->text(), page.cut.text());
   if (at) page.cut = *at;
-  std::array<std::uint64_t, kFindingKindCount> counts{};
-  for (const Source& source : sources) {
+  FindingCounts counts{};
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    const Impl::FindingSource& source = sources[s];
     const std::uint64_t size = page.cut.size(source.id);
-    if (!purchase.empty() && !source.purchase) continue;
+    if (!purchase.empty() && !numbers[s]) continue;
     for (std::size_t i = 0; i < source.count; ++i) {
       const FindingRow& finding = (*source.findings)[i];
       if (finding.sequence >= size) break;
       if (i % kListingSlice == 0) RETURN_IF_ERROR(still_wanted());
-      if ((wanted && finding.kind != *wanted) || (!purchase.empty() && finding.purchase != *source.purchase)) continue;
+      if ((wanted && finding.kind != *wanted) || (!purchase.empty() && finding.purchase != *numbers[s])) continue;
       ++counts[static_cast<std::size_t>(finding.kind)];
       if (source.id < from.partition || (source.id == from.partition && i < from.index)) continue;
       if (page.findings.size() == limit) {
         if (!page.next_cursor) page.next_cursor = fmt::format("{}:{}", source.id.name(), i);
         continue;
       }
-      std::string id;
-      if (finding.purchase != kNoPurchase) id = text_of(*source.dictionaries, DictionaryId::purchase, finding.purchase);
-      page.findings.push_back({source.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), std::move(id),
-                               detail_of(finding, *source.dictionaries)});
+      page.findings.push_back(finding_of(source.id, finding, *source.dictionaries));
     }
   }
-  for (const FindingKindInfo& info : all_finding_kinds()) {
-    const std::uint64_t count = counts[static_cast<std::size_t>(info.kind)];
-    if (count != 0) page.counts.emplace_back(info.name, count);
-  }
+  page.counts = named(counts);
   return page;
 }
 
 FindingsPage Projections::findings_between(const Cut& from, const Cut& to, std::size_t limit) const {
-  struct Source {
-    PartitionId id;
-    const StableVector<FindingRow>* findings;
-    const Dictionaries* dictionaries;
-    std::size_t count;
-  };
-  std::vector<Source> sources;
-  static const Dictionaries no_texts;
+  std::vector<Impl::FindingSource> sources;
   {
     absl::ReaderMutexLock lock(&impl_->mutex);
-    for (const auto& partition : impl_->partitions)
-      sources.push_back({partition.id, &partition.fold->findings(), &partition.fold->dictionaries(), partition.fold->findings().size()});
-    sources.push_back({PartitionId::reference(), &impl_->reference_findings, &no_texts, impl_->reference_findings.size()});
+    sources = impl_->finding_sources();
   }
   FindingsPage page;
   page.cut = to;
-  std::array<std::uint64_t, kFindingKindCount> counts{};
-  for (const Source& source : sources) {
-    const auto first_from = [&source](std::uint64_t sequence) {  // index of the first finding of `sequence` or later
-      std::size_t low = 0, high = source.count;
-      while (low < high) {
-        const std::size_t middle = low + (high - low) / 2;
-        if ((*source.findings)[middle].sequence < sequence)
-          low = middle + 1;
-        else
-          high = middle;
-      }
-      return low;
-    };
-    const std::size_t first = first_from(from.size(source.id)), end = first_from(to.size(source.id));
+  FindingCounts counts{};
+  for (const Impl::FindingSource& source : sources) {
+    const std::size_t first = first_from(*source.findings, source.count, from.size(source.id));
+    const std::size_t end = first_from(*source.findings, source.count, to.size(source.id));
     for (std::size_t i = first; i < end; ++i) {
       const FindingRow& finding = (*source.findings)[i];
       ++counts[static_cast<std::size_t>(finding.kind)];
-      if (end - i > limit) continue;
-      std::string id;
-      if (finding.purchase != kNoPurchase) id = text_of(*source.dictionaries, DictionaryId::purchase, finding.purchase);
-      page.findings.push_back({source.id, Sequence(finding.sequence), std::string(name_of(finding.kind)), std::move(id),
-                               detail_of(finding, *source.dictionaries)});
+      if (end - i <= limit) page.findings.push_back(finding_of(source.id, finding, *source.dictionaries));
     }
   }
-  for (const FindingKindInfo& info : all_finding_kinds()) {
-    const std::uint64_t count = counts[static_cast<std::size_t>(info.kind)];
-    if (count != 0) page.counts.emplace_back(info.name, count);
-  }
+  page.counts = named(counts);
   return page;
 }
 
