@@ -131,6 +131,7 @@ class RowMapper {
       : row_(row), institution_(institution), vendor_key_(vendor_key) {}
 
   std::variant<MappedRow, RefusedRow> map() {
+    if (!row_.instead.empty()) return RefusedRow{fmt::format("want an object for each row, this is {}", row_.instead), ""};
     // The id first: a row that is refused for its amounts still says which purchase it is about.
     if (!identify()) return RefusedRow{reason_, ""};
     if (!row_.doubled.empty()) return RefusedRow{fmt::format("{}: there twice", row_.doubled), mapped_.subject};

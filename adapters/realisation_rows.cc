@@ -45,12 +45,12 @@ class RowReader : public nlohmann::json::json_sax_t {
  public:
   RowReader(std::vector<SourceRow>& rows, const std::uint64_t& line) : rows_(rows), line_(line) {}
 
-  bool null() override { return put({Cell::Kind::null, ""}); }
-  bool boolean(bool value) override { return put({Cell::Kind::boolean, value ? "true" : "false"}); }
-  bool number_integer(number_integer_t value) override { return put({Cell::Kind::number, fmt::format("{}", value)}); }
-  bool number_unsigned(number_unsigned_t value) override { return put({Cell::Kind::number, fmt::format("{}", value)}); }
-  bool number_float(number_float_t, const string_t& literal) override { return put({Cell::Kind::number, literal}); }
-  bool string(string_t& value) override { return put({Cell::Kind::text, std::move(value)}); }
+  bool null() override { return put({Cell::Kind::null, ""}, "null"); }
+  bool boolean(bool value) override { return put({Cell::Kind::boolean, value ? "true" : "false"}, "a boolean"); }
+  bool number_integer(number_integer_t value) override { return put({Cell::Kind::number, fmt::format("{}", value)}, "a number"); }
+  bool number_unsigned(number_unsigned_t value) override { return put({Cell::Kind::number, fmt::format("{}", value)}, "a number"); }
+  bool number_float(number_float_t, const string_t& literal) override { return put({Cell::Kind::number, literal}, "a number"); }
+  bool string(string_t& value) override { return put({Cell::Kind::text, std::move(value)}, "a text"); }
   bool binary(binary_t&) override { return refuse("bytes are no JSON"); }
 
   bool start_object(std::size_t) override {
@@ -59,14 +59,13 @@ class RowReader : public nlohmann::json::json_sax_t {
       rows_.emplace_back();
       rows_.back().line = line_;
     } else {
-      put({Cell::Kind::nested, ""});
+      put({Cell::Kind::nested, ""}, "");
     }
     ++depth_;
     return true;
   }
   bool start_array(std::size_t) override {
-    if (depth_ == 1) return refuse("want an object for each row, got an array");
-    if (depth_ > 1) put({Cell::Kind::nested, ""});
+    if (depth_ > 0) put({Cell::Kind::nested, ""}, "an array");
     ++depth_;
     return true;
   }
@@ -86,10 +85,16 @@ class RowReader : public nlohmann::json::json_sax_t {
   std::string why;
 
  private:
-  bool put(Cell cell) {
+  // what: it is, where a row should stand.
+  bool put(Cell cell, std::string_view what) {
     if (depth_ == 0) return refuse("want an array of rows");
-    if (depth_ == 1) return refuse("want an object for each row");
-    if (depth_ == 2) rows_.back().cells.emplace_back(name_, std::move(cell));
+    if (depth_ == 1) {
+      rows_.emplace_back();
+      rows_.back().line = line_;
+      rows_.back().instead = what;
+    } else if (depth_ == 2 && rows_.back().instead.empty()) {
+      rows_.back().cells.emplace_back(name_, std::move(cell));
+    }
     return true;
   }
   bool refuse(std::string text) {

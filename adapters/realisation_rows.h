@@ -23,6 +23,7 @@ struct SourceRow {
   std::uint64_t line = 0;  // 1-based, of its opening brace
   std::vector<std::pair<std::string, Cell>> cells;
   std::string doubled;                                          // a member that is there twice; empty: none
+  std::string instead;                                          // what stands where an object should: "a number"; empty: it is one
   [[nodiscard]] const Cell& cell(std::string_view name) const;  // kind absent where the row has no such member
 };
 

@@ -31,6 +31,8 @@ void check(CliContext& context) {
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
   if (const absl::Status well = check_referenced(*config); !well.ok()) return context.fail(well);
+  const auto definition = DefinitionFile::load(definition_path(*config));
+  if (!definition.ok() && !absl::IsNotFound(definition.status())) return context.fail(definition.status());
   fmt::print("{}\n", context.config_file.empty() ? "no file; defaults, environment and flags are well" : context.config_file + ": well");
 }
 
@@ -86,7 +88,8 @@ void add_config_command(CLI::App& app, CliContext& context) {
       "  bukubesar config definition\n"
       "  bukubesar config definition --append "
       "'{\"feed\":{\"system\":\"e-katalog-6\",\"institution\":\"*\",\"source\":\"/feed/inaproc-realisasi\"}}'");
-  command->add_subcommand("check", "name every wrong line")->callback([&context] { check(context); });
+  command->add_subcommand("check", "name every wrong line of the configuration, and of the definition where there is one")
+      ->callback([&context] { check(context); });
   command->add_subcommand("show", "the effective configuration, as JSON")->callback([&context] { show(context); });
   command->add_subcommand("show-default", "the commented default file")->callback([] { fmt::print("{}", default_config_text()); });
   CLI::App* definition =

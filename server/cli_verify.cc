@@ -99,7 +99,7 @@ void verify(CliContext& context, const std::vector<std::string>& verifier_keys) 
   if (!config.ok()) return context.fail(config.status());
   if (!exists(config->data_dir)) return context.fail(not_found("{}: no such data directory", config->data_dir));
   const auto file = DefinitionFile::load(definition_path(*config));
-  if (!file.ok()) return context.fail(file.status());
+  if (!file.ok() && !exists(ledger_directory(*config))) return context.fail(file.status());  // nothing that could be damaged
   const auto owner = DataLock::owner(config->data_dir);
   if (!owner.ok())
     fmt::print(stderr, "bukubesar: whether a server runs on {} cannot be told: {}\n", config->data_dir, message_of(owner.status()));
@@ -108,7 +108,9 @@ void verify(CliContext& context, const std::vector<std::string>& verifier_keys) 
                **owner);
   VerifyReport report;
   const ReadsCheck reads = check_reads(reads_directory(*config));
-  {
+  if (!file.ok()) {
+    report.findings.push_back({definition_path(*config), message_of(file.status())});
+  } else {
     TerminalProgress bar;
     report = verify_everything(*config, *file, verifier_keys,
                                [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });

@@ -3,8 +3,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "base/crash_point.h"
@@ -65,6 +68,19 @@ void add_global_options(CLI::App& app, CliContext& context) {
   app.set_version_flag("--version", "bukubesar " + std::string(kVersion));
 }
 
+// "key has no 'foo': there are …", where a word stands in a subcommand's place; empty where none does.
+std::string unknown_subcommand(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  std::vector<std::string> names;
+  for (const CLI::App* one : at->get_subcommands([](const CLI::App* sub) { return !sub->get_name().empty(); }))
+    names.push_back(one->get_name());
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  const auto word = std::find_if(unknown.begin(), unknown.end(), [](const std::string& one) { return !one.empty() && one.front() != '-'; });
+  if (names.empty() || word == unknown.end()) return "";
+  return fmt::format("{} has no '{}'; there are {} (--help tells more)", at->get_name(), *word, fmt::join(names, ", "));
+}
+
 int run(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("bukubesar"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
@@ -116,6 +132,12 @@ int run(int argc, char** argv) {
   add_config_command(app, context);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::RequiredError& error) {
+    if (const std::string unknown = unknown_subcommand(app); !unknown.empty()) {
+      fmt::print(stderr, "bukubesar: {}\n", unknown);
+      return 2;
+    }
+    return app.exit(error) == 0 ? 0 : 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

@@ -39,9 +39,10 @@ bool file_exists(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0;
 }
 
-// Epoch 0 of a Kafka ledger: where every partition begins.
+// Epoch 0: where every partition begins. The ledger is made with these lines, so that it remembers them.
 absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config, const Definition& definition) {
-  if (config.broker.create_topics) RETURN_IF_ERROR(create_topics(config, definition.partitions));
+  const bool embedded = config.broker.kind == BrokerKind::embedded;
+  if (!embedded && config.broker.create_topics) RETURN_IF_ERROR(create_topics(config, definition.partitions));
   ASSIGN_OR_RETURN(const std::string cluster, cluster_id(config));
   std::vector<SourceStatement> sources;
   for (PartitionId partition : definition.all_partitions()) {
@@ -50,7 +51,9 @@ absl::StatusOr<std::vector<SourceStatement>> first_sources(const Config& config,
     source.cluster = cluster;
     source.topic = partition.is_reference() ? config.broker.reference_topic : config.broker.purchases_topic;
     source.kafka_partition = partition.is_reference() ? 0 : static_cast<std::int32_t>(partition.number());
-    ASSIGN_OR_RETURN(source.first_offset, first_offset_of(config, source.topic, source.kafka_partition));
+    if (!embedded) {
+      ASSIGN_OR_RETURN(source.first_offset, first_offset_of(config, source.topic, source.kafka_partition));
+    }
     source.root = std::string(as_view(sha256("")));
     source.reason = "first source of this ledger";
     source.decided_by = "bukubesar serve, from its configuration";
@@ -135,11 +138,8 @@ absl::StatusOr<DefinitionFile> load_or_create_definition(const Config& config) {
   RulesStatement rules;
   rules.from_ledger_time_ms = 0;
   first.rules.push_back(rules);
-  first.clock = LedgerClock::intake;
-  if (config.broker.kind == BrokerKind::kafka) {
-    first.clock = LedgerClock::kafka;
-    ASSIGN_OR_RETURN(first.sources, first_sources(config, first));
-  }
+  first.clock = config.broker.kind == BrokerKind::kafka ? LedgerClock::kafka : LedgerClock::intake;
+  ASSIGN_OR_RETURN(first.sources, first_sources(config, first));
   spdlog::info("made the definition {}; every node of this ledger needs the same file", path);
   return DefinitionFile::create(path, first);
 }

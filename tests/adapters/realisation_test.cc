@@ -21,6 +21,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 using Json = nlohmann::json;
 
@@ -85,7 +86,7 @@ TEST(RealisationRows, KeepsTheLiteralOfAFraction) {
 }
 
 TEST(RealisationRows, ABrokenFileIsRefusedWholeWithItsLine) {
-  for (const char* text : {"[\n{\"a\":1},\n{\"a\":", "{\"rows\":[]}", "[1]", "[[1]]", "", "[{\"a\":1}] x", "[\n{\"a\":\"\xff\"}]", "3"}) {
+  for (const char* text : {"[\n{\"a\":1},\n{\"a\":", "{\"rows\":[]}", "", "[{\"a\":1}] x", "[\n{\"a\":\"\xff\"}]", "3"}) {
     const auto rows = parse_rows(text, "f.json");
     EXPECT_EQ(rows.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(rows.status().message()), HasSubstr("f.json:")) << text;
@@ -94,6 +95,19 @@ TEST(RealisationRows, ABrokenFileIsRefusedWholeWithItsLine) {
   EXPECT_TRUE(parse_rows("[]", "f.json").ok());
   EXPECT_EQ(parse_rows(std::string("[\n]") + '\0' + "[{}]", "f.json").status().message(),
             "f.json:2: holds a NUL byte, which no JSON text does");
+}
+
+TEST(RealisationRows, WhatIsNoObjectIsARowThatIsRefusedInItsPlace) {
+  const auto rows = parse_rows("[\n1,\n[1,{\"v\":2}],\n{\"v\":3},\n\"x\"]", "f.json");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  std::vector<std::pair<std::uint64_t, std::string>> got;
+  for (const SourceRow& one : *rows) got.emplace_back(one.line, one.instead);
+  EXPECT_THAT(got, ElementsAre(Pair(2, "a number"), Pair(3, "an array"), Pair(4, ""), Pair(5, "a text")));
+  EXPECT_EQ((*rows)[2].cell("v").text, "3");
+  EventIds key("secret");
+  const auto mapped = map_realisation_row((*rows)[1], "K1", key);
+  ASSERT_TRUE(std::holds_alternative<RefusedRow>(mapped));
+  EXPECT_EQ(std::get<RefusedRow>(mapped).reason, "want an object for each row, this is an array");
 }
 
 TEST(RealisationMap, MapsARowAsTheTableSays) {

@@ -225,6 +225,30 @@ def check_configuration(work: pathlib.Path, rng: random.Random) -> int:
     return tried
 
 
+def check_first_run(work: pathlib.Path, rng: random.Random) -> int:
+    """A directory that was started once: the ledger knows the definition that it was made with, sources included."""
+    with harness.Server(work / "first") as server:
+        server.start()
+        assert server.post_events([harness.purchase_event(number) for number in range(20)]).status == 200
+        assert server.stop() == 0
+        server.verify()
+        path = server.data / "definition.jsonl"
+        sound = path.read_bytes()
+        assert b'"epoch":0' in sound, sound
+        places = range(len(sound)) if EVERY_BYTE else rng.sample(range(len(sound)), 40)
+        for place in places:
+            damaged = bytearray(sound)
+            damaged[place] ^= 1 << rng.randrange(8)
+            path.write_bytes(damaged)
+            done = server.run("verify", check=False)
+            said = done.stdout + done.stderr
+            assert done.returncode == 1 and "definition" in said, f"definition.jsonl after one run, byte {place}: exit {done.returncode}\n{said}"
+        path.unlink()
+        done = server.run("verify", check=False)
+        assert done.returncode == 1 and "definition.jsonl" in done.stdout + done.stderr, done
+        return len(places) + 1
+
+
 def main():
     rng = random.Random(SEED)
     print(f"seed {SEED}", flush=True)
@@ -266,6 +290,7 @@ def main():
                     outcomes[future.result()] += 1
                 except AssertionError as error:
                     broken.append(str(error))
+        outcomes["definition after one run"] = check_first_run(work, rng)
         outcomes["configuration"] = check_configuration(work, rng)
         for outcome, count in sorted(outcomes.items()):
             print(f"{count:6} {outcome}")
