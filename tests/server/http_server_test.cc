@@ -259,8 +259,9 @@ TEST_F(HttpServerTest, AHostThatTheServerDoesNotAnswerToIsRefused) {
 
 TEST_F(HttpServerTest, ARequestOfHttp11NamesItsHostOnce) {
   start();
-  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\n\r\n").find(" 400 "), std::string::npos);
-  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\nConnection: close\r\n\r\n").find(" 400 "), std::string::npos);
+  EXPECT_NE(exchange("GET /hello HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n").find(" 400 "),
+            std::string::npos);
   EXPECT_NE(exchange("GET /hello HTTP/1.0\r\n\r\n").find(" 200 "), std::string::npos);
 }
 
