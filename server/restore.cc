@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <utility>
 
 #include "base/bytes.h"
@@ -29,6 +30,8 @@ absl::StatusOr<BackupInfo> find_backup(const RestoreOptions& options) {
   return not_found("{} has backups {} … {}, not {}", options.directory, all.front().number, all.back().number, *options.number);
 }
 
+unsigned mode_of(std::string_view path) { return path == "signing.key" ? 0600 : path.starts_with("reads") ? 0640 : 0644; }
+
 absl::Status copy_back(const RestoreOptions& options, const BackupInfo& info, const std::string& to) {
   const std::uint64_t total = info.bytes();
   std::uint64_t done = 0;
@@ -42,7 +45,7 @@ absl::Status copy_back(const RestoreOptions& options, const BackupInfo& info, co
       return data_loss("backup {}: {} is damaged: the content of {}; another backup may hold an older copy", info.number, from, file.path);
     const std::string target = to + "/" + file.path;
     RETURN_IF_ERROR(make_directories(fs::path(target).parent_path().string()));
-    RETURN_IF_ERROR(write_file_durably(target, *content, file.path == "signing.key" ? 0600 : 0644));
+    RETURN_IF_ERROR(write_file_durably(target, *content, mode_of(file.path)));
     done += file.bytes;
   }
   return absl::OkStatus();

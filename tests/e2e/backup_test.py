@@ -6,6 +6,7 @@ import pathlib
 import random
 import shutil
 import stat
+import threading
 
 import harness
 
@@ -92,6 +93,55 @@ def a_running_server_is_copied_and_comes_back(work: pathlib.Path):
             assert behind.get("/readyz").status == 503
 
 
+def read_payloads(server: harness.Server, count: int):
+    for sequence in range(count):
+        assert server.get(f"/payload/0/{sequence}").status == 200
+
+
+def reads_lines(directory: pathlib.Path) -> list:
+    return [line for file in sorted((directory / "reads").glob("*.jsonl")) for line in file.read_bytes().splitlines(keepends=True)]
+
+
+def the_log_of_reads_comes_back(work: pathlib.Path):
+    """As far as it was written: from a running server while others read, and whole, with its head, from a stopped one."""
+    backups = work / "backups_of_reads"
+    with harness.Server(work / "read") as server:
+        server.start()
+        send(server, purchases(0, 40))
+        read_payloads(server, 20)
+        server.run("--url", server.url, "reads", "--head")  # what is shown is durable
+        stop = threading.Event()
+        busy = threading.Thread(target=lambda: [read_payloads(server, 20) for _ in iter(stop.is_set, True)])
+        busy.start()
+        try:
+            backup(server, backups)
+        finally:
+            stop.set()
+            busy.join()
+        assert server.stop() == 0
+        everything = reads_lines(server.data)
+        assert server.run("backup", str(backups)).returncode == 0
+    for number, at_least in ((1, 20), (2, len(everything))):
+        restored = harness.Server(work / f"read{number}")
+        restored.run("restore", str(backups), str(restored.data), "--number", str(number))
+        lines = reads_lines(restored.data)
+        assert at_least <= len(lines) and lines == everything[:len(lines)], (number, len(lines))
+        assert json.loads(restored.run("--format", "json", "verify").stdout)["reads"] == len(lines)
+    (log,) = (restored.data / "reads").glob("*.jsonl")
+    for damaged, what in ((lines[:5] + lines[6:], ":6"), (lines[:-1], "missing at the end")):
+        log.write_bytes(b"".join(damaged))
+        found = restored.run("verify", check=False)
+        assert found.returncode == 1 and what in found.stdout, found.stdout
+    log.write_bytes(b"".join(lines))
+    shutil.copy(server.data / "signing.key", restored.data)
+    with restored:  # and the chain goes on
+        restored.start()
+        read_payloads(restored, 1)
+        assert restored.stop() == 0
+        assert len(reads_lines(restored.data)) == len(lines) + 1
+        restored.verify()
+
+
 def answers(server: harness.Server) -> bool:
     try:
         return "shorter" in server.get("/readyz").body.decode()
@@ -162,6 +212,7 @@ def to_the_servers_own_directory(work: pathlib.Path):
 def main():
     with harness.workspace("backup") as work:
         a_running_server_is_copied_and_comes_back(work)
+        the_log_of_reads_comes_back(work)
         what_is_refused(work)
         to_the_servers_own_directory(work)
 
