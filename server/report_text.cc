@@ -25,24 +25,23 @@ std::string percent_text(const std::optional<std::int64_t>& hundredths) {
   return fmt::format("{}{}.{:02}", *hundredths < 0 ? "-" : "", size / 100, size % 100);
 }
 
-Json percent_json(const std::optional<std::int64_t>& hundredths) { return hundredths ? Json(percent_text(hundredths)) : Json(nullptr); }
+void append_percent(std::string& to, const std::optional<std::int64_t>& hundredths) {
+  hundredths ? append_json_text(to, percent_text(hundredths)) : void(to += "null");
+}
 
-Json row_json(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
-  const TotalsRow& row = answer.rows[at];
-  Json json = Json::object();
-  Json names = Json::object();
-  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i) {
-    json[std::string(name_of(answer.query.by[i]))] = row.key[i];
-    if (!notes.names.empty() && !notes.names[at][i].empty()) names[std::string(name_of(answer.query.by[i]))] = notes.names[at][i];
-  }
-  if (!notes.names.empty()) json["names"] = names;
-  append_measures(json, row.measures);
-  if (!notes.shares.empty()) {
-    const RowShare& share = notes.shares[at];
-    json["share"] = {
-        {"committed", percent_json(share.committed)}, {"strict", percent_json(share.strict)}, {"broad", percent_json(share.broad)}};
-  }
-  return json;
+void append_member(std::string& to, std::string_view name, std::string_view value) {
+  append_json_text(to, name);
+  to.push_back(':');
+  append_json_text(to, value);
+  to.push_back(',');
+}
+
+void append_names(std::string& to, const TotalsAnswer& answer, const std::vector<std::string>& names) {
+  to += "\"names\":{";
+  for (std::size_t i = 0; i < answer.query.by.size() && i < names.size(); ++i)
+    if (!names[i].empty()) append_member(to, name_of(answer.query.by[i]), names[i]);
+  if (to.back() == ',') to.pop_back();
+  to += "},";
 }
 
 }  // namespace
@@ -83,8 +82,22 @@ std::string report_json_head(const Json& head) {
 }
 
 void append_report_row(std::string& to, const TotalsAnswer& answer, const RowNotes& notes, std::size_t at) {
-  if (at > 0) to.push_back(',');
-  to += to_text(row_json(answer, notes, at));
+  const TotalsRow& row = answer.rows[at];
+  to += at > 0 ? ",{" : "{";
+  for (std::size_t i = 0; i < answer.query.by.size() && i < row.key.size(); ++i) append_member(to, name_of(answer.query.by[i]), row.key[i]);
+  if (!notes.names.empty()) append_names(to, answer, notes.names[at]);
+  append_measures_text(to, row.measures);
+  if (!notes.shares.empty()) {
+    const RowShare& share = notes.shares[at];
+    to += ",\"share\":{\"committed\":";
+    append_percent(to, share.committed);
+    to += ",\"strict\":";
+    append_percent(to, share.strict);
+    to += ",\"broad\":";
+    append_percent(to, share.broad);
+    to.push_back('}');
+  }
+  to.push_back('}');
 }
 
 std::string report_json_tail(const TotalsAnswer& answer) {

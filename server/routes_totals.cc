@@ -2,6 +2,7 @@
 #include <numeric>
 
 #include "base/status.h"
+#include "server/answer_cache.h"
 #include "server/extract_stream.h"
 #include "server/problem.h"
 #include "server/report_text.h"
@@ -11,6 +12,23 @@
 namespace bukubesar {
 
 namespace {
+
+// Whatever is larger is written row by row, as fast as the client takes it.
+constexpr std::size_t kWholeAnswerRowsMax = 500;
+
+std::string whole_totals_json(const TotalsAnswer& answer, const RowNotes& notes, const Json& head) {
+  std::string text = report_json_head(head);
+  for (std::size_t i = 0; i < answer.rows.size(); ++i) append_report_row(text, answer, notes, i);
+  return text + report_json_tail(answer);
+}
+
+ServerResponse kept_response(const AnswerCache::Answer& answer) {
+  ServerResponse response;
+  response.body = answer.body;
+  response.with("Bukubesar-Cut", answer.cut.text()).with("Cache-Control", "no-store");
+  if (answer.synthetic) response.with("Bukubesar-Synthetic", "true");
+  return response;
+}
 
 // {…head…,"rows":[…],"total":{…},"unknown":{…}}, row by row.
 ServerResponse totals_json(std::shared_ptr<const TotalsAnswer> answer, std::shared_ptr<const RowNotes> notes, const Json& head) {
@@ -124,54 +142,82 @@ absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, cons
   return notes;
 }
 
-void answer_totals(Node& node, const TotalsRequest& request, const ViewName& view, const Respond& respond) {
-  auto computed = view.name.empty() ? node.projections().totals(request.query) : node.projections().view(view.name, request.query);
+// What a request to totals or to a view is about.
+struct TotalsQuestion {
+  TotalsRequest request;
+  ViewName view;
+  std::string key;  // in the cache of answers; empty: its answer is not kept
+};
+
+void answer_totals(Node& node, AnswerCache& cache, const TotalsQuestion& question, const Respond& respond) {
+  const TotalsRequest& request = question.request;
+  auto computed =
+      question.view.name.empty() ? node.projections().totals(request.query) : node.projections().view(question.view.name, request.query);
   if (!computed.ok()) return respond(problem(computed.status()));
+  const bool synthetic = node.synthetic();  // after what was read
   const std::size_t matching = computed->rows.size();
-  const std::optional<ViewInfo> info = view_info(node, view);
+  const std::optional<ViewInfo> info = view_info(node, question.view);
   auto noted = notes_of(node, request, info, *computed);
   if (!noted.ok()) return respond(problem(noted.status()));
   const auto answer = std::make_shared<const TotalsAnswer>(*std::move(computed));
   const auto notes = std::make_shared<const RowNotes>(*std::move(noted));
-  ServerResponse response;
   if (request.format != ExtractFormat::json) {
     auto extract = totals_extract(request, answer, notes);
     if (!extract.ok()) return respond(problem(extract.status()));
-    response = *std::move(extract);
-  } else {
-    ReportFrame frame;
-    frame.dedup_per_partition = node.definition().partitioner == "any";
-    frame.synthetic = node.synthetic();
-    if (info) frame.view = ReportFrame::View{info->name, info->title, info->measures};
-    if (request.top > 0) frame.rows_matching = matching;
-    const Json head = report_head(*answer, request, frame, !notes->shares.empty());
-    response = totals_json(answer, notes, head);
+    if (synthetic) extract->with("Bukubesar-Synthetic", "true");
+    return respond(*std::move(extract));
   }
-  if (request.format == ExtractFormat::json) response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
-  if (node.synthetic()) response.with("Bukubesar-Synthetic", "true");
+  ReportFrame frame;
+  frame.dedup_per_partition = node.definition().partitioner == "any";
+  frame.synthetic = synthetic;
+  if (info) frame.view = ReportFrame::View{info->name, info->title, info->measures};
+  if (request.top > 0) frame.rows_matching = matching;
+  const Json head = report_head(*answer, request, frame, !notes->shares.empty());
+  if (answer->rows.size() <= kWholeAnswerRowsMax) {
+    AnswerCache::Answer whole{answer->cut, synthetic, whole_totals_json(*answer, *notes, head)};
+    respond(kept_response(whole));
+    if (!question.key.empty()) cache.keep(question.key, std::move(whole));
+    return;
+  }
+  ServerResponse response = totals_json(answer, notes, head);
+  response.with("Bukubesar-Cut", answer->cut.text()).with("Cache-Control", "no-store");
+  if (synthetic) response.with("Bukubesar-Synthetic", "true");
   respond(std::move(response));
 }
 
-void handle_totals(Node& node, const ServerRequestPtr& http_request, const ViewName& view, const Respond& respond) {
+std::string cache_key(const ServerRequest& request) { return request.path + "?" + request.query; }
+
+// The answer that somebody was given to the same question at the cut that holds now.
+std::optional<ServerResponse> kept_totals(Node& node, AnswerCache& cache, const ServerRequest& request) {
+  const auto kept = cache.find(cache_key(request), node.projections().cut());
+  if (!kept || kept->synthetic != node.synthetic()) return std::nullopt;
+  return kept_response(*kept);
+}
+
+void handle_totals(Node& node, AnswerCache& cache, const ServerRequestPtr& http_request, const ViewName& view, const Respond& respond) {
   if (const absl::Status readable = node.readable(); !readable.ok()) return respond(problem(readable));
+  if (auto kept = kept_totals(node, cache, *http_request)) return respond(*std::move(kept));
   auto parsed = parse_totals_request(http_request->query, node.definition(), !view.name.empty());
   if (!parsed.ok()) return respond(problem(parsed.status()));
-  const auto request = std::make_shared<TotalsRequest>(*std::move(parsed));
+  const auto question = std::make_shared<TotalsQuestion>(TotalsQuestion{*std::move(parsed), view, {}});
+  TotalsRequest& request = question->request;
   auto min_cut = min_cut_of(http_request->query, node.definition());
   if (!min_cut.ok()) return respond(problem(min_cut.status()));
-  if (!request->as_of.empty()) {
-    const auto as_of = resolve_as_of(request->as_of, node);
+  // What is asked of an earlier time, or not before a cut, is not a function of the question and the cut of now alone.
+  if (request.as_of.empty() && !min_cut->has_value()) question->key = cache_key(*http_request);
+  if (!request.as_of.empty()) {
+    const auto as_of = resolve_as_of(request.as_of, node);
     if (!as_of.ok()) return respond(problem(as_of.status()));
-    request->query.cut = as_of->cut;
-    if (as_of->time_ms) request->is_final = as_of->is_final;
+    request.query.cut = as_of->cut;
+    if (as_of->time_ms) request.is_final = as_of->is_final;
   }
   Cut needed = min_cut->value_or(Cut());
-  if (request->query.cut)
-    for (const auto& [partition, size] : request->query.cut->sizes()) needed.set(partition, std::max(size, needed.size(partition)));
-  if (node.projections().cut().covers(needed)) return answer_totals(node, *request, view, respond);
-  when_read(node, *http_request, needed, [&node, request, view, respond](const absl::Status& read) {
+  if (request.query.cut)
+    for (const auto& [partition, size] : request.query.cut->sizes()) needed.set(partition, std::max(size, needed.size(partition)));
+  if (node.projections().cut().covers(needed)) return answer_totals(node, cache, *question, respond);
+  when_read(node, *http_request, needed, [&node, &cache, question, respond](const absl::Status& read) {
     if (!read.ok()) return respond(problem(read));
-    answer_totals(node, *request, view, respond);
+    answer_totals(node, cache, *question, respond);
   });
 }
 
@@ -194,21 +240,20 @@ absl::StatusOr<ServerResponse> views_answer(Node& node, const ServerRequest& req
 }  // namespace
 
 void add_totals_routes(Router& router, Node& node) {
-  Route totals;
-  totals.method = "GET";
-  totals.pattern = "/v1/totals";
-  totals.runs_on = RunsOn::pool;
-  totals.handle = [&node](const ServerRequestPtr& request, const Respond& respond) { handle_totals(node, request, {}, respond); };
-  router.add(std::move(totals));
-  add_projection_read(router, node, "/v1/views", [&node](const ServerRequest& request) { return views_answer(node, request); });
-  Route view;
-  view.method = "GET";
-  view.pattern = "/v1/views/{name}";
-  view.runs_on = RunsOn::pool;
-  view.handle = [&node](const ServerRequestPtr& request, const Respond& respond) {
-    handle_totals(node, request, {request->captures[0]}, respond);
+  const auto cache = std::make_shared<AnswerCache>();
+  const auto add = [&](const char* pattern) {
+    Route route;
+    route.method = "GET";
+    route.pattern = pattern;
+    route.runs_on = RunsOn::pool;
+    route.handle = [&node, cache](const ServerRequestPtr& request, const Respond& respond) {
+      handle_totals(node, *cache, request, {request->captures.empty() ? std::string() : request->captures[0]}, respond);
+    };
+    router.add(std::move(route));
   };
-  router.add(std::move(view));
+  add("/v1/totals");
+  add_projection_read(router, node, "/v1/views", [&node](const ServerRequest& request) { return views_answer(node, request); });
+  add("/v1/views/{name}");
 }
 
 }  // namespace bukubesar

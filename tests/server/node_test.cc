@@ -142,6 +142,21 @@ TEST_F(NodeTest, AnswersTheShapeOfTotals) {
   EXPECT_TRUE(get_json("/v1/totals?by=catalogue_kind")["rows"][0]["paid"].is_null()) << "payments have no cell dimensions";
 }
 
+TEST_F(NodeTest, AQuestionAskedAgainIsAnsweredAlikeUntilMoreHasBeenRead) {
+  start();
+  for (int number = 1; number <= 3; ++number) {
+    post_events({{.number = number}});
+    (void)get_json("/v1/cut?min_cut=" + percent_encode(last_cut_));
+    for (const char* target : {"/v1/totals?by=region", "/v1/views/umkm"}) {
+      const HttpResponse first = get(target), again = get(target);
+      EXPECT_EQ(first.body, again.body);
+      EXPECT_EQ(first.header("Bukubesar-Cut"), last_cut_);
+      EXPECT_EQ(again.header("Bukubesar-Cut"), last_cut_);
+      EXPECT_EQ(Json::parse(again.body)["total"]["packages"], number) << target;
+    }
+  }
+}
+
 // I7: every answer says what it was computed at, and a minimum is waited for or refused, never ignored.
 TEST_F(NodeTest, I7_HonestReads) {
   start();
