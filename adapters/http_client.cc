@@ -57,6 +57,7 @@ struct Failure {
   bool sent = false;  // the server may have read the request
   bool timed_out = false;
   bool hopeless = false;  // trying again changes nothing
+  bool stale = false;     // the server had closed a kept connection while it was idle
 };
 
 }  // namespace
@@ -170,7 +171,7 @@ struct HttpClient::Impl {
       failure = {
           timed_out ? deadline_exceeded("{}: no answer to {} in {} ms", options.url, std::string(request.target), options.answer_timeout_ms)
                     : unavailable("{}: {}", options.url, error.message()),
-          !stale, timed_out};
+          !stale, timed_out, false, stale};
       return failure.status;
     }
     auto answer = parser.release();
@@ -201,6 +202,10 @@ struct HttpClient::Impl {
       Failure failure;
       std::uint64_t wait_ms = backoff_ms;
       auto response = exchange(request, failure);
+      if (failure.stale) {  // on a new connection it is still the same attempt
+        failure = Failure();
+        response = exchange(request, failure);
+      }
       const bool last = attempt >= options.attempts_max;
       if (response.ok()) {
         if ((response->status != 429 && response->status != 503) || last) return response;

@@ -114,13 +114,15 @@ absl::Status MartLoader::open() {
   }
   if (rows->empty()) return failed_precondition("the mart's table `mart` is empty: drop the schema, it was made halfway");
   const MartRow& row = rows->front();
-  if (number_of(row[0]) != kMartSchemaVersion)
-    return failed_precondition("the mart has schema version {}, this program makes {}: use the program that made it, or drop the mart",
+  const auto version = static_cast<int>(number_of(row[0]));
+  if (version > kMartSchemaVersion || version < 1)
+    return failed_precondition("the mart has schema version {}, this program knows 1 to {}: use the program that made it, or drop the mart",
                                *row[0], kMartSchemaVersion);
   if (*row[1] != ledger)
     return failed_precondition("the mart is of another ledger: its definition begins with {}…, the server's with {}…",
                                row[1]->substr(0, 16), ledger.substr(0, 16));
   state_.phase = *row[2];
+  if (version < kMartSchemaVersion) RETURN_IF_ERROR(migrate(version));
   month_ = row[3].value_or("");
   ASSIGN_OR_RETURN(const std::vector<MartRow> cut, ask("SELECT partition, next_sequence FROM @m@cut"));
   for (const MartRow& one : cut)
@@ -139,6 +141,21 @@ absl::Status MartLoader::create() {
   RETURN_IF_ERROR(run(mart_section(mart_schema_text(), "tables")));
   RETURN_IF_ERROR(run(mart_section(mart_schema_text(), "rows")));
   return run(mart_section(mart_schema_text(), "views"));
+}
+
+absl::Status MartLoader::migrate(int from) {
+  const absl::Status done = in_transaction([&]() -> absl::Status {
+    for (int version = from + 1; version <= kMartSchemaVersion; ++version) {
+      RETURN_IF_ERROR(run(mart_section(mart_migrations_text(), fmt::format("{}", version))));
+      if (state_.phase == "live") RETURN_IF_ERROR(run(mart_section(mart_migrations_text(), fmt::format("{} live", version))));
+    }
+    RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "views"), "CREATE VIEW", "CREATE OR REPLACE VIEW")));
+    return run(fmt::format("UPDATE @m@mart SET schema_version = {}", kMartSchemaVersion));
+  });
+  if (absl::IsFailedPrecondition(done))
+    return failed_precondition("the mart's schema could not be brought from version {} to {}, and stands as it was: {}", from,
+                               kMartSchemaVersion, message_of(done));
+  return done;
 }
 
 absl::Status MartLoader::load_keys() {
@@ -259,23 +276,24 @@ absl::Status MartLoader::store(MartBatch& batch, PartitionId partition) {
 }
 
 absl::Status MartLoader::store_rows(MartBatch& batch, PartitionId partition) {
-  if (batch.rows > 0) {
-    RETURN_IF_ERROR(store_.execute("DELETE FROM stage_transfer"));
-    RETURN_IF_ERROR(store_.put_transfers(batch.lines));
-    RETURN_IF_ERROR(run("INSERT INTO @m@fact_transfer SELECT * FROM stage_transfer WHERE true ON CONFLICT DO NOTHING"));
-    if (state_.phase == "live") {
-      const std::string touched = "f.purchase IN (SELECT purchase FROM stage_transfer)";
-      RETURN_IF_ERROR(run("DELETE FROM @m@fact_purchase WHERE purchase IN (SELECT purchase FROM stage_transfer)"));
-      RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", touched)));
-      std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
-      months = replaced(months, "@m@fact_transfer f", "stage_transfer f");
-      RETURN_IF_ERROR(
-          run(replaced(months, "@on_conflict@",
-                       "ON CONFLICT (month_key, fiscal_year, institution_key, stated_region_key, catalogue_kind_key, origin_key, "
-                       "account_key) DO UPDATE SET amount@sen@ = fact_month.amount@sen@ + excluded.amount@sen@, packages = "
-                       "fact_month.packages + excluded.packages")));
-    }
+  if (batch.rows == 0) return move_cut(partition, batch.next);
+  if (state_.phase == "loading") {
+    // Straight: the cut that moves with them is what makes it exactly once; were it not, the primary key would refuse the page.
+    RETURN_IF_ERROR(store_.put_transfers(store_.render("@m@fact_transfer"), batch.lines));
+    return move_cut(partition, batch.next);
   }
+  RETURN_IF_ERROR(store_.execute("TRUNCATE stage_transfer"));  // what is deleted from a temporary table stays in its file for ever
+  RETURN_IF_ERROR(store_.put_transfers("stage_transfer", batch.lines));
+  RETURN_IF_ERROR(run("INSERT INTO @m@fact_transfer SELECT * FROM stage_transfer ON CONFLICT DO NOTHING"));
+  const std::string touched = "f.purchase IN (SELECT purchase FROM stage_transfer)";
+  RETURN_IF_ERROR(run("DELETE FROM @m@fact_purchase WHERE purchase IN (SELECT purchase FROM stage_transfer)"));
+  RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", touched)));
+  std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
+  months = replaced(months, "@m@fact_transfer f", "stage_transfer f");
+  RETURN_IF_ERROR(run(replaced(months, "@on_conflict@",
+                               "ON CONFLICT (month_key, fiscal_year, institution_key, stated_region_key, catalogue_kind_key, origin_key, "
+                               "account_key) DO UPDATE SET amount@sen@ = fact_month.amount@sen@ + excluded.amount@sen@, packages = "
+                               "fact_month.packages + excluded.packages")));
   return move_cut(partition, batch.next);
 }
 
@@ -303,89 +321,103 @@ absl::Status MartLoader::read_facts(const Cut& cut, bool& changed) {
   return absl::OkStatus();
 }
 
-absl::Status MartLoader::add_members(const std::vector<NewMember>& added) {
-  for (const NewMember& member : added) RETURN_IF_ERROR(add_member(member));
-  return absl::OkStatus();
+absl::Status MartLoader::run_all(const std::vector<std::string>& statements) {
+  constexpr std::size_t kPieceBytes = 1U << 18;
+  std::string piece;  // many at once: there may be tens of thousands, and each round trip is a wait
+  for (const std::string& statement : statements) {
+    piece += statement;
+    if (piece.size() < kPieceBytes) continue;
+    RETURN_IF_ERROR(run(piece));
+    piece.clear();
+  }
+  return piece.empty() ? absl::OkStatus() : run(piece);
 }
 
-absl::Status MartLoader::add_member(const NewMember& member) {
+absl::Status MartLoader::add_members(const std::vector<NewMember>& added) {
+  std::vector<std::string> statements;
+  for (const NewMember& member : added) statements.push_back(statements_of(member));
+  return run_all(statements);
+}
+
+std::string MartLoader::statements_of(const NewMember& member) const {
   const std::string code = sql_text(member.code);
   switch (member.dimension) {
     case MartDimension::date: {
       const std::int64_t year = member.key / 10'000, month = member.key / 100 % 100, day = member.key % 100;
-      return run(fmt::format("INSERT INTO @m@dim_date VALUES ({}, {}, {}, {}, {}, {}, '{}')", member.key, code, year, month, day,
-                             member.key / 100 * 100 + 1, member.code.substr(0, 7)));
+      return fmt::format("INSERT INTO @m@dim_date VALUES ({}, {}, {}, {}, {}, {}, '{}');", member.key, code, year, month, day,
+                         member.key / 100 * 100 + 1, member.code.substr(0, 7));
     }
     case MartDimension::region:
-      return run(fmt::format("INSERT INTO @m@dim_region VALUES ({}, {}, {}, {}, {}) ON CONFLICT DO NOTHING", member.key, code,
-                             sql_text(province(member.code)), sql_text(district(member.code)),
-                             sql_text_or_null(facts_.name("region", member.code))));
+      return fmt::format("INSERT INTO @m@dim_region VALUES ({}, {}, {}, {}, {}) ON CONFLICT DO NOTHING;", member.key, code,
+                         sql_text(province(member.code)), sql_text(district(member.code)),
+                         sql_text_or_null(facts_.name("region", member.code)));
     case MartDimension::institution: {
       const std::string region = facts_.place("institution", member.code);
-      if (!region.empty()) RETURN_IF_ERROR(add_member({MartDimension::region, mart_region_key(region), region, {}}));
-      return run(fmt::format("INSERT INTO @m@dim_institution VALUES ({}, {}, {}, {})", member.key, code,
-                             sql_text_or_null(facts_.name("institution", member.code)),
-                             region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region))));
+      const std::string before = region.empty() ? "" : statements_of({MartDimension::region, mart_region_key(region), region, {}});
+      return before + fmt::format("INSERT INTO @m@dim_institution VALUES ({}, {}, {}, {});", member.key, code,
+                                  sql_text_or_null(facts_.name("institution", member.code)),
+                                  region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)));
     }
     case MartDimension::satker:
-      return run(fmt::format("INSERT INTO @m@dim_satker VALUES ({}, {}, {}, {})", member.key, sql_text(member.institution), code,
-                             sql_text_or_null(facts_.work_unit_name(member.institution, member.code))));
+      return fmt::format("INSERT INTO @m@dim_satker VALUES ({}, {}, {}, {});", member.key, sql_text(member.institution), code,
+                         sql_text_or_null(facts_.work_unit_name(member.institution, member.code)));
     case MartDimension::vendor:
-      RETURN_IF_ERROR(
-          run(fmt::format("INSERT INTO @m@dim_vendor VALUES ({}, {}, {}, {})", member.key, code,
-                          sql_text_or_null(facts_.name("vendor", member.code)), sql_text_or_null(facts_.place("vendor", member.code)))));
-      return put_scales(member.key, member.code);
+      return fmt::format("INSERT INTO @m@dim_vendor VALUES ({}, {}, {}, {});", member.key, code,
+                         sql_text_or_null(facts_.name("vendor", member.code)), sql_text_or_null(facts_.place("vendor", member.code))) +
+             scale_statements(member.key, member.code);
     case MartDimension::commodity:
-      return run(fmt::format("INSERT INTO @m@dim_commodity VALUES ({}, {}, {}, {})", member.key, code,
-                             sql_text_or_null(facts_.name("commodity", member.code)),
-                             sql_text_or_null(facts_.place("commodity", member.code))));
+      return fmt::format("INSERT INTO @m@dim_commodity VALUES ({}, {}, {}, {});", member.key, code,
+                         sql_text_or_null(facts_.name("commodity", member.code)), sql_text_or_null(facts_.place("commodity", member.code)));
     default:
       for (const DimensionTable& one : kTables)
-        if (one.dimension == member.dimension) return run(fmt::format("INSERT INTO @m@{} VALUES ({}, {})", one.table, member.key, code));
-      return absl::OkStatus();
+        if (one.dimension == member.dimension) return fmt::format("INSERT INTO @m@{} VALUES ({}, {});", one.table, member.key, code);
+      return {};
   }
 }
 
-absl::Status MartLoader::put_scales(std::int64_t vendor_key, const std::string& vendor) {
+std::string MartLoader::scale_statements(std::int64_t vendor_key, const std::string& vendor) const {
+  std::string sql;
   for (const ScalePeriod& period : facts_.scales(vendor)) {
     const std::string until = period.until ? format_month(*period.until) + "-01" : "9999-12-31";
-    RETURN_IF_ERROR(run(fmt::format("INSERT INTO @m@dim_vendor_scale VALUES ({}, '{}-01', '{}', {})", vendor_key, format_month(period.from),
-                                    until, static_cast<int>(period.scale))));
+    sql += fmt::format("INSERT INTO @m@dim_vendor_scale VALUES ({}, '{}-01', '{}', {});", vendor_key, format_month(period.from), until,
+                       static_cast<int>(period.scale));
   }
-  return absl::OkStatus();
+  return sql;
 }
 
 // Joins the facts anew with every member that stands in the mart. Seldom: a fact was stated, or the ledger went into another month.
 absl::Status MartLoader::apply_facts() {
+  std::vector<std::string> statements{"DELETE FROM @m@dim_vendor_scale;"};
   ASSIGN_OR_RETURN(const auto institutions, ask("SELECT institution_key, institution FROM @m@dim_institution WHERE institution_key > 0"));
   for (const MartRow& row : institutions) {
     const std::string region = facts_.place("institution", *row[1]);
-    if (!region.empty()) RETURN_IF_ERROR(add_member({MartDimension::region, mart_region_key(region), region, {}}));
-    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_institution SET name = {}, region_key = {} WHERE institution_key = {}",
-                                    sql_text_or_null(facts_.name("institution", *row[1])),
-                                    region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)), *row[0])));
+    if (!region.empty()) statements.push_back(statements_of({MartDimension::region, mart_region_key(region), region, {}}));
+    statements.push_back(fmt::format("UPDATE @m@dim_institution SET name = {}, region_key = {} WHERE institution_key = {};",
+                                     sql_text_or_null(facts_.name("institution", *row[1])),
+                                     region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)), *row[0]));
   }
   ASSIGN_OR_RETURN(const auto satkers, ask("SELECT satker_key, institution, satker FROM @m@dim_satker WHERE satker_key > 0"));
   for (const MartRow& row : satkers)
-    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_satker SET name = {} WHERE satker_key = {}",
-                                    sql_text_or_null(facts_.work_unit_name(*row[1], *row[2])), *row[0])));
+    statements.push_back(fmt::format("UPDATE @m@dim_satker SET name = {} WHERE satker_key = {};",
+                                     sql_text_or_null(facts_.work_unit_name(*row[1], *row[2])), *row[0]));
   ASSIGN_OR_RETURN(const auto vendors, ask("SELECT vendor_key, vendor FROM @m@dim_vendor WHERE vendor_key > 0"));
-  RETURN_IF_ERROR(run("DELETE FROM @m@dim_vendor_scale"));
-  for (const MartRow& row : vendors) {
-    RETURN_IF_ERROR(
-        run(fmt::format("UPDATE @m@dim_vendor SET name = {}, domicile = {} WHERE vendor_key = {}",
-                        sql_text_or_null(facts_.name("vendor", *row[1])), sql_text_or_null(facts_.place("vendor", *row[1])), *row[0])));
-    RETURN_IF_ERROR(put_scales(number_of(row[0]), *row[1]));
-  }
+  for (const MartRow& row : vendors)
+    statements.push_back(fmt::format("UPDATE @m@dim_vendor SET name = {}, domicile = {} WHERE vendor_key = {};",
+                                     sql_text_or_null(facts_.name("vendor", *row[1])), sql_text_or_null(facts_.place("vendor", *row[1])),
+                                     *row[0]) +
+                         scale_statements(number_of(row[0]), *row[1]));
   ASSIGN_OR_RETURN(const auto commodities, ask("SELECT commodity_key, commodity FROM @m@dim_commodity WHERE commodity_key > 0"));
   for (const MartRow& row : commodities)
-    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_commodity SET name = {}, commodity_group = {} WHERE commodity_key = {}",
-                                    sql_text_or_null(facts_.name("commodity", *row[1])),
-                                    sql_text_or_null(facts_.place("commodity", *row[1])), *row[0])));
+    statements.push_back(fmt::format("UPDATE @m@dim_commodity SET name = {}, commodity_group = {} WHERE commodity_key = {};",
+                                     sql_text_or_null(facts_.name("commodity", *row[1])),
+                                     sql_text_or_null(facts_.place("commodity", *row[1])), *row[0]));
+  RETURN_IF_ERROR(run_all(statements));
   ASSIGN_OR_RETURN(const auto regions, ask("SELECT region_key, region FROM @m@dim_region WHERE region_key <> 0"));
+  statements.clear();
   for (const MartRow& row : regions)
-    RETURN_IF_ERROR(run(fmt::format("UPDATE @m@dim_region SET name = {} WHERE region_key = {}",
-                                    sql_text_or_null(facts_.name("region", *row[1])), *row[0])));
+    statements.push_back(fmt::format("UPDATE @m@dim_region SET name = {} WHERE region_key = {};",
+                                     sql_text_or_null(facts_.name("region", *row[1])), *row[0]));
+  RETURN_IF_ERROR(run_all(statements));
   return run(fmt::format("UPDATE @m@mart SET facts_month = {}", sql_text_or_null(month_)));
 }
 

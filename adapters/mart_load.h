@@ -1,8 +1,9 @@
 // MartLoader: keeps a mart (docs/MART.md) where a ledger is, exactly once.
 //
 // Each step is one transaction of the database: rows of dimensions, transfers through a staging table, INSERT … ON CONFLICT DO NOTHING on
-// (partition, sequence, row), and the cut. Whoever is killed in between, the mart stands at a cut of the ledger, and the next run goes on
-// there. While it is first loaded (phase `loading`) it has no foreign keys, and fact_purchase and fact_month are empty; then it is `live`.
+// (partition, sequence, row) (while it is first loaded: straight by COPY), and the cut. Whoever is killed in between, the mart stands at a
+// cut of the ledger, and the next run goes on there. A mart of an older schema is migrated in one transaction when it is opened. While it
+// is first loaded (phase `loading`) it has no foreign keys, and fact_purchase and fact_month are empty; then it is `live`.
 //
 // Threads  one; a second one reads the next page while a page is stored.
 // Errors   Unavailable, DeadlineExceeded, ResourceExhausted: server or database did not answer; make a new one and go on.
@@ -25,10 +26,11 @@
 
 namespace bukubesar {
 
-inline constexpr int kMartSchemaVersion = 1;
+inline constexpr int kMartSchemaVersion = 2;
 
-[[nodiscard]] std::string_view mart_schema_text();    // config/mart/schema.sql
-[[nodiscard]] std::string_view mart_postgres_text();  // config/mart/postgres.sql
+[[nodiscard]] std::string_view mart_schema_text();      // config/mart/schema.sql
+[[nodiscard]] std::string_view mart_postgres_text();    // config/mart/postgres.sql
+[[nodiscard]] std::string_view mart_migrations_text();  // config/mart/migrations.sql
 // The statements between `-- section: NAME` and the next one.
 [[nodiscard]] std::string mart_section(std::string_view text, std::string_view name);
 
@@ -48,7 +50,7 @@ class MartLoader {
  public:
   MartLoader(HttpClient& client, HttpClient& ahead, MartStore& store, MartOptions options)
       : client_(client), ahead_(ahead), store_(store), options_(std::move(options)) {}
-  // Makes the schema where there is none, and reads where the mart stands.
+  // Makes the schema where there is none, brings an older one to this version, and reads where the mart stands.
   [[nodiscard]] absl::Status open();
   // Brings the mart to where the server is. `constraints`: of PostgreSQL, put on when the first load is done.
   [[nodiscard]] absl::Status catch_up(const std::string& constraints);
@@ -58,6 +60,8 @@ class MartLoader {
   [[nodiscard]] absl::Status run(std::string_view sql) { return store_.execute(store_.render(sql)); }
   [[nodiscard]] absl::StatusOr<std::vector<MartRow>> ask(std::string_view sql) { return store_.query(store_.render(sql)); }
   [[nodiscard]] absl::Status create();
+  // All or nothing.
+  [[nodiscard]] absl::Status migrate(int from);
   [[nodiscard]] absl::Status make_stage();
   [[nodiscard]] absl::Status load_keys();
   [[nodiscard]] absl::StatusOr<std::string> get(const std::string& target);
@@ -70,9 +74,11 @@ class MartLoader {
   // What is in force at a cut, from the statements [facts_known_, …) of the server.
   [[nodiscard]] absl::Status read_facts(const Cut& cut, bool& changed);
   [[nodiscard]] absl::Status apply_facts();
+  // In order; each ends with its semicolon.
+  [[nodiscard]] absl::Status run_all(const std::vector<std::string>& statements);
   [[nodiscard]] absl::Status add_members(const std::vector<NewMember>& added);
-  [[nodiscard]] absl::Status add_member(const NewMember& member);
-  [[nodiscard]] absl::Status put_scales(std::int64_t vendor_key, const std::string& vendor);
+  [[nodiscard]] std::string statements_of(const NewMember& member) const;
+  [[nodiscard]] std::string scale_statements(std::int64_t vendor_key, const std::string& vendor) const;
   [[nodiscard]] absl::Status finish_loading(const std::string& constraints);
   [[nodiscard]] absl::Status catch_up_findings();
   [[nodiscard]] absl::Status catch_up_checkpoints();

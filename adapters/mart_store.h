@@ -22,8 +22,8 @@ class MartStore {
   // One or more statements.
   [[nodiscard]] virtual absl::Status execute(const std::string& sql) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) = 0;
-  // Appends rows to the temporary table stage_transfer: lines in the text form of PostgreSQL's COPY.
-  [[nodiscard]] virtual absl::Status put_transfers(std::string_view lines) = 0;
+  // Appends rows to a table with the columns of fact_transfer: lines in the text form of PostgreSQL's COPY.
+  [[nodiscard]] virtual absl::Status put_transfers(const std::string& table, std::string_view lines) = 0;
   // True: amounts are whole sen, in columns that end with _sen.
   [[nodiscard]] virtual bool amounts_in_sen() const = 0;
   // Replaces @m@, @sen@, @money@ and @time@ (config/mart/schema.sql).

@@ -94,8 +94,8 @@ absl::StatusOr<std::vector<MartRow>> PostgresStore::query(const std::string& sql
   return rows;
 }
 
-absl::Status PostgresStore::put_transfers(std::string_view lines) {
-  const Result begun(PQexec(impl_->connection, "COPY stage_transfer FROM STDIN"));
+absl::Status PostgresStore::put_transfers(const std::string& table, std::string_view lines) {
+  const Result begun(PQexec(impl_->connection, fmt::format("COPY {} FROM STDIN", table).c_str()));
   if (PQresultStatus(begun.get()) != PGRES_COPY_IN) return status_of(impl_->connection, begun.get());
   while (!lines.empty()) {
     const std::string_view piece = lines.substr(0, kCopyPieceBytes);

@@ -23,7 +23,7 @@ class PostgresStore final : public MartStore {
 
   [[nodiscard]] absl::Status execute(const std::string& sql) override;
   [[nodiscard]] absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) override;
-  [[nodiscard]] absl::Status put_transfers(std::string_view lines) override;
+  [[nodiscard]] absl::Status put_transfers(const std::string& table, std::string_view lines) override;
   [[nodiscard]] bool amounts_in_sen() const override { return false; }
   [[nodiscard]] std::string render(std::string_view sql) const override;
 

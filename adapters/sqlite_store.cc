@@ -43,11 +43,7 @@ std::optional<std::string> unescaped(std::string_view field) {
 
 struct SqliteStore::Impl {
   sqlite3* database = nullptr;
-  Statement insert;
-  ~Impl() {
-    insert.reset();
-    sqlite3_close(database);
-  }
+  ~Impl() { sqlite3_close(database); }
 };
 
 SqliteStore::SqliteStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -90,16 +86,13 @@ absl::StatusOr<std::vector<MartRow>> SqliteStore::query(const std::string& sql) 
   return rows;
 }
 
-absl::Status SqliteStore::put_transfers(std::string_view lines) {
-  if (impl_->insert == nullptr) {
-    std::string sql = "INSERT INTO stage_transfer VALUES (?";
-    for (int i = 1; i < kTransferColumns; ++i) sql += ", ?";
-    sqlite3_stmt* made = nullptr;
-    const int code = sqlite3_prepare_v2(impl_->database, (sql + ")").c_str(), -1, &made, nullptr);
-    impl_->insert.reset(made);
-    if (code != SQLITE_OK) return status_of(impl_->database, code);
-  }
-  sqlite3_stmt* const insert = impl_->insert.get();
+absl::Status SqliteStore::put_transfers(const std::string& table, std::string_view lines) {
+  std::string sql = fmt::format("INSERT INTO {} VALUES (?", table);
+  for (int i = 1; i < kTransferColumns; ++i) sql += ", ?";
+  sqlite3_stmt* insert = nullptr;
+  const int made = sqlite3_prepare_v2(impl_->database, (sql + ")").c_str(), -1, &insert, nullptr);
+  const Statement statement(insert);
+  if (made != SQLITE_OK) return status_of(impl_->database, made);
   while (!lines.empty()) {
     std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(line.size() + 1);

@@ -21,7 +21,7 @@ class SqliteStore final : public MartStore {
 
   [[nodiscard]] absl::Status execute(const std::string& sql) override;
   [[nodiscard]] absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) override;
-  [[nodiscard]] absl::Status put_transfers(std::string_view lines) override;
+  [[nodiscard]] absl::Status put_transfers(const std::string& table, std::string_view lines) override;
   [[nodiscard]] bool amounts_in_sen() const override { return true; }
   [[nodiscard]] std::string render(std::string_view sql) const override;
 

@@ -27,7 +27,7 @@ constexpr std::string_view kOtherVariables[] = {
     "BUKUBESAR_KAFKA_HOME",    "BUKUBESAR_SEED",       "BUKUBESAR_KEEP",         "BUKUBESAR_KILL_ROUNDS",
     "BUKUBESAR_DAMAGE_PLACES", "BUKUBESAR_LONG",       "BUKUBESAR_FUZZ_SECONDS", "BUKUBESAR_TIMEOUT_FACTOR",
     "BUKUBESAR_TOKEN",         "BUKUBESAR_TOKEN_FILE", "BUKUBESAR_CA_FILE",      "BUKUBESAR_CRASH_POINT",
-    "BUKUBESAR_OTHER_BINARY",
+    "BUKUBESAR_OTHER_BINARY",  "BUKUBESAR_SUPERSET",
 };
 constexpr std::string_view kProperties = "broker.properties";
 

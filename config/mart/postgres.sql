@@ -3,6 +3,7 @@
 -- section: constraints
 CREATE INDEX fact_transfer_purchase ON @m@fact_transfer (purchase);
 CREATE INDEX fact_transfer_order_date ON @m@fact_transfer (order_date_key);
+CREATE INDEX fact_transfer_event_date ON @m@fact_transfer (event_date_key);
 ALTER TABLE @m@fact_transfer
   ADD FOREIGN KEY (known_date_key) REFERENCES @m@dim_date, ADD FOREIGN KEY (event_date_key) REFERENCES @m@dim_date,
   ADD FOREIGN KEY (order_date_key) REFERENCES @m@dim_date, ADD FOREIGN KEY (kind_key) REFERENCES @m@dim_kind,

@@ -116,6 +116,7 @@ INSERT INTO @m@dim_vendor VALUES (0, 'unknown', NULL, NULL);
 INSERT INTO @m@dim_commodity VALUES (0, 'unknown', NULL, NULL);
 
 -- section: views
+-- A new column goes to the end: a migration replaces these views, and PostgreSQL keeps what others have built on them.
 CREATE VIEW @m@spend AS
 SELECT f.partition, f.sequence, f.row, f.ledger_time, f.event_time, known.date AS known_date, event.date AS event_date,
   ordered.date AS order_date, ordered.month_text AS order_month, event.month_text AS event_month, f.fiscal_year, kind.kind, f.purchase,
@@ -129,7 +130,7 @@ SELECT f.partition, f.sequence, f.row, f.ledger_time, f.event_time, known.date A
   f.amount@sen@ * (target.strict - source.strict) AS strict@sen@,
   f.amount@sen@ * (target.broad - source.broad) AS broad@sen@,
   f.amount@sen@ * (target.stage_unknown - source.stage_unknown) AS stage_unknown@sen@,
-  f.amount@sen@ * (target.paid - source.paid) AS paid@sen@
+  f.amount@sen@ * (target.paid - source.paid) AS paid@sen@, stated_scale.scale AS stated_scale
 FROM @m@fact_transfer f
 JOIN @m@dim_account source ON source.account_key = f.from_account_key
 JOIN @m@dim_account target ON target.account_key = f.to_account_key
@@ -145,6 +146,7 @@ JOIN @m@dim_vendor distributor ON distributor.vendor_key = f.distributor_key
 LEFT JOIN @m@dim_vendor_scale in_force
   ON in_force.vendor_key = f.vendor_key AND ordered.date >= in_force.valid_from AND ordered.date < in_force.valid_until
 JOIN @m@dim_scale scale ON scale.scale_key = coalesce(in_force.scale_key, f.stated_scale_key)
+JOIN @m@dim_scale stated_scale ON stated_scale.scale_key = f.stated_scale_key
 JOIN @m@dim_system system ON system.system_key = f.system_key
 JOIN @m@dim_method method ON method.method_key = f.method_key
 JOIN @m@dim_funding funding ON funding.funding_key = f.funding_key
@@ -163,7 +165,8 @@ SELECT partition AS partisi, sequence AS urutan, row AS baris, ledger_time AS wa
   is_umkk AS termasuk_umkk, is_umkm AS termasuk_umkm, system AS sistem, method AS metode, funding AS sumber_dana, feed AS sumber_data,
   component AS komponen, origin AS asal, catalogue_kind AS jenis_katalog, commodity AS komoditas, commodity_name AS nama_komoditas,
   commodity_group AS kelompok_komoditas, packages AS jumlah_paket, committed@sen@ AS komitmen@sen@, strict@sen@ AS realisasi_sempit@sen@,
-  broad@sen@ AS realisasi_luas@sen@, stage_unknown@sen@ AS tahap_tidak_diketahui@sen@, paid@sen@ AS dibayar@sen@
+  broad@sen@ AS realisasi_luas@sen@, stage_unknown@sen@ AS tahap_tidak_diketahui@sen@, paid@sen@ AS dibayar@sen@,
+  stated_scale AS skala_dinyatakan
 FROM @m@spend;
 
 -- section: purchases

@@ -163,6 +163,49 @@ class Mart(unittest.TestCase):
         with self.assertRaisesRegex(AssertionError, "permission denied"):
             database.ask("DELETE FROM mart.fact_transfer", user="bi_reader")
 
+    def test_a_mart_of_an_older_schema_is_migrated_or_stays_as_it_was(self):
+        with harness.workspace("mart_old") as work, harness.Server(work / "data") as server, postgres.Postgres(work / "pg") as database:
+            server.start()
+            self.post(server, [institution_fact("D1", "63.02", 1), vendor_fact("v-1", "large", "2023-04", 2)])
+            self.post(server, events(self.random, 0, 100))
+            done = subprocess.run(self.sink(server, database, "--once"), capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.as_version_1_had_it(database)
+            database.ask("CREATE VIEW public.mine AS SELECT district, sum(broad) AS broad FROM mart.spend GROUP BY 1")
+            mine = database.ask("SELECT * FROM public.mine ORDER BY 1")
+            # Something in the way: nothing of it is done.
+            database.ask("CREATE TABLE mart.fact_transfer_event_date ()")
+            done = subprocess.run(self.sink(server, database, "--once"), capture_output=True, text=True, timeout=60, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("from version 1 to 2, and stands as it was", done.stderr)
+            self.assertIn("fact_transfer_event_date", done.stderr)
+            self.assertEqual(database.ask("SELECT schema_version FROM mart.mart"), [["1"]])
+            self.assertEqual(database.ask("SELECT count(*) FROM information_schema.columns WHERE table_name = 'spend' AND column_name = 'stated_scale'"), [["0"]])
+            database.ask("DROP TABLE mart.fact_transfer_event_date")
+            self.post(server, events(self.random, 100, 50))
+            done = subprocess.run(self.sink(server, database, "--once"), capture_output=True, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(database.ask("SELECT schema_version FROM mart.mart"), [["2"]])
+            self.assertEqual(database.ask("SELECT count(*) FROM pg_indexes WHERE indexname = 'fact_transfer_event_date'"), [["1"]])
+            cut = self.same_figures(server, database.ask)
+            self.assertNotEqual(database.ask("SELECT * FROM public.mine ORDER BY 1"), mine, "what others built on the view follows it")
+            stated = server.get_json("/v1/totals", by="scale", scale_basis="stated", as_of=cut)["rows"]
+            self.assertEqual(database.ask("SELECT stated_scale, sum(broad) FROM mart.spend GROUP BY 1 HAVING sum(packages) > 0 ORDER BY 1"), sorted([row["scale"], row["broad"]] for row in stated))
+            # Made by a program of tomorrow.
+            database.ask("UPDATE mart.mart SET schema_version = 99")
+            done = subprocess.run(self.sink(server, database, "--once"), capture_output=True, text=True, timeout=60, check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("schema version 99, this program knows 1 to 2", done.stderr)
+
+    def as_version_1_had_it(self, database: postgres.Postgres):
+        """The same rows, in the schema that version 1 made."""
+        tables = [row[0] for row in database.ask("SELECT table_name FROM information_schema.tables WHERE table_schema = 'mart' AND table_type = 'BASE TABLE'")]
+        database.ask("ALTER SCHEMA mart RENAME TO newer")
+        database.ask((harness.ROOT / "tests/adapters/mart/version_1.sql").read_text())
+        database.ask("SET session_replication_role = replica; " + "".join(f"TRUNCATE mart.{table} CASCADE; " for table in tables))
+        database.ask("SET session_replication_role = replica; " + "".join(f"INSERT INTO mart.{table} SELECT * FROM newer.{table}; " for table in tables))
+        database.ask("UPDATE mart.mart SET schema_version = 1; DROP SCHEMA newer CASCADE")
+
     def another_ledger_is_refused(self, work: pathlib.Path, database: postgres.Postgres):
         with harness.Server(work / "other", settings={"ledger.name": "other"}) as other:
             other.start()

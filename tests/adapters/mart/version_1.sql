@@ -1,0 +1,189 @@
+-- The schema that version 1 of the mart had in PostgreSQL, its first load done. Frozen: what migrations begin from.
+CREATE SCHEMA mart;
+CREATE TABLE mart.mart (
+  only_row integer PRIMARY KEY CHECK (only_row = 1),
+  schema_version integer NOT NULL,
+  ledger text NOT NULL,
+  zone_minutes integer NOT NULL,
+  phase text NOT NULL CHECK (phase IN ('loading', 'live')),
+  facts_month text
+);
+CREATE TABLE mart.cut (partition text PRIMARY KEY, next_sequence bigint NOT NULL);
+
+CREATE TABLE mart.dim_account (
+  account_key smallint PRIMARY KEY, account text NOT NULL UNIQUE, is_stage boolean NOT NULL,
+  committed smallint NOT NULL, strict smallint NOT NULL, broad smallint NOT NULL, stage_unknown smallint NOT NULL, paid smallint NOT NULL
+);
+CREATE TABLE mart.dim_scale (
+  scale_key smallint PRIMARY KEY, scale text NOT NULL UNIQUE, umkm text NOT NULL, is_umkk boolean NOT NULL, is_umkm boolean NOT NULL
+);
+CREATE TABLE mart.dim_origin (origin_key smallint PRIMARY KEY, origin text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_catalogue_kind (catalogue_kind_key smallint PRIMARY KEY, catalogue_kind text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_component (component_key smallint PRIMARY KEY, component text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_kind (kind_key smallint PRIMARY KEY, kind text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_date (
+  date_key integer PRIMARY KEY, date date, year smallint, month smallint, day smallint, month_key integer NOT NULL, month_text text NOT NULL
+);
+CREATE TABLE mart.dim_system (system_key integer PRIMARY KEY, system text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_method (method_key integer PRIMARY KEY, method text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_funding (funding_key integer PRIMARY KEY, funding text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_feed (feed_key integer PRIMARY KEY, feed text NOT NULL UNIQUE);
+CREATE TABLE mart.dim_region (
+  region_key bigint PRIMARY KEY, region text NOT NULL UNIQUE, province text NOT NULL, district text NOT NULL, name text
+);
+CREATE TABLE mart.dim_institution (
+  institution_key integer PRIMARY KEY, institution text NOT NULL UNIQUE, name text, region_key bigint
+);
+CREATE TABLE mart.dim_satker (
+  satker_key integer PRIMARY KEY, institution text NOT NULL, satker text NOT NULL, name text, UNIQUE (institution, satker)
+);
+CREATE TABLE mart.dim_vendor (
+  vendor_key integer PRIMARY KEY, vendor text NOT NULL UNIQUE, name text, domicile text
+);
+CREATE TABLE mart.dim_vendor_scale (
+  vendor_key integer NOT NULL, valid_from date NOT NULL, valid_until date NOT NULL, scale_key smallint NOT NULL,
+  PRIMARY KEY (vendor_key, valid_from)
+);
+CREATE TABLE mart.dim_commodity (
+  commodity_key integer PRIMARY KEY, commodity text NOT NULL UNIQUE, name text, commodity_group text
+);
+CREATE TABLE mart.dim_checkpoint (
+  partition text NOT NULL, size bigint NOT NULL, root text NOT NULL, cosigned_by text NOT NULL, PRIMARY KEY (partition, size)
+);
+
+CREATE TABLE mart.fact_transfer (
+  partition smallint NOT NULL, sequence bigint NOT NULL, row integer NOT NULL,
+  ledger_time timestamptz, event_time timestamptz,
+  known_date_key integer NOT NULL, event_date_key integer NOT NULL, order_date_key integer NOT NULL,
+  fiscal_year smallint, kind_key smallint NOT NULL, purchase text NOT NULL,
+  from_account_key smallint NOT NULL, to_account_key smallint NOT NULL,
+  amount numeric(20,2) NOT NULL, packages smallint NOT NULL,
+  system_key integer NOT NULL, method_key integer NOT NULL, institution_key integer NOT NULL, satker_key integer NOT NULL,
+  vendor_key integer NOT NULL, distributor_key integer NOT NULL, funding_key integer NOT NULL, stated_region_key bigint NOT NULL,
+  stated_scale_key smallint NOT NULL, feed_key integer NOT NULL, component_key smallint NOT NULL, origin_key smallint NOT NULL,
+  catalogue_kind_key smallint NOT NULL, commodity_key integer NOT NULL, revision bigint,
+  PRIMARY KEY (partition, sequence, row)
+);
+CREATE TABLE mart.fact_purchase (
+  purchase text PRIMARY KEY, partition smallint NOT NULL, last_sequence bigint NOT NULL, stage_key smallint NOT NULL,
+  value numeric(20,2) NOT NULL, paid numeric(20,2) NOT NULL, fiscal_year smallint, order_date_key integer NOT NULL,
+  system_key integer NOT NULL, method_key integer NOT NULL, institution_key integer NOT NULL, satker_key integer NOT NULL,
+  vendor_key integer NOT NULL, distributor_key integer NOT NULL, funding_key integer NOT NULL, stated_region_key bigint NOT NULL,
+  stated_scale_key smallint NOT NULL, feed_key integer NOT NULL,
+  first_event_date_key integer NOT NULL, last_event_date_key integer NOT NULL,
+  contracted_date_key integer, shipping_date_key integer, delivered_date_key integer, completed_date_key integer, cancelled_date_key integer,
+  paid_date_key integer
+);
+CREATE TABLE mart.fact_month (
+  month_key integer NOT NULL, fiscal_year smallint NOT NULL, institution_key integer NOT NULL, stated_region_key bigint NOT NULL,
+  catalogue_kind_key smallint NOT NULL, origin_key smallint NOT NULL, account_key smallint NOT NULL,
+  amount numeric(20,2) NOT NULL, packages bigint NOT NULL,
+  PRIMARY KEY (month_key, fiscal_year, institution_key, stated_region_key, catalogue_kind_key, origin_key, account_key)
+);
+CREATE TABLE mart.fact_finding (
+  partition text NOT NULL, sequence bigint NOT NULL, kind text NOT NULL, purchase text NOT NULL, detail text NOT NULL, number integer NOT NULL,
+  PRIMARY KEY (partition, sequence, number)
+);
+
+INSERT INTO mart.dim_account VALUES
+  (0, 'unknown', true, 1, 0, 0, 1, 0), (1, 'negotiating', true, 1, 0, 0, 0, 0), (2, 'ordered', true, 1, 0, 0, 0, 0),
+  (3, 'contracted', true, 1, 0, 1, 0, 0), (4, 'shipping', true, 1, 0, 1, 0, 0), (5, 'delivered', true, 1, 0, 1, 0, 0),
+  (6, 'addendum', true, 1, 0, 1, 0, 0), (7, 'completed', true, 1, 1, 1, 0, 0), (8, 'cancelled', true, 0, 0, 0, 0, 0),
+  (9, 'withdrawn', true, 0, 0, 0, 0, 0), (10, 'paid', false, 0, 0, 0, 0, 1), (11, 'commitment', false, 0, 0, 0, 0, 0),
+  (12, 'payable', false, 0, 0, 0, 0, 0);
+INSERT INTO mart.dim_scale VALUES
+  (0, 'unknown', 'unknown', false, false), (1, 'micro', 'umk_k', true, true), (2, 'small', 'umk_k', true, true),
+  (3, 'micro_or_small', 'umk_k', true, true), (4, 'medium', 'medium', false, true), (5, 'large', 'large', false, false),
+  (6, 'cooperative', 'umk_k', true, true);
+INSERT INTO mart.dim_origin VALUES (0, 'unknown'), (1, 'domestic'), (2, 'other');
+INSERT INTO mart.dim_catalogue_kind VALUES (0, 'unknown'), (1, 'local'), (2, 'sectoral'), (3, 'national');
+INSERT INTO mart.dim_component VALUES (0, 'none'), (1, 'goods'), (2, 'shipping'), (3, 'tax'), (4, 'unallocated');
+INSERT INTO mart.dim_kind VALUES (0, 'purchase.ordered'), (1, 'purchase.advanced'), (2, 'purchase.amended'), (3, 'purchase.paid'),
+  (4, 'purchase.refunded'), (5, 'purchase.cancelled'), (6, 'purchase.withdrawn'), (7, 'purchase.corrected');
+INSERT INTO mart.dim_date VALUES (0, NULL, NULL, NULL, NULL, 0, 'unknown');
+INSERT INTO mart.dim_system VALUES (0, 'unknown');
+INSERT INTO mart.dim_method VALUES (0, 'unknown');
+INSERT INTO mart.dim_funding VALUES (0, 'unknown');
+INSERT INTO mart.dim_feed VALUES (0, 'unknown');
+INSERT INTO mart.dim_region VALUES (0, 'unknown', 'unknown', 'unknown', NULL);
+INSERT INTO mart.dim_institution VALUES (0, 'unknown', NULL, NULL);
+INSERT INTO mart.dim_satker VALUES (0, 'unknown', 'unknown', NULL);
+INSERT INTO mart.dim_vendor VALUES (0, 'unknown', NULL, NULL);
+INSERT INTO mart.dim_commodity VALUES (0, 'unknown', NULL, NULL);
+
+CREATE VIEW mart.spend AS
+SELECT f.partition, f.sequence, f.row, f.ledger_time, f.event_time, known.date AS known_date, event.date AS event_date,
+  ordered.date AS order_date, ordered.month_text AS order_month, event.month_text AS event_month, f.fiscal_year, kind.kind, f.purchase,
+  source.account AS from_account, target.account AS to_account, region.province, region.district, region.region, region.region_key,
+  region.name AS region_name, institution.institution, institution.name AS institution_name, satker.satker AS work_unit,
+  satker.name AS work_unit_name, vendor.vendor, vendor.name AS vendor_name, vendor.domicile AS vendor_domicile,
+  distributor.vendor AS distributor, scale.scale, scale.umkm, scale.is_umkk, scale.is_umkm, system.system, method.method, funding.funding,
+  feed.feed, component.component, origin.origin, catalogue_kind.catalogue_kind, commodity.commodity, commodity.name AS commodity_name,
+  commodity.commodity_group, f.packages * (target.committed - source.committed) AS packages,
+  f.amount * (target.committed - source.committed) AS committed,
+  f.amount * (target.strict - source.strict) AS strict,
+  f.amount * (target.broad - source.broad) AS broad,
+  f.amount * (target.stage_unknown - source.stage_unknown) AS stage_unknown,
+  f.amount * (target.paid - source.paid) AS paid
+FROM mart.fact_transfer f
+JOIN mart.dim_account source ON source.account_key = f.from_account_key
+JOIN mart.dim_account target ON target.account_key = f.to_account_key
+JOIN mart.dim_date known ON known.date_key = f.known_date_key
+JOIN mart.dim_date event ON event.date_key = f.event_date_key
+JOIN mart.dim_date ordered ON ordered.date_key = f.order_date_key
+JOIN mart.dim_kind kind ON kind.kind_key = f.kind_key
+JOIN mart.dim_institution institution ON institution.institution_key = f.institution_key
+JOIN mart.dim_region region ON region.region_key = coalesce(institution.region_key, f.stated_region_key)
+JOIN mart.dim_satker satker ON satker.satker_key = f.satker_key
+JOIN mart.dim_vendor vendor ON vendor.vendor_key = f.vendor_key
+JOIN mart.dim_vendor distributor ON distributor.vendor_key = f.distributor_key
+LEFT JOIN mart.dim_vendor_scale in_force
+  ON in_force.vendor_key = f.vendor_key AND ordered.date >= in_force.valid_from AND ordered.date < in_force.valid_until
+JOIN mart.dim_scale scale ON scale.scale_key = coalesce(in_force.scale_key, f.stated_scale_key)
+JOIN mart.dim_system system ON system.system_key = f.system_key
+JOIN mart.dim_method method ON method.method_key = f.method_key
+JOIN mart.dim_funding funding ON funding.funding_key = f.funding_key
+JOIN mart.dim_feed feed ON feed.feed_key = f.feed_key
+JOIN mart.dim_component component ON component.component_key = f.component_key
+JOIN mart.dim_origin origin ON origin.origin_key = f.origin_key
+JOIN mart.dim_catalogue_kind catalogue_kind ON catalogue_kind.catalogue_kind_key = f.catalogue_kind_key
+JOIN mart.dim_commodity commodity ON commodity.commodity_key = f.commodity_key;
+CREATE VIEW mart.belanja AS
+SELECT partition AS partisi, sequence AS urutan, row AS baris, ledger_time AS waktu_buku_besar, event_time AS waktu_kejadian,
+  known_date AS tanggal_diketahui, event_date AS tanggal_kejadian, order_date AS tanggal_pesan, order_month AS bulan_pesan,
+  event_month AS bulan_kejadian, fiscal_year AS tahun_anggaran, kind AS jenis, purchase AS paket, from_account AS dari_akun,
+  to_account AS ke_akun, province AS provinsi, district AS kabupaten_kota, region AS wilayah, region_key AS kunci_wilayah,
+  region_name AS nama_wilayah, institution AS klpd, institution_name AS nama_klpd, work_unit AS satker, work_unit_name AS nama_satker,
+  vendor AS penyedia, vendor_name AS nama_penyedia, vendor_domicile AS domisili_penyedia, distributor, scale AS skala, umkm,
+  is_umkk AS termasuk_umkk, is_umkm AS termasuk_umkm, system AS sistem, method AS metode, funding AS sumber_dana, feed AS sumber_data,
+  component AS komponen, origin AS asal, catalogue_kind AS jenis_katalog, commodity AS komoditas, commodity_name AS nama_komoditas,
+  commodity_group AS kelompok_komoditas, packages AS jumlah_paket, committed AS komitmen, strict AS realisasi_sempit,
+  broad AS realisasi_luas, stage_unknown AS tahap_tidak_diketahui, paid AS dibayar
+FROM mart.spend;
+
+CREATE INDEX fact_transfer_purchase ON mart.fact_transfer (purchase);
+CREATE INDEX fact_transfer_order_date ON mart.fact_transfer (order_date_key);
+ALTER TABLE mart.fact_transfer
+  ADD FOREIGN KEY (known_date_key) REFERENCES mart.dim_date, ADD FOREIGN KEY (event_date_key) REFERENCES mart.dim_date,
+  ADD FOREIGN KEY (order_date_key) REFERENCES mart.dim_date, ADD FOREIGN KEY (kind_key) REFERENCES mart.dim_kind,
+  ADD FOREIGN KEY (from_account_key) REFERENCES mart.dim_account, ADD FOREIGN KEY (to_account_key) REFERENCES mart.dim_account,
+  ADD FOREIGN KEY (system_key) REFERENCES mart.dim_system, ADD FOREIGN KEY (method_key) REFERENCES mart.dim_method,
+  ADD FOREIGN KEY (institution_key) REFERENCES mart.dim_institution, ADD FOREIGN KEY (satker_key) REFERENCES mart.dim_satker,
+  ADD FOREIGN KEY (vendor_key) REFERENCES mart.dim_vendor, ADD FOREIGN KEY (distributor_key) REFERENCES mart.dim_vendor,
+  ADD FOREIGN KEY (funding_key) REFERENCES mart.dim_funding, ADD FOREIGN KEY (stated_region_key) REFERENCES mart.dim_region,
+  ADD FOREIGN KEY (stated_scale_key) REFERENCES mart.dim_scale, ADD FOREIGN KEY (feed_key) REFERENCES mart.dim_feed,
+  ADD FOREIGN KEY (component_key) REFERENCES mart.dim_component, ADD FOREIGN KEY (origin_key) REFERENCES mart.dim_origin,
+  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES mart.dim_catalogue_kind, ADD FOREIGN KEY (commodity_key) REFERENCES mart.dim_commodity;
+ALTER TABLE mart.fact_purchase
+  ADD FOREIGN KEY (stage_key) REFERENCES mart.dim_account, ADD FOREIGN KEY (order_date_key) REFERENCES mart.dim_date,
+  ADD FOREIGN KEY (institution_key) REFERENCES mart.dim_institution, ADD FOREIGN KEY (satker_key) REFERENCES mart.dim_satker,
+  ADD FOREIGN KEY (vendor_key) REFERENCES mart.dim_vendor, ADD FOREIGN KEY (stated_region_key) REFERENCES mart.dim_region,
+  ADD FOREIGN KEY (stated_scale_key) REFERENCES mart.dim_scale;
+ALTER TABLE mart.fact_month
+  ADD FOREIGN KEY (institution_key) REFERENCES mart.dim_institution, ADD FOREIGN KEY (stated_region_key) REFERENCES mart.dim_region,
+  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES mart.dim_catalogue_kind, ADD FOREIGN KEY (origin_key) REFERENCES mart.dim_origin,
+  ADD FOREIGN KEY (account_key) REFERENCES mart.dim_account;
+ALTER TABLE mart.dim_institution ADD FOREIGN KEY (region_key) REFERENCES mart.dim_region;
+ALTER TABLE mart.dim_vendor_scale
+  ADD FOREIGN KEY (vendor_key) REFERENCES mart.dim_vendor, ADD FOREIGN KEY (scale_key) REFERENCES mart.dim_scale;
+
