@@ -1,10 +1,18 @@
-"""What the parts of bench/run share: a table of named figures, times and memory from /proc, quantiles from /metrics."""
+"""What the parts of bench/run share: a table of named figures, times and memory from /proc, quantiles from /metrics, and what
+loads the broker."""
 
+import json
 import os
 import pathlib
 import re
 import subprocess
+import sys
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import harness  # noqa: E402
+
+BUILD = pathlib.Path(os.environ.get("BUKUBESAR_BUILD", ROOT / "build/release"))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -27,6 +35,11 @@ class Figures:
         "memory_mib_5M": (1024, 410),
         "memory_mib_1M_purchases": (1024, 410),
         "memory_mib_10M_purchases": (8192, 3072),
+        "totals_p99_ms_idle": (2, 1),
+        "totals_p99_ms_at_1000_events_per_s": (2, 1),
+        "stream_cost_intake_cpu_percent": (20, 10),
+        "stream_cost_flood_percent": (20, 10),
+        "sink_transfers_per_s": (100_000, 200_000),
     }
 
     def __init__(self, judge: bool):
@@ -45,6 +58,22 @@ class Figures:
             if value >= bound if goal > floor else value <= bound:
                 return f"  [{word} {bound:,g} met]"
         return f"  [BELOW the floor {floor:,g}]"
+
+
+def load(kafka: harness.Kafka, partitions: int, **options) -> dict:
+    """Writes events to the broker; returns what bench_load says of it."""
+    flags = [part for name, value in options.items() if value for part in ("--" + name.replace("_", "-"), str(value))]
+    done = subprocess.run([BUILD / "bench/bench_load", "--bootstrap", kafka.bootstrap, "--partitions", str(partitions), *flags],
+                          check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def entries(server: harness.Server) -> int:
+    return sum(size for partition, size in server.cut().items() if partition != "reference")
+
+
+def visible(server: harness.Server, events: int, seconds: float = 3600):
+    return harness.wait_until(f"{events} events visible", lambda: entries(server) >= events, seconds)
 
 
 def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:
