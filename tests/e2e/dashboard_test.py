@@ -12,7 +12,7 @@ import urllib.parse
 import harness
 from browser import Browser
 
-PAGES = ["", "page=region&id=63.09", "page=institution&id=sintetis-63.09", "page=vendor&id={vendor}", "page=purchase&id={purchase}", "page=findings",
+PAGES = ["", "page=region&id=63.09", "page=institution&id=sintetis-63.09", "page=vendor&id={vendor}", "page=purchase&id={purchase}", "page=findings", "page=explain&of=region:63.09&measure=broad",
          "page=ledger&partition=0&entry=5", "page=views"]
 
 
@@ -184,6 +184,45 @@ class Dashboard(unittest.TestCase):
             localStorage.setItem(name, JSON.stringify({ ...JSON.parse(localStorage.getItem(name)), root: '00'.repeat(32) })) })()""")
         self.browser.reload()
         self.browser.wait(selector="[data-proof=bad]")
+
+    def test_tabalongs_total_leads_by_clicks_to_one_purchase_and_its_proof(self):
+        self.open()
+        self.browser.click(selector=".tiles a[href*='63.09']")
+        total = self.totals(region="63.09")["total"]
+        self.until_figure("broad", total["broad"])
+        self.browser.click(selector="[data-figure=broad] a")
+        self.until_figure("explained", total["broad"])
+        while not self.browser.eval(expression="document.querySelector('[data-sum]').dataset.whole ?? ''"):
+            shown = len(self.browser.texts(selector="[data-adds]"))
+            self.browser.click(selector="main p > .button")
+            self.browser.until(expression=f"document.querySelectorAll('[data-adds]').length > {shown} || document.querySelector('[data-whole]')")
+        self.assertEqual(self.browser.attribute(selector="[data-sum]", name="data-whole"), "true")
+        self.assertEqual(self.browser.attribute(selector="[data-sum]", name="data-sum"), total["broad"])
+        purchase = self.browser.text(selector="main td a.mono")
+        adds = self.browser.attribute(selector="[data-adds]", name="data-adds")
+        self.browser.click(selector="main td a.mono")
+        self.browser.wait(selector="[data-proof=ok]")
+        one = self.server.get_json("/v1/purchases/" + purchase)
+        self.assertEqual((one["region"], one["value"]), ("63.09", adds))
+        self.assertIn("as_of=", self.browser.url())  # the purchase as it stood in that sum
+
+    def test_each_sum_on_the_overview_leads_to_what_it_is_the_sum_of(self):
+        total = self.totals(region="63", fiscal_year="2023")["total"]
+        for measure in ("strict", "committed", "paid", "packages", "vendors"):
+            with self.subTest(measure=measure):
+                self.open("year=2023&lang=en")
+                self.browser.click(selector=f"[data-figure={measure}] a")
+                self.until_figure("explained", str(total[measure]))
+                self.assertIn("lang=en", self.browser.url())
+
+    def test_findings_speak_the_readers_language(self):
+        self.publish(kind="paid", amount=12_500)
+        self.open("page=findings&finding=stub")
+        self.browser.until(expression="document.body.textContent.includes('dibayar untuk paket tanpa dokumen')")
+        self.assertIn("nilainya 0 sampai dokumennya datang", self.browser.text(selector="main"))
+        self.browser.click(selector="header a[hreflang=en]")
+        self.browser.until(expression="document.body.textContent.includes('purchase.paid for a purchase without a document')")
+        self.assertIn("it stands with value 0", self.browser.text(selector="main"))
 
     def test_search_and_keys(self):
         self.open()

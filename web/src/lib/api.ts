@@ -105,6 +105,21 @@ export interface PurchaseSummary {
   partition: string;
   last_sequence: number;
 }
+export type ExplainMeasure = "packages" | "vendors" | "committed" | "strict" | "broad" | "stage_unknown" | "paid";
+export interface Explained {
+  id: string;
+  partition: string;
+  vendors: string[];
+  adds: Omit<Measures, "vendors">;
+  events: { sequence: number; type: string }[];
+}
+export interface Explanation {
+  cut: Cut;
+  /** On the first page. */
+  figure: Measures | null;
+  purchases: Explained[];
+  next_cursor: string | null;
+}
 export interface DocumentLine {
   line: string | null;
   product: string | null;

@@ -1,4 +1,5 @@
 import { english, indonesian, values, type Word } from "./words";
+import { inIndonesian } from "./findings";
 import { compact, count, full, localeOf, percent, type Language } from "./money";
 import { regionName } from "./regions";
 import { url } from "./url.svelte";
@@ -36,6 +37,10 @@ export const say = {
   },
   /** Amounts that stand in the server's own sentences, in the language's writing. */
   amountsIn: (sentence: string): string => sentence.replace(/Rp (-?\d+\.\d\d)\b/g, (_, amount: string) => full(amount, language())),
+  /** What a finding says, with its values. */
+  finding(kind: string, detail: string): string {
+    return say.amountsIn(language() === "en" ? detail : inIndonesian(kind, detail, (code) => (/^\d{4}-\d{2}-\d{2}$/.test(code) ? say.date(code) : /^\d{4}-\d{2}-\d{2}T/.test(code) ? say.instant(code, true) : say.value(code))));
+  },
   definition: (definition: string): string => say.word(definition === "strict" ? "strict" : "broad").toLowerCase(),
   /** "2023-05" → "Mei 2023" */
   month(month: string): string {

@@ -1,5 +1,5 @@
 // Questions to /v1/totals, with the URL's filters and position.
-import { pathOf, type Totals, type TotalsRow } from "./api";
+import { pathOf, type ExplainMeasure, type Totals, type TotalsRow } from "./api";
 import { amountOf, sen, shareOf } from "./money";
 import { url, type FilterName } from "./url.svelte";
 
@@ -9,6 +9,15 @@ export const totalsPath = (by: string, more: More = {}, without: readonly Filter
 /** The same at the time that is compared with; empty where none is. */
 export const comparedPath = (by: string, more: More = {}, without: readonly FilterName[] = []): string =>
   url.get("vs") ? pathOf("/v1/totals", { by, ...url.filters(without), ...more, as_of: url.get("vs") }) : "";
+
+/** The page of the purchases behind a figure: the same filters, the same dimensions over them. */
+export const explainLink = (measure: ExplainMeasure, filter: Record<string, string> = {}, without: readonly FilterName[] = []): string =>
+  url.to("explain", {
+    measure,
+    of: Object.entries(filter).map((pair) => pair.join(":"))[0] ?? "",
+    region: without.includes("region") ? "all" : url.get("region"),
+    institution: without.includes("institution") ? "" : url.get("institution"),
+  });
 
 export const valueOf = (row: { broad: string; strict: string }): string => (url.definition === "strict" ? row.strict : row.broad);
 /** The share of one value of the dimension in the whole, exact to two decimals. */

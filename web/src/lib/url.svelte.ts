@@ -1,8 +1,8 @@
 // The dashboard's whole state is its URL: page, filters, as-of, language. Going back goes back.
 import { kalsel } from "./regions";
 
-export type Page = "overview" | "region" | "institution" | "vendor" | "purchase" | "findings" | "ledger" | "views";
-const pages: readonly Page[] = ["overview", "region", "institution", "vendor", "purchase", "findings", "ledger", "views"];
+export type Page = "overview" | "region" | "institution" | "vendor" | "purchase" | "explain" | "findings" | "ledger" | "views";
+const pages: readonly Page[] = ["overview", "region", "institution", "vendor", "purchase", "explain", "findings", "ledger", "views"];
 
 // Filters by their names in the URL, and the dimensions that they are for the server.
 export const filterNames = ["region", "year", "from", "until", "institution", "kind", "system", "funding", "pdn", "scale"] as const;

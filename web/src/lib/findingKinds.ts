@@ -1,0 +1,23 @@
+// What each kind of finding means, in both languages: [Indonesian, English]. English is the server's own sentence (projections/finding_kinds.cc).
+export const meanings: Record<string, readonly [string, string]> = {
+  ordered_again: ["Pesanan dinyatakan untuk paket yang sudah dikenal; dibaca sebagai perubahan.", "An order was stated for a purchase that was already known; it was read as an amendment."],
+  stub: ["Peristiwa datang untuk paket yang belum dijelaskan oleh dokumen mana pun; nilainya 0 sampai dokumennya datang.", "An event came for a purchase that no document had described yet; it stands with value 0 until one comes."],
+  stale: ["Dokumen dengan revisi lebih rendah daripada yang berlaku datang; tidak mengubah apa pun.", "A document with a lower revision than the one in force came; it changed nothing."],
+  time_went_back: ["Peristiwa menyatakan waktu yang lebih awal daripada peristiwa yang diterapkan sebelumnya.", "An event states an earlier time than an event applied before it."],
+  revived: ["Peristiwa datang setelah paket dibatalkan atau ditarik; tetap diterapkan.", "An event came after the purchase had been cancelled or withdrawn; it was applied."],
+  repeated_reference: ["Nomor rujukan pembayaran yang sama dinyatakan lebih dari sekali untuk paket itu.", "The same payment reference was stated more than once for the purchase."],
+  overpaid: ["Yang dinyatakan dibayar lebih besar daripada nilai paket.", "More is stated as paid than the purchase's total."],
+  negative_payment: ["Pembayaran atau pengembalian menyatakan jumlah yang tidak di atas nol.", "A payment or refund states an amount that is not above zero."],
+  lines_do_not_add_up: ["Baris, ongkos kirim, dan pajak tidak menjumlah ke nilai yang dinyatakan; sisanya ditampilkan sebagai tak terinci.", "Lines, shipping and tax do not add up to the stated total; the remainder is shown as unallocated."],
+  quantity_times_price: ["Pada sebagian baris, kuantitas kali harga satuan bukan jumlah yang dinyatakan.", "On some lines quantity times unit price is not the stated amount."],
+  stage_unknown: ["Sumber menyatakan status yang bukan salah satu tahap yang dikenal.", "The source states a status that is not one of the known stages."],
+  stage_went_back: ["Paket pindah ke tahap yang lebih awal, di luar siklus adendum.", "The purchase moved to an earlier stage, outside the addendum cycle."],
+  other_feed: ["Sumber data selain yang dihitung untuk sistem dan instansi ini; tidak mengubah apa pun.", "Another feed than the one that counts for this system and institution; it changed nothing."],
+  vendor_differs: ["Dokumen menyebut penyedia lain daripada id paketnya.", "The document names another vendor than the purchase's id does."],
+  duplicate_different: ["Peristiwa datang lagi dengan sumber dan id yang sama tetapi isi berbeda; yang pertama tetap berlaku.", "An event came again under the same source and id, with different content; the first one stands."],
+  overflow: ["Jumlahnya keluar dari jangkauan 64 bit sen; peristiwa itu tidak memindahkan apa pun.", "The amounts leave the range of 64-bit sen; the event moved nothing."],
+  cancelled_after_payment: ["Paket dibatalkan atau ditarik sedangkan uang tercatat sudah dibayar.", "The purchase was cancelled or withdrawn while money stands as paid."],
+  order_date_moved_back: ["Dokumen yang lebih baru menyatakan tanggal pesanan yang lebih awal daripada sebelumnya.", "A later document states an earlier order date than the one before it."],
+  order_after_event: ["Tanggal pesanan setelah hari peristiwa yang menyatakannya.", "The order date lies after the day of the event that states it."],
+  stage_jumped: ["Paket sampai pada tahap selesai tanpa pernah terlihat dalam kontrak.", "The purchase came to completion without having been seen under contract."],
+};
