@@ -5,7 +5,8 @@
 //   <directory>/backups/<number>.json  one for each backup: every file with its SHA-256, and sizes and roots; written last
 //
 // A backup holds the ledger, its heads file, segments, definition, configuration, the log of reads and what a witness remembers; the
-// signing key only where asked for. It is incremental: a file that stands there already is not copied again, and not even read where nothing touched it since.
+// signing key only where asked for. It is incremental: a file that stands there already is not copied again, and not even read where
+// nothing touched it since.
 //
 // Source  docs/FORMAT.md, "Backups".
 // Crash   a backup without its .json is none; its contents are removed or used by the next one. A restore that was cut off leaves

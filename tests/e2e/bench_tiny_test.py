@@ -11,3 +11,4 @@ if __name__ == "__main__":
         subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--beside", "--out", work / "figures.json"], check=True)
         figures = json.loads((work / "figures.json").read_text())["figures"]
         assert figures["backlog_events_per_s"] > 0 and figures["disk_bytes_per_event"] > 0, figures
+        assert figures["explain_first_page_p99_ms_small_cold"] > 0 and figures["proofs_per_s"] > 0, figures
