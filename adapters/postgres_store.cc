@@ -58,7 +58,10 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std:
   PQconninfoFree(parsed);
   auto impl = std::make_unique<Impl>();
   const char* const names[] = {"dbname", "fallback_application_name", "connect_timeout", "options", nullptr};
-  const char* const values[] = {connection.c_str(), "bukubesar", "10", "-c client_encoding=UTF8 -c client_min_messages=warning", nullptr};
+  // The end of a first load sorts all transfers and looks at each foreign key in turn: in memory, and compiled for no query.
+  constexpr const char* kSession =
+      "-c client_encoding=UTF8 -c client_min_messages=warning -c jit=off -c work_mem=64MB -c maintenance_work_mem=256MB";
+  const char* const values[] = {connection.c_str(), "bukubesar", "10", kSession, nullptr};
   impl->connection = PQconnectdbParams(names, values, 1);
   if (PQstatus(impl->connection) != CONNECTION_OK) return unavailable("PostgreSQL: {}", trimmed(PQerrorMessage(impl->connection)));
   std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(impl)));

@@ -44,6 +44,7 @@ class Figures:
         "totals_p99_ms_at_1000_events_per_s": (2, 1),
         "stream_cost_intake_cpu_percent": (20, 10),
         "stream_cost_flood_percent": (20, 10),
+        "sink_stored_transfers_per_s": (100_000, 200_000),
         "sink_transfers_per_s": (100_000, 200_000),
     }
 

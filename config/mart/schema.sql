@@ -201,13 +201,11 @@ LEFT JOIN (
 
 -- section: months
 INSERT INTO @m@fact_month
-SELECT d.month_key, coalesce(f.fiscal_year, 0), f.institution_key, f.stated_region_key, f.catalogue_kind_key, f.origin_key, side.account_key,
-  sum(side.sign * f.amount@sen@), sum(side.sign * f.packages)
+SELECT d.month_key, coalesce(f.fiscal_year, 0), f.institution_key, f.stated_region_key, f.catalogue_kind_key, f.origin_key,
+  CASE WHEN side.sign > 0 THEN f.to_account_key ELSE f.from_account_key END, sum(side.sign * f.amount@sen@), sum(side.sign * f.packages)
 FROM @m@fact_transfer f
 JOIN @m@dim_date d ON d.date_key = f.order_date_key
-JOIN (SELECT account_key, account_key AS from_key, -1 AS to_key, -1 AS sign FROM @m@dim_account
-      UNION ALL SELECT account_key, -1, account_key, 1 FROM @m@dim_account) side
-  ON side.from_key = f.from_account_key OR side.to_key = f.to_account_key
+CROSS JOIN (SELECT -1 AS sign UNION ALL SELECT 1) side
 WHERE @touched@
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 @on_conflict@;
