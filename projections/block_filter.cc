@@ -74,6 +74,15 @@ absl::Status BlockFilter::prepare(std::size_t partition_index, const PartitionSn
   return absl::OkStatus();
 }
 
+std::vector<RowTest> BlockFilter::row_tests(std::size_t partition_index) const {
+  std::vector<RowTest> tests;
+  for (const Used& used : used_) {
+    if (used.filtered && used.dimension != Dimension::stage)
+      tests.push_back({columns_of(used.dimension), used.resolvers[partition_index].get(), used.values.get()});
+  }
+  return tests;
+}
+
 std::vector<Column> BlockFilter::columns() const {
   std::vector<Column> columns;
   const auto want = [&](Column c) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "projections/row_tests.h"
 #include "projections/scan_dimensions.h"
 
 namespace bukubesar {
@@ -37,6 +38,8 @@ class BlockFilter {
 
   // Before the rows of a partition, and again where the snapshot is another. FailedPrecondition: the ledger has no ledger time.
   [[nodiscard]] absl::Status prepare(std::size_t partition_index, const PartitionSnapshot& partition);
+  // What tells whether rows of a partition that was prepared can be left out, whatever their accounts.
+  [[nodiscard]] std::vector<RowTest> row_tests(std::size_t partition_index) const;
   // Columns that apply() reads.
   [[nodiscard]] std::vector<Column> columns() const;
   void apply(std::size_t partition_index, const RowBlock& block, Column account);

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -26,6 +27,9 @@ class DistinctCounts {
 
   // vendor 0: none. purchase: of its partition, its number; not looked at where rows are not counted by purchase.
   void add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count);
+  // What another one has counted, of rows of its own, with its sets and vendors as they are called here.
+  void add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of,
+               const std::function<std::uint32_t(std::uint32_t)>& vendor_of);
   [[nodiscard]] Counted of(std::uint32_t set) const { return set < counted_.size() ? counted_[set] : Counted{}; }
   [[nodiscard]] std::size_t memory_bytes() const;
 
@@ -54,6 +58,7 @@ class DistinctCounts {
     std::int32_t of_vendor = 0;
   };
 
+  void add_of_purchase(const PurchaseKey& key, PurchaseSums& sums, std::uint32_t vendor, std::int64_t count);
   void add_to_vendor(std::uint32_t set, std::uint32_t vendor, std::int64_t count);
 
   const bool by_purchase_;

@@ -12,6 +12,8 @@
 #include "projections/facts_steps.h"
 #include "projections/projections_impl.h"
 #include "projections/purchase_rows.h"
+#include "projections/row_tests.h"
+#include "projections/scan_dimensions.h"
 
 namespace bukubesar {
 
@@ -95,6 +97,7 @@ class CandidateWalk {
  public:
   CandidateWalk(const Scope& scope, std::vector<std::unique_ptr<Side>>& sides, Place start) : scope_(scope), sides_(sides), start_(start) {
     at_.partition = start.partition;
+    tests_.resize(sides_.size());
     hits_.resize(kChunkRows);
     columns_ = {Column::sequence, Column::purchase, Column::from, Column::to, Column::kind, Column::previous};
     for (const auto& side : sides_) {
@@ -108,8 +111,10 @@ class CandidateWalk {
     while (to.size() < enough && at_.partition < scope_.snapshot.partitions.size()) {
       const std::uint64_t end = scope_.limit[at_.partition];
       if (!begun_) RETURN_IF_ERROR(begin());
-      const std::uint64_t limit = std::min(end, at_.row + kWalkRows);
-      RETURN_IF_ERROR(walk(limit, to));
+      const std::uint64_t segment = segment_end(scope_.snapshot.partitions[at_.partition], at_.row, end);
+      ASSIGN_OR_RETURN(const bool none, none_hit(segment));
+      const std::uint64_t limit = none ? segment : std::min(segment, at_.row + kWalkRows);
+      if (!none) RETURN_IF_ERROR(walk(limit, to));
       at_.row = limit;
       if (limit < end) continue;
       ++at_.partition;
@@ -124,8 +129,20 @@ class CandidateWalk {
     at_.row = scope_.first[at_.partition];
     seen_.assign(seen_.size(), false);
     kinds_ = {};
+    tested_ = 0;
     for (auto& side : sides_) RETURN_IF_ERROR(side->filter.prepare(at_.partition, scope_.snapshot.partitions[at_.partition]));
     return absl::OkStatus();
+  }
+  // Whether the segment, up to here, can be left out; each is looked at once. Kinds of events are told row after row.
+  absl::StatusOr<bool> none_hit(std::uint64_t limit) {
+    if (scope_.kind || limit <= tested_ || limit == at_.row) return false;
+    tested_ = limit;
+    for (std::size_t s = 0; s < sides_.size(); ++s) {
+      tests_[s].set(sides_[s]->filter.row_tests(at_.partition));
+      ASSIGN_OR_RETURN(const bool none, tests_[s].none_passes(scope_.snapshot.partitions[at_.partition], at_.row, limit, scratch_));
+      if (!none) return false;
+    }
+    return true;
   }
   absl::Status walk(std::uint64_t limit, std::deque<Candidate>& to) {
     const PartitionSnapshot& partition = scope_.snapshot.partitions[at_.partition];
@@ -153,6 +170,8 @@ class CandidateWalk {
   bool begun_ = false;
   std::vector<bool> seen_;  // by purchase, of the partition
   ChangeKinds kinds_;
+  std::vector<RowTests> tests_;  // by side
+  std::uint64_t tested_ = 0;     // rows below it
   std::vector<std::uint8_t> hits_;
   std::vector<Column> columns_;
   SegmentColumns scratch_;
@@ -252,8 +271,13 @@ class Projections::Impl::Explainer {
     std::deque<Candidate> pending;
     std::uint64_t looked = 0;
     read_ = 0;
+    // No more than fill the page at first, and one that begins the next; more at a time where they turn out to add nothing.
+    std::size_t round = std::min(kRound, query_.limit + 1);
     for (;;) {
-      if (pending.empty()) RETURN_IF_ERROR(walk.next(kRound, pending));
+      if (pending.empty()) {
+        RETURN_IF_ERROR(walk.next(round, pending));
+        round = std::min(kRound, 2 * round);
+      }
       if (pending.empty()) return absl::OkStatus();
       const bool tired = looked >= kCandidatesMax || read_ >= kCandidatesReadMax;
       if (answer.purchases.size() == query_.limit || tired) break;
@@ -461,12 +485,26 @@ class Projections::Impl::Explainer {
 
 namespace {
 
-// The figure that is to be explained, and the cut at which it is.
-absl::StatusOr<MeasuresChange> figure_of(const Projections& projections, const ExplainQuery& query, Cut& cut) {
+// The same groups, but no more of the others than need be: what a row comes to does not depend on them.
+TotalsQuery row_alone(TotalsQuery query, const std::vector<std::string>& row) {
+  for (std::size_t i = 0; i < query.by.size(); ++i) {
+    const std::vector<std::string_view> possible = values_of(query.by[i]);
+    if (possible.empty() || std::find(possible.begin(), possible.end(), row[i]) != possible.end())
+      query.where.try_emplace(query.by[i], std::vector<std::string>{row[i]});
+  }
+  return query;
+}
+
+// The figure that is to be explained, and the cut at which it is. all_kept: the whole table is at hand.
+absl::StatusOr<MeasuresChange> figure_of(const Projections& projections, const ExplainQuery& query, bool all_kept, Cut& cut) {
   TotalsQuery totals = query.totals;
   if (!query.row) totals.by.clear();
   if (!query.since) {
     if (!cut.sizes().empty()) totals.cut = cut;
+    if (query.row && !all_kept) {
+      totals = row_alone(std::move(totals), *query.row);
+      if (!totals.cut) totals.cut = projections.cut();
+    }
     ASSIGN_OR_RETURN(const TotalsAnswer answer, projections.totals(totals));
     cut = answer.cut;
     if (!query.row) return change_between({}, answer.total);
@@ -515,7 +553,7 @@ absl::StatusOr<ExplainAnswer> Projections::explain(const ExplainQuery& query) co
   }
   answer.with_paid = shape_of(answer.query).with_paid();
   if (query.cursor.empty()) {
-    ASSIGN_OR_RETURN(answer.figure, figure_of(*this, query, answer.cut));
+    ASSIGN_OR_RETURN(answer.figure, figure_of(*this, query, impl_->is_kept(query.totals), answer.cut));
   }
   const Snapshot snapshot = impl_->snapshot();
   ASSIGN_OR_RETURN(const FactsCut facts, impl_->facts_cut(answer.cut));

@@ -28,9 +28,8 @@ namespace bukubesar {
 
 inline constexpr std::size_t kSliceEntries = 512;
 inline constexpr std::size_t kCatchUpEntries = 2048;
-inline constexpr std::uint64_t kViewBuildRows = 1U << 20;  // between two reports of a build's progress, and two looks whether anybody waits
-inline constexpr std::size_t kUnsealedMax = 64;            // full segments that wait for the disk
-inline constexpr std::size_t kStandingScansMax = 48;       // current answers that are kept and extended
+inline constexpr std::size_t kUnsealedMax = 64;                  // full segments that wait for the disk
+inline constexpr std::size_t kStandingScansMax = 48;             // current answers that are kept and extended
 inline constexpr std::size_t kStandingScanBytesMax = 64U << 20;  // a larger one is not kept
 inline constexpr std::size_t kResultsMax = 256;                  // answers as of a cut that are kept
 inline constexpr std::size_t kResultRowsMax = 20'000;            // a longer one is not kept
@@ -108,6 +107,7 @@ struct Projections::Impl {
   [[nodiscard]] absl::StatusOr<std::vector<MonthStart>> ledger_months(PartitionId partition, std::uint64_t size) const;
   absl::StatusOr<TotalsAnswer> totals_at(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot);
   absl::StatusOr<TotalsAnswer> totals_below(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot, const FactsCut& at);
+  bool is_kept(const TotalsQuery& query);  // whether its answer costs next to nothing
   absl::StatusOr<TotalsAnswer> totals_now(const TotalsQuery& query, bool pin);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend(StandingScan& standing);
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend_to(StandingScan& standing, const Snapshot& now)

@@ -1,11 +1,11 @@
 // Reads of totals and views.
 #include <algorithm>
 
-#include "base/cancellation.h"
 #include "base/day.h"
 #include "base/status.h"
 #include "projections/fact_names.h"
 #include "projections/projections_impl.h"
+#include "projections/scan_ranges.h"
 
 namespace bukubesar {
 
@@ -106,17 +106,16 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_at(const TotalsQuery& que
 // The transfers below a cut, under any facts.
 absl::StatusOr<TotalsAnswer> Projections::Impl::totals_below(const TotalsQuery& query, const Cut& cut, const Snapshot& snapshot,
                                                              const FactsCut& at) {
-  TotalsScan scan(query, facts_view(at), snapshot.partitions.size());
+  std::vector<ScanRange> ranges;
   for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
     const PartitionSnapshot& partition = snapshot.partitions[i];
     ASSIGN_OR_RETURN(const std::uint64_t limit, rows_below(partition, cut.size(partition.id)));
-    for (std::uint64_t first = 0; first < limit; first += kViewBuildRows) {
-      RETURN_IF_ERROR(still_wanted());
-      RETURN_IF_ERROR(scan.add(i, partition, first, std::min(limit, first + kViewBuildRows)));
-    }
+    ranges.push_back({i, 0, limit});
   }
-  RETURN_IF_ERROR(still_wanted());
-  return scan.finish(cut);
+  const auto make = [&] { return std::make_unique<TotalsScan>(query, facts_view(at), snapshot.partitions.size()); };
+  const std::unique_ptr<TotalsScan> scan = make();
+  RETURN_IF_ERROR(scan_ranges(*scan, make, snapshot, ranges));
+  return scan->finish(cut);
 }
 
 std::shared_ptr<StandingScan> Projections::Impl::standing_scan(const TotalsQuery& query, bool pin) {
@@ -161,20 +160,19 @@ absl::Status Projections::Impl::move_facts(StandingScan& one, const Snapshot& no
 }
 
 absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now) {
-  std::uint64_t done = 0, total = 0;
-  for (const PartitionSnapshot& partition : now.partitions) total += partition.rows;
+  std::uint64_t had = 0, total = 0;
+  std::vector<ScanRange> ranges;
   for (std::size_t i = 0; i < now.partitions.size(); ++i) {
-    const PartitionSnapshot& partition = now.partitions[i];
-    done += one.rows[i];
-    while (one.rows[i] < partition.rows) {
-      RETURN_IF_ERROR(still_wanted());  // what was added stays: the next who asks goes on from there
-      const std::uint64_t limit = std::min(partition.rows, one.rows[i] + kViewBuildRows);
-      RETURN_IF_ERROR(one.scan->add(i, partition, one.rows[i], limit));
-      done += limit - one.rows[i];
-      one.rows[i] = limit;
-      if (one.answer == nullptr) one.built = static_cast<double>(done) / static_cast<double>(total + 1);
-    }
+    ranges.push_back({i, one.rows[i], now.partitions[i].rows});
+    had += one.rows[i];
+    total += now.partitions[i].rows;
   }
+  ScanRangesOptions how;
+  if (one.answer == nullptr)
+    how.progress = [&one, had, total](std::uint64_t done) { one.built = static_cast<double>(had + done) / static_cast<double>(total + 1); };
+  const auto make = [&, facts = one.facts] { return std::make_unique<TotalsScan>(one.query, facts_view(facts), now.partitions.size()); };
+  RETURN_IF_ERROR(scan_ranges(*one.scan, make, now, ranges, how));
+  for (std::size_t i = 0; i < now.partitions.size(); ++i) one.rows[i] = now.partitions[i].rows;
   return absl::OkStatus();
 }
 
@@ -218,6 +216,17 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_now(const TotalsQuery& qu
   if (large && !one->pinned) forget(one);
   RETURN_IF_ERROR(answer.status());
   return **answer;
+}
+
+bool Projections::Impl::is_kept(const TotalsQuery& query) {
+  TotalsQuery now = query;
+  now.cut.reset();
+  const std::string key = query_key(now);
+  absl::MutexLock lock(&cache_mutex);
+  if (!query.cut)
+    return std::any_of(standing.begin(), standing.end(), [&](const auto& one) { return one->key == key && one->built >= 1.0; });
+  const std::string at = key + "@" + query.cut->text();
+  return std::any_of(results.begin(), results.end(), [&](const auto& one) { return one.first == at; });
 }
 
 absl::StatusOr<TotalsAnswer> Projections::totals(const TotalsQuery& query) const {

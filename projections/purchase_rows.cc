@@ -12,12 +12,12 @@ absl::Status read_purchase_rows(const PartitionSnapshot& partition, std::uint64_
   std::priority_queue<PurchaseRows*, std::vector<PurchaseRows*>, decltype(older)> next(older);
   for (PurchaseRows* one : purchases)
     if (one->next != 0) next.push(one);
-  SegmentColumns scratch;
+  RowReader reader(partition);
   while (!next.empty()) {
     PurchaseRows* const one = next.top();
     next.pop();
     const std::uint64_t number = one->next;
-    ASSIGN_OR_RETURN(const Transfer transfer, read_row(partition, number - 1, scratch));
+    ASSIGN_OR_RETURN(const Transfer transfer, reader.at(number - 1));
     const std::uint64_t previous = transfer.previous;
     if (previous >= number && previous != 0)
       return data_loss("partition {}: row {} links beyond the first row", partition.id.name(), number - 1);

@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "base/status.h"
 #include "projections/block_filter.h"
+#include "projections/row_tests.h"
 #include "projections/scan_dimensions.h"
 
 namespace bukubesar {
@@ -81,6 +82,7 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
   cell_filter_ = shape.cell_filter;
   by_purchase_ = shape.by_purchase;
   total_by_purchase_ = shape.total_by_purchase;
+  row_tests_ = std::make_unique<RowTests>();
   mask_.resize(kChunkRows);
   groups_of_rows_.resize(kChunkRows);
   distinct_.emplace(by_purchase_);
@@ -124,8 +126,62 @@ absl::Status TotalsScan::add(std::size_t partition_index, const PartitionSnapsho
   if (first >= limit) return absl::OkStatus();
   RETURN_IF_ERROR(prepare(partition_index, partition));
   rows_scanned_ += limit - first;
-  return for_each_block(partition, first, limit, columns_, scratch_,
-                        [&](const RowBlock& block) { return add_rows(partition_index, block); });
+  set_row_tests(partition_index);
+  for (std::uint64_t end = 0; first < limit; first = end) {
+    end = segment_end(partition, first, limit);
+    ASSIGN_OR_RETURN(const bool none, row_tests_->none_passes(partition, first, end, scratch_));
+    if (none) continue;
+    RETURN_IF_ERROR(
+        for_each_block(partition, first, end, columns_, scratch_, [&](const RowBlock& block) { return add_rows(partition_index, block); }));
+  }
+  return absl::OkStatus();
+}
+
+void TotalsScan::set_row_tests(std::size_t partition_index) {
+  std::vector<RowTest> tests;
+  for (std::size_t u = 0; u < used_.size(); ++u) {
+    if (used_[u].filtered && used_[u].dimension != Dimension::stage)
+      tests.push_back({columns_of(used_[u].dimension), resolvers_[partition_index][u].get(), used_[u].values.get()});
+  }
+  row_tests_->set(std::move(tests));
+}
+
+TotalsScan::Sums& TotalsScan::Sums::operator+=(const Sums& other) {
+  committed += other.committed;
+  strict += other.strict;
+  broad += other.broad;
+  stage_unknown += other.stage_unknown;
+  paid += other.paid;
+  packages += other.packages;
+  return *this;
+}
+
+// Each scan numbers values, groups and vendors as it meets them: they are found again by their texts.
+absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions) {
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    if (!other.resolvers_[i].empty()) RETURN_IF_ERROR(prepare(i, partitions[i]));
+  }
+  std::vector<std::uint32_t> set_of = {kWholeSet};
+  for (std::size_t d = 0; d < query_.by.size(); ++d) set_of.push_back(unknown_set(d));
+  for (std::size_t theirs = 0; theirs < other.sums_.size(); ++theirs) {
+    GroupKey key{};
+    for (std::size_t d = 0; d < query_.by.size(); ++d)
+      key[d] = used_[d].values->intern(other.used_[d].values->text(other.keys_[theirs][d]));
+    const std::uint32_t group = group_of(key);
+    sums_[group] += other.sums_[theirs];
+    set_of.push_back(group_set(group));
+  }
+  if (sums_.size() > kGroupsMax) return resource_exhausted("more than {} groups; group by fewer dimensions or filter", kGroupsMax);
+  std::vector<std::uint32_t> vendors(other.vendors_.size() + 1);
+  for (const auto& [text, theirs] : other.vendors_) vendors[theirs] = vendor_named(text);
+  const auto vendor_here = [&](std::uint32_t theirs) { return partitions_ == 1 ? theirs : vendors[theirs]; };
+  distinct_->add_all(*other.distinct_, set_of, vendor_here);
+  for (std::size_t theirs = 1; theirs < other.whole_vendor_counts_.size(); ++theirs) {
+    const std::int64_t count = other.whole_vendor_counts_[theirs];
+    if (count != 0) count_vendor_of_whole(vendor_here(static_cast<std::uint32_t>(theirs)), count);
+  }
+  rows_scanned_ += other.rows_scanned_;
+  return absl::OkStatus();
 }
 
 absl::Status TotalsScan::add_rows(std::size_t partition_index, const RowBlock& block) {
@@ -426,7 +482,11 @@ std::uint32_t TotalsScan::vendor_of(std::size_t partition_index, std::uint32_t c
   const std::string_view text = dictionaries_[partition_index]->operator[](DictionaryId::vendor).text(code);
   if (is_unknown_value(text)) return ids[code] = 0;
   if (partitions_ == 1) return ids[code] = code;
-  return ids[code] = vendors_.try_emplace(std::string(text), static_cast<std::uint32_t>(vendors_.size() + 1)).first->second;
+  return ids[code] = vendor_named(std::string(text));
+}
+
+std::uint32_t TotalsScan::vendor_named(const std::string& text) {
+  return vendors_.try_emplace(text, static_cast<std::uint32_t>(vendors_.size() + 1)).first->second;
 }
 
 Measures TotalsScan::measures_of(const Sums& sums) const {
@@ -445,14 +505,6 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
   answer.query = query_;
   Sums total;
   std::vector<Sums> unknown(query_.by.size());
-  const auto add = [](Sums& to, const Sums& from) {
-    to.committed += from.committed;
-    to.strict += from.strict;
-    to.broad += from.broad;
-    to.stage_unknown += from.stage_unknown;
-    to.paid += from.paid;
-    to.packages += from.packages;
-  };
   const auto packages_of = [this](std::uint32_t set, std::int64_t summed) {
     return static_cast<std::uint64_t>(by_purchase_ ? distinct_->of(set).packages : summed);
   };
@@ -462,9 +514,9 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
   };
   for (std::size_t group = 0; group < sums_.size(); ++group) {
     const Sums& s = sums_[group];
-    add(total, s);
+    total += s;
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
-      if (is_unknown(group, d)) add(unknown[d], s);
+      if (is_unknown(group, d)) unknown[d] += s;
     }
     if (query_.packages_min != 0 && packages_of(group_set(group), s.packages) < query_.packages_min) continue;
     TotalsRow row;

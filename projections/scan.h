@@ -56,6 +56,7 @@ struct FactsView {
 
 class DimensionValues;  // scan_dimensions.h
 class Resolver;
+class RowTests;  // row_tests.h
 
 class TotalsScan {
  public:
@@ -63,6 +64,8 @@ class TotalsScan {
   ~TotalsScan();
   // Adds the rows [first, limit) of a partition. ResourceExhausted: more groups than kGroupsMax.
   [[nodiscard]] absl::Status add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit);
+  // Adds what another scan of the same question has added, of other rows of these partitions. ResourceExhausted as above.
+  [[nodiscard]] absl::Status add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions);
   // Joins what was added, the rows [0, limits[i]) of each partition, with the facts at another cut. `changed`: between the two cuts. The
   // scan is of no use after an error.
   [[nodiscard]] absl::Status move_facts(const FactsCut& at, const Facts::Changed& changed, const std::vector<PartitionSnapshot>& partitions,
@@ -79,6 +82,7 @@ class TotalsScan {
   struct Sums {
     MoneySum committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
     std::int64_t packages = 0;
+    Sums& operator+=(const Sums& other);
   };
   using GroupKey = std::array<std::uint32_t, kGroupDimensionsMax>;
   struct Used {
@@ -95,6 +99,7 @@ class TotalsScan {
   [[nodiscard]] Resolvers make_resolvers(const Dictionaries& dictionaries, const FactsView& facts);
   absl::Status move_rows(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t limit,
                          const Facts::Changed& changed, Resolvers to);
+  void set_row_tests(std::size_t partition_index);
   absl::Status add_rows(std::size_t partition_index, const RowBlock& block);
   absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   absl::Status prepare(std::size_t partition_index, const PartitionSnapshot& partition);
@@ -107,6 +112,7 @@ class TotalsScan {
   void sum_block(const RowBlock& block, Column account, int sign);
   void count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
+  std::uint32_t vendor_named(const std::string& text);
   void count_vendor_of_whole(std::uint32_t vendor, std::int64_t packages);
   // Sets of distinct_: the whole, then the unknown part of each grouped dimension, then the groups.
   static constexpr std::uint32_t kWholeSet = 0;
@@ -145,6 +151,7 @@ class TotalsScan {
   std::vector<std::vector<std::uint32_t>> vendor_ids_;       // by partition, code
   std::vector<const Dictionaries*> dictionaries_;
   SegmentColumns scratch_;
+  std::unique_ptr<RowTests> row_tests_;
   std::uint64_t rows_scanned_ = 0;
 };
 

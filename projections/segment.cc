@@ -385,7 +385,23 @@ FileSegment::FileSegment(std::string path, std::string_view bytes, const Segment
 
 absl::Status FileSegment::read_column(Column column, std::byte* to) const {
   const Place& place = sections_[static_cast<std::size_t>(column)];
-  thread_local std::string stored, raw;
+  thread_local std::string planes;
+  RETURN_IF_ERROR(read_planes(column, planes));
+  spread_as(info_of(column), planes, place.base, place.width, header_.rows, to);
+  return absl::OkStatus();
+}
+
+std::uint64_t FileSegment::value_of(Column column, std::string_view planes, std::size_t row) const {
+  const Place& place = sections_[static_cast<std::size_t>(column)];
+  std::uint64_t value = place.base;
+  for (std::size_t k = 0; k < place.width; ++k)
+    value += std::uint64_t{static_cast<std::uint8_t>(planes[k * header_.rows + row])} << (8 * k);
+  return value;
+}
+
+absl::Status FileSegment::read_planes(Column column, std::string& planes) const {
+  const Place& place = sections_[static_cast<std::size_t>(column)];
+  thread_local std::string stored;
   stored.resize(place.stored);
   const std::string name = segment_name(header_.partition, header_.number);
   if (place.stored != 0) {
@@ -403,8 +419,7 @@ absl::Status FileSegment::read_column(Column column, std::byte* to) const {
     if (error != 0) return unavailable("read {}: {}", path_, std::strerror(error));
     if (done != stored.size()) return data_loss("segment {}: column {} ends early", name, info_of(column).name);
   }
-  if (!decompress(stored, place.raw, raw)) return data_loss("segment {}: column {} does not decompress", name, info_of(column).name);
-  spread_as(info_of(column), raw, place.base, place.width, header_.rows, to);
+  if (!decompress(stored, place.raw, planes)) return data_loss("segment {}: column {} does not decompress", name, info_of(column).name);
   return absl::OkStatus();
 }
 

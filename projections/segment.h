@@ -75,6 +75,10 @@ class FileSegment {
   [[nodiscard]] std::uint64_t file_bytes() const { return file_bytes_; }
   // Fills `to`, room for header().rows values of the column's width.
   [[nodiscard]] absl::Status read_column(Column column, std::byte* to) const;
+  // The column as it is stored, for whoever needs few of its rows: value_of() takes one out of it.
+  [[nodiscard]] absl::Status read_planes(Column column, std::string& planes) const;
+  // In the low bytes, as many as the column is wide.
+  [[nodiscard]] std::uint64_t value_of(Column column, std::string_view planes, std::size_t row) const;
   // Rows whose sequence is below `size`.
   [[nodiscard]] absl::StatusOr<std::uint64_t> rows_below(std::uint64_t size) const;
   [[nodiscard]] std::int64_t event_time_min() const { return sections_[static_cast<std::size_t>(Column::event_time)].min(); }

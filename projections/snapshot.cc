@@ -68,19 +68,39 @@ absl::StatusOr<std::uint64_t> rows_below(const PartitionSnapshot& partition, std
   return below;
 }
 
-absl::StatusOr<Transfer> read_row(const PartitionSnapshot& partition, std::uint64_t row, SegmentColumns& scratch) {
-  static const std::vector<Column> all = [] {
-    std::vector<Column> columns;
-    for (std::size_t c = 0; c < kColumnCount; ++c) columns.push_back(static_cast<Column>(c));
-    return columns;
-  }();
-  if (row >= partition.rows) return out_of_range("row {} of partition {}: there are {}", row, partition.id.name(), partition.rows);
-  Transfer transfer;
-  RETURN_IF_ERROR(for_each_block(partition, row, row + 1, all, scratch, [&](const RowBlock& block) {
-    transfer = gather(block.columns, 0);
-    return absl::OkStatus();
-  }));
-  return transfer;
+std::uint64_t segment_end(const PartitionSnapshot& partition, std::uint64_t row, std::uint64_t limit) {
+  const FileSegments& sealed = *partition.sealed;
+  if (sealed.empty()) return limit;
+  const SegmentHeader& header = sealed[snapshot_internal::segment_of(sealed, row)]->header();
+  const std::uint64_t end = header.first_row + header.rows;
+  return row < end ? std::min(end, limit) : limit;
+}
+
+absl::Status RowReader::open(const FileSegment& segment) {
+  if (open_ == &segment) return absl::OkStatus();
+  open_ = nullptr;
+  for (std::size_t c = 0; c < kColumnCount; ++c) RETURN_IF_ERROR(segment.read_planes(static_cast<Column>(c), planes_[c]));
+  open_ = &segment;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Transfer> RowReader::at(std::uint64_t row) {
+  if (row >= partition_.rows) return out_of_range("row {} of partition {}: there are {}", row, partition_.id.name(), partition_.rows);
+  for (const MemoryPart& part : partition_.memory) {
+    if (row < part.first_row || row >= part.first_row + part.rows) continue;
+    const std::uint64_t within = row - part.first_row;
+    return part.chunks[within / kChunkRows]->get(within % kChunkRows);
+  }
+  const FileSegments& sealed = *partition_.sealed;
+  const FileSegment& segment = *sealed[snapshot_internal::segment_of(sealed, row)];
+  RETURN_IF_ERROR(open(segment));
+  std::array<std::uint64_t, kColumnCount> values{};
+  ColumnPointers pointers;
+  for (std::size_t c = 0; c < kColumnCount; ++c) {
+    values[c] = segment.value_of(static_cast<Column>(c), planes_[c], row - segment.header().first_row);
+    pointers.at[c] = reinterpret_cast<const std::byte*>(&values[c]);
+  }
+  return gather(pointers, 0);
 }
 
 }  // namespace bukubesar

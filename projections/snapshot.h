@@ -64,8 +64,24 @@ template <class Visit>
 absl::Status for_each_block(const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit,
                             const std::vector<Column>& columns, SegmentColumns& scratch, Visit visit);
 
-// The same for one row. OutOfRange beyond the rows.
-[[nodiscard]] absl::StatusOr<Transfer> read_row(const PartitionSnapshot& partition, std::uint64_t row, SegmentColumns& scratch);
+// Where the sealed segment ends that holds `row`, at most `limit`; `limit` where it stands in memory.
+[[nodiscard]] std::uint64_t segment_end(const PartitionSnapshot& partition, std::uint64_t row, std::uint64_t limit);
+
+// Rows one by one. A segment's columns are decompressed when the first of its rows is read and kept until another segment is opened.
+// Threads  one.
+class RowReader {
+ public:
+  explicit RowReader(const PartitionSnapshot& partition) : partition_(partition) {}
+  // OutOfRange beyond the rows.
+  [[nodiscard]] absl::StatusOr<Transfer> at(std::uint64_t row);
+
+ private:
+  absl::Status open(const FileSegment& segment);
+
+  const PartitionSnapshot& partition_;
+  const FileSegment* open_ = nullptr;
+  std::array<std::string, kColumnCount> planes_;
+};
 
 // ---- implementation of the template
 

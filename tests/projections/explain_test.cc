@@ -187,6 +187,31 @@ TEST_P(AuditorsDesk, WhatMakesUpAFigureSumsToIt) {
   EXPECT_GT(pages, rows) << "no question had a second page";
 }
 
+// Nobody has asked for the table: only as much of it is summed as the row needs.
+TEST_P(AuditorsDesk, ARowThatIsAskedForFirstIsTheOneOfTheTable) {
+  for (TotalsQuery question : questions()) {
+    if (question.by.empty()) continue;
+    for (const std::optional<Cut>& cut : {std::optional<Cut>(), std::optional<Cut>(cuts_[cuts_.size() / 3])}) {
+      question.cut = cut;
+      const auto fresh = open_projections(node_.options(64));
+      const auto totals = projections_->totals(question);
+      ASSERT_TRUE(totals.ok()) << totals.status();
+      for (const TotalsRow& row : totals->rows) {
+        ExplainQuery query;
+        query.totals = question;
+        query.row = row.key;
+        const auto answer = fresh->explain(query);
+        ASSERT_TRUE(answer.ok()) << answer.status();
+        EXPECT_EQ(text(*answer->figure), text(change_between({}, row.measures))) << fmt::format("{}", fmt::join(row.key, ","));
+      }
+      ExplainQuery none;
+      none.totals = question;
+      none.row = std::vector<std::string>(question.by.size(), "none of these");
+      EXPECT_TRUE(absl::IsNotFound(fresh->explain(none).status()));
+    }
+  }
+}
+
 TEST_P(AuditorsDesk, OnlyWhatAddsToTheMeasureIsListed) {
   ExplainQuery query;
   for (const Measure measure : {Measure::packages, Measure::vendors, Measure::committed, Measure::strict, Measure::paid}) {
