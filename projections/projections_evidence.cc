@@ -31,6 +31,7 @@ class EvidenceScan {
   absl::Status collect(Codes& codes);
   void add(std::uint64_t sequence) { sequences_.push_back(sequence); }
   [[nodiscard]] const std::vector<std::uint64_t>& without_time() const { return without_time_; }
+  [[nodiscard]] const std::vector<std::uint64_t>& sequences() const { return sequences_; }
   std::vector<std::uint64_t> take() {
     std::sort(sequences_.begin(), sequences_.end());
     sequences_.erase(std::unique(sequences_.begin(), sequences_.end()), sequences_.end());
@@ -121,9 +122,17 @@ std::vector<std::uint64_t> fact_entries(const Facts& facts, const FactsCut& at, 
   return to;
 }
 
+bool uses_ledger_month(const TotalsQuery& query) {
+  return query.where.contains(Dimension::ledger_month) ||
+         std::find(query.by.begin(), query.by.end(), Dimension::ledger_month) != query.by.end();
+}
+
 // The first entry whose stamp made the ledger time what it is at `sequence`.
 absl::StatusOr<std::uint64_t> clock_entry(const Ledger& ledger, PartitionId id, std::uint64_t sequence) {
   ASSIGN_OR_RETURN(const std::int64_t time_ms, ledger.ledger_time_ms(id, Sequence(sequence)));
+  if (sequence == 0) return sequence;
+  ASSIGN_OR_RETURN(const std::int64_t before_ms, ledger.ledger_time_ms(id, Sequence(sequence - 1)));
+  if (before_ms < time_ms) return sequence;  // its own, as nearly always
   std::uint64_t first = 0;
   std::uint64_t limit = sequence;
   while (first < limit) {
@@ -172,7 +181,8 @@ absl::StatusOr<EvidencePlaces> Projections::evidence(const TotalsQuery& query) c
       if (finding.purchase != kNoPurchase && finding.purchase < part.marks().size() && part.marks()[finding.purchase])
         part.add(finding.sequence);
     if (impl_->settings.clock != LedgerClock::none) {
-      std::vector<std::uint64_t> timed = part.without_time();
+      // Months of ledger time are asked of every entry.
+      std::vector<std::uint64_t> timed = uses_ledger_month(query) ? part.sequences() : part.without_time();
       if (size > 0) timed.push_back(size - 1);
       for (const std::uint64_t sequence : timed) {
         ASSIGN_OR_RETURN(const std::uint64_t clock, clock_entry(*impl_->options.ledger, partition.id, sequence));

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/arena.h"
+#include "base/day.h"
 #include "base/status.h"
 #include "projections/fact_names.h"
 #include "projections/scan.h"
@@ -65,11 +66,19 @@ absl::Status Recount::add(PartitionId partition, Sequence sequence, const Entry&
   if (fold != folds_.end()) {
     fold->second->skip_to(sequence);
     fold->second->apply(sequence, entry, payload, event);
+    note_month(partition, sequence, fold->second->ledger_time_ms());
     return absl::OkStatus();
   }
   if (event != nullptr && event->fact != nullptr) facts_.apply(sequence, event->type, *event->fact);
   reference_next_ = sequence.value() + 1;
   return absl::OkStatus();
+}
+
+void Recount::note_month(PartitionId partition, Sequence sequence, std::int64_t ledger_time_ms) {
+  std::optional<Month> month;
+  if (ledger_time_ms != 0) month = month_of(Date{static_cast<std::int32_t>(day_of(ledger_time_ms, settings_.zone_minutes))});
+  std::vector<MonthStart>& starts = months_[partition];
+  if (starts.empty() || starts.back().month != month) starts.push_back({sequence.value(), month});
 }
 
 FactsCut Recount::facts_at(const Cut& cut) const {
@@ -81,7 +90,13 @@ FactsCut Recount::facts_at(const Cut& cut) const {
 absl::StatusOr<TotalsAnswer> Recount::totals(const TotalsQuery& query) {
   RETURN_IF_ERROR(check_query(query));
   const Cut& cut = *query.cut;
-  TotalsScan scan(query, {&facts_, &facts_mutex_, facts_at(cut), settings_.zone_minutes}, folds_.size());
+  FactsView facts{&facts_, &facts_mutex_, facts_at(cut), settings_.zone_minutes, {}};
+  facts.ledger_months = [this](PartitionId partition, std::uint64_t) -> absl::StatusOr<std::vector<MonthStart>> {
+    if (settings_.clock == LedgerClock::none)
+      return failed_precondition("ledger_month: this ledger's topic has CreateTime, so its entries have no ledger time");
+    return months_[partition];
+  };
+  TotalsScan scan(query, facts, folds_.size());
   std::size_t index = 0;
   for (const auto& [id, fold] : folds_) {
     const PartitionSnapshot snapshot = snapshot_of(*fold, cut.size(id));

@@ -20,6 +20,7 @@
 #include "ledger/entry.h"
 #include "projections/facts.h"
 #include "projections/partition_fold.h"
+#include "projections/scan.h"
 #include "projections/totals.h"
 
 namespace bukubesar {
@@ -38,6 +39,7 @@ class Recount {
 
  private:
   [[nodiscard]] FactsCut facts_at(const Cut& cut) const;
+  void note_month(PartitionId partition, Sequence sequence, std::int64_t ledger_time_ms);
 
   const FoldSettings settings_;
   Judge judge_;
@@ -45,6 +47,7 @@ class Recount {
   Facts facts_;
   absl::Mutex facts_mutex_;
   std::uint64_t reference_next_ = 0;
+  std::map<PartitionId, std::vector<MonthStart>> months_;  // of ledger time, as far as the entries tell
 };
 
 }  // namespace bukubesar

@@ -6,6 +6,7 @@
 #include "adapters/terminal_progress.h"
 #include "base/file.h"
 #include "base/status.h"
+#include "server/ask.h"
 #include "server/cli.h"
 #include "server/evidence_pack.h"
 #include "server/query.h"
@@ -41,7 +42,7 @@ void build(CliContext& context, const EvidenceFlags& flags) {
   std::uint64_t entries = 0;
   for (const auto& [partition, count] : json["entries"].items()) entries += count.get<std::uint64_t>();
   fmt::print("wrote {}: {}, {} purchases, {} entries with their proofs; cut {}\n", flags.out, json["report"].get<std::string>(),
-             for_people(json["purchases"].get<std::uint64_t>()), for_people(entries), json["cut"].dump());
+             for_people(json["purchases"].get<std::uint64_t>()), for_people(entries), cut_text(json["cut"]));
   fmt::print("anyone checks it with: bukubesar evidence check {} --key KEYS\n", flags.out);
 }
 

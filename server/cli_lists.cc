@@ -7,6 +7,7 @@
 #include "server/ask.h"
 #include "server/cli_history.h"
 #include "server/table.h"
+#include "server/totals_table.h"
 
 namespace bukubesar {
 
@@ -57,7 +58,6 @@ absl::Status list(CliContext& context, const ListFlags& flags, const char* path,
   return absl::OkStatus();
 }
 
-// A view's rows as they stand in CSV: it has its own dimensions and measures.
 absl::Status view(CliContext& context, const ListFlags& flags) {
   ASSIGN_OR_RETURN(HttpClient client, client_of(context));
   if (flags.name.empty()) {
@@ -66,8 +66,15 @@ absl::Status view(CliContext& context, const ListFlags& flags) {
     return absl::OkStatus();
   }
   Parameters parameters = flags.parameters;
+  const std::string path = "/v1/views/" + percent_encode(flags.name);
+  if (context.format == OutputFormat::table) {
+    ASSIGN_OR_RETURN(const Json json, ask_json(client, target_of(path, parameters)));
+    fmt::print("{}\n\n", printable(cell_of(json["title"])));
+    print_totals(json);
+    return absl::OkStatus();
+  }
   if (context.format != OutputFormat::json) parameters.emplace_back("format", "csv");
-  ASSIGN_OR_RETURN(const std::string body, ask(client, target_of("/v1/views/" + percent_encode(flags.name), parameters)));
+  ASSIGN_OR_RETURN(const std::string body, ask(client, target_of(path, parameters)));
   print(body);
   return absl::OkStatus();
 }
@@ -84,8 +91,7 @@ void add_list_options(CLI::App& command, const std::vector<OptionHelp>& options,
 }  // namespace
 
 void add_view_command(CLI::App& app, CliContext& context) {
-  CLI::App* command =
-      app.add_subcommand("view", "the rows of a standing view as CSV, now or as of any cut; without a name, which there are");
+  CLI::App* command = app.add_subcommand("view", "the rows of a standing view, now or as of any cut; without a name, which there are");
   auto flags = std::make_shared<ListFlags>();
   command->add_option("name", flags->name, "such as umkm");
   std::vector<OptionHelp> options = totals_options();

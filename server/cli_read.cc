@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "server/ask.h"
 #include "server/table.h"
+#include "server/totals_table.h"
 
 namespace bukubesar {
 
@@ -21,49 +22,6 @@ absl::StatusOr<Json> ask_json(const CliContext& context, const std::string& targ
   Json json = Json::parse(body, nullptr, false);
   if (!json.is_object()) return unavailable("{}: the answer is no JSON object", target);
   return json;
-}
-
-std::vector<std::string> measure_cells(const Json& row) {
-  std::vector<std::string> cells;
-  for (const char* name : {"packages", "vendors"}) cells.push_back(for_people(row.value(name, std::uint64_t{0})));
-  for (const char* name : {"committed", "strict", "broad", "stage_unknown", "paid"})
-    cells.push_back(row.contains(name) && row[name].is_string() ? for_people(row[name].get<std::string>()) : "-");
-  return cells;
-}
-
-void print_totals(const Json& json) {
-  Table table;
-  std::vector<std::string> by;
-  for (const auto& name : json["by"]) by.push_back(name.get<std::string>());
-  for (const std::string& name : by) table.column(name);
-  if (by.empty()) table.column("");
-  for (const char* name : {"packages", "vendors", "committed (Rp)", "strict (Rp)", "broad (Rp)", "stage unknown (Rp)", "paid (Rp)"})
-    table.column(name, true);
-  const auto add = [&table](std::vector<std::string> key, const Json& measures) {
-    for (std::string& cell : measure_cells(measures)) key.push_back(std::move(cell));
-    table.row(std::move(key));
-  };
-  if (!by.empty()) {
-    for (const Json& row : json["rows"]) {
-      std::vector<std::string> key;
-      for (const std::string& name : by) key.push_back(cell_of(row[name]));
-      add(std::move(key), row);
-    }
-    table.rule();
-  }
-  std::vector<std::string> key(std::max<std::size_t>(by.size(), 1));
-  key[0] = "total";
-  add(key, json["total"]);
-  for (const auto& [dimension, measures] : json["unknown"].items()) {
-    key[0] = "unknown " + dimension;
-    add(key, measures);
-  }
-  print(table.text());
-  fmt::print("\nstrict: {}; broad: {}; scale {}\n", json["realised"].value("strict", ""), json["realised"].value("broad", ""),
-             json.value("scale_basis", ""));
-  if (json.contains("final") && !json["final"].get<bool>())
-    fmt::print("not final: some partition has not passed {}\n", json.value("as_of", ""));
-  print_notes(json);
 }
 
 void totals(CliContext& context, const Parameters& parameters) {

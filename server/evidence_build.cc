@@ -20,6 +20,7 @@ namespace {
 constexpr std::size_t kEntriesAsked = 1024;  // in one request
 constexpr std::size_t kRunsTextMax = 4096;   // of its target, in bytes
 constexpr std::uint32_t kHashOnly = 0xFFFFFFFF;
+constexpr std::uint32_t kErased = 0xFFFFFFFE;  // then the redaction (u64) and its substitute
 
 // Hashes of subtrees out of the log's tiles, each fetched once.
 class FetchedTiles : public SubtreeSource {
@@ -135,7 +136,12 @@ absl::Status PackBuilder::fetch(PartitionId partition, const std::vector<std::ui
     entry.sequence = Sequence(reader.be<std::uint64_t>());
     entry.bytes = reader.take(kEntryBytes);
     const auto size = reader.be<std::uint32_t>();
-    if (size != kHashOnly) entry.payload = std::string(reader.take(size));
+    if (size == kErased) {
+      const Sequence by(reader.be<std::uint64_t>());
+      entry.erased = PackErased{by, std::string(reader.take(reader.be<std::uint32_t>()))};
+    } else if (size != kHashOnly) {
+      entry.payload = std::string(reader.take(size));
+    }
     if (!reader.ok() || at >= wanted.size() || entry.sequence.value() != wanted[at++])
       return unavailable("{}: the answer has other entries than were asked for", target);
     entries_.push_back(std::move(entry));
@@ -213,7 +219,9 @@ constexpr std::string_view kReadme =
     "  sha256sum -c SHA256SUMS                         the files alone\n\n"
     "KEYS are the ledger's verifier keys. Get them another way than from this pack: what it says of itself proves nothing.\n\n"
     "report.html      to print; report.json as the server answered it; report.csv: the rows\n"
-    "entries.jsonl    each entry (88 bytes, hex) with its payload: whole histories of the purchases behind the report, and the facts used\n"
+    "entries.jsonl    each entry (88 bytes, hex) with its payload: whole histories of the purchases behind the report, and the facts "
+    "used;\n"
+    "                 of a payload that was erased by law, what stands in its place, and which entry asked for that\n"
     "tree/            hashes that lead from these entries to the signed root of each partition\n"
     "checkpoints/     those roots, signed, with the cosignatures of witnesses; cut.txt: all partitions at once\n"
     "definition.jsonl views.json pack.json    what decides how entries become figures; hashes of it and of the configuration\n";

@@ -2,14 +2,18 @@
 #include <algorithm>
 #include <set>
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "config/definition.h"
+#include "events/rules.h"
 #include "ledger/merkle.h"
 #include "ledger/proof.h"
 #include "ledger/pruned_tree.h"
+#include "server/entry_json.h"
 #include "server/evidence_pack.h"
+#include "server/redaction_request.h"
 
 namespace bukubesar {
 
@@ -32,7 +36,7 @@ class PackCheck {
  public:
   PackCheck(const ZipFiles& files, const std::vector<std::string>& keys) : files_(files), keys_(keys) {}
   EvidenceCheck run() {
-    if (check_manifest() && check_pack() && check_entries() && check_signatures() && check_trees()) check_report();
+    if (check_manifest() && check_pack() && check_entries() && check_signatures() && check_trees() && check_erased()) check_report();
     return std::move(check_);
   }
 
@@ -54,6 +58,8 @@ class PackCheck {
   bool check_signatures();
   bool check_cut_note();
   bool check_trees();
+  bool check_erased();
+  bool check_erased(const PackEntry& entry, const PackEntry* redaction, Judge& judge);
   void check_report();
   void say_what_is_not_shown(bool whole);
   [[nodiscard]] bool is_whole() const;
@@ -112,6 +118,7 @@ bool PackCheck::check_pack() {
 bool PackCheck::check_entries() {
   std::size_t number = 0;
   std::size_t with_payload = 0;
+  std::size_t erased = 0;
   for (std::string_view rest = files_.at("entries.jsonl"); !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
@@ -123,11 +130,13 @@ bool PackCheck::check_entries() {
     if (entry->payload && (entry->payload->size() != decoded->payload_size || sha256(*entry->payload) != decoded->payload_hash))
       return damaged(where, "the payload is not the one that the entry names");
     with_payload += entry->payload ? 1 : 0;
+    erased += entry->erased ? 1 : 0;
     if (!leaves_[entry->partition].emplace(entry->sequence.value(), leaf_hash(entry->bytes)).second)
       return damaged(where, "the entry stands there twice");
     entries_.push_back(*std::move(entry));
   }
   say("{} entries, {} of them with their payload, which is the one that the entry names", entries_.size(), with_payload);
+  if (erased > 0) say("{} entries of which the payload was erased by law: their hash, and what stands in its place", erased);
   return true;
 }
 
@@ -194,6 +203,55 @@ bool PackCheck::check_trees() {
                                        base64(as_view(head->second.root))));
     say("each of the {} entries of {} is in the signed tree of {} entries", leaves.size(), head->second.origin, head->second.size);
   }
+  return true;
+}
+
+// What stands in for erased payloads: asked for by an entry of the record, of an authority, and the same event to whoever looks at its id.
+bool PackCheck::check_erased() {
+  Judge judge(Routing{parse_partitioner(definition_.partitioner).value_or(Partitioner::murmur2), definition_.partitions});
+  std::map<Sequence, const PackEntry*> reference;
+  for (const PackEntry& entry : entries_)
+    if (entry.partition.is_reference()) reference[entry.sequence] = &entry;
+  return std::all_of(entries_.begin(), entries_.end(), [&](const PackEntry& entry) {
+    if (!entry.erased) return true;
+    const auto by = reference.find(entry.erased->by);
+    return check_erased(entry, by == reference.end() ? nullptr : by->second, judge);
+  });
+}
+
+bool PackCheck::check_erased(const PackEntry& entry, const PackEntry* redaction, Judge& judge) {
+  const std::string name = fmt::format("entry {}/{}", entry.partition.name(), entry.sequence.value());
+  const auto wrong = [&](std::string_view what) {
+    return damaged("entries.jsonl", fmt::format("{}: erased by reference/{}: {}", name, entry.erased->by.value(), what));
+  };
+  const Entry decoded = *decode_entry(entry.bytes);
+  const auto known_rules = [](const Entry& one) {
+    return one.verdict != Verdict::accepted || (one.rules_version != 0 && one.rules_version <= kRulesVersionNewest);
+  };
+  if (!known_rules(decoded)) return wrong("it was judged by rules that this program does not know");
+  Arena arena;
+  if (decoded.verdict == Verdict::accepted) {
+    const Judgement substitute = judge.judge(decoded.rules_version, entry.partition, entry.erased->substitute, arena);
+    if (substitute.event == nullptr || substitute.fingerprint != decoded.fingerprint)
+      return wrong("what stands in its place is not the event that the entry names");
+  }
+  std::string why = "which came after the cut, so its record is not in the pack";
+  if (redaction == nullptr && entry.erased->by.value() < cut_.size(PartitionId::reference())) return wrong("that entry is not in the pack");
+  if (redaction != nullptr) {
+    const StoredEntry stored{redaction->sequence, *decode_entry(redaction->bytes), redaction->folded(), nullptr};
+    const auto request = known_rules(stored.entry) ? redaction_request(stored, judge) : std::nullopt;
+    if (!request || request->partition != entry.partition || request->sequence != entry.sequence)
+      return wrong("that entry asks for no such erasure");
+    if (std::find(definition_.authorities.begin(), definition_.authorities.end(), request->source) == definition_.authorities.end())
+      return wrong("its source is no authority of the definition");
+    if (request->replacement && member_text(entry.erased->substitute, {"data", "document"}) != request->replacement)
+      return wrong("the document in its place is not the replacement that was asked for");
+    why = fmt::format("ground: {}; authority: {}", request->ground, request->authority);
+  }
+  check_.not_shown.push_back(fmt::format(
+      "what {} said: its payload was erased by reference/{} ({}). It counts by what stands in its place; that this says the same of "
+      "money and codes was checked when it was erased, and cannot be checked again",
+      name, entry.erased->by.value(), why));
   return true;
 }
 

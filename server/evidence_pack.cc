@@ -187,17 +187,18 @@ absl::StatusOr<ReportTarget> parse_report_target(std::string_view text) {
     const std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
     const std::string_view name = pair.substr(0, pair.find('='));
-    if (name == "as_of" || name == "format" || name == "min_cut" || name == "top" || name == "order" || name == "skip")
+    if (name == "as_of" || name == "format" || name == "min_cut" || name == "skip")
       return invalid_argument("--report: {} does not belong there{}", name, name == "as_of" ? "; give --as-of" : "");
   }
   return target;
 }
 
 std::string to_line(const PackEntry& entry) {
-  const Json json = {{"partition", entry.partition.name()},
-                     {"sequence", entry.sequence.value()},
-                     {"entry", hex(entry.bytes)},
-                     {"payload", entry.payload ? payload_json(*entry.payload) : Json(nullptr)}};
+  Json json = {{"partition", entry.partition.name()},
+               {"sequence", entry.sequence.value()},
+               {"entry", hex(entry.bytes)},
+               {"payload", entry.payload ? payload_json(*entry.payload) : Json(nullptr)}};
+  if (entry.erased) json["erased"] = {{"by", entry.erased->by.value()}, {"substitute", payload_json(entry.erased->substitute)}};
   return to_text(json) + "\n";
 }
 
@@ -217,10 +218,24 @@ absl::StatusOr<PackEntry> parse_pack_entry(std::string_view line) {
   auto bytes = unhex(json["entry"].get<std::string>());
   if (!bytes || bytes->size() != kEntryBytes) return wrong("entry: want 88 bytes in hex");
   entry.bytes = *std::move(bytes);
+  if (json.contains("erased")) {
+    const Json& erased = json["erased"];
+    if (!json["payload"].is_null() || !erased.is_object() || !erased.contains("by") || !erased["by"].is_number_unsigned() ||
+        !erased.contains("substitute"))
+      return wrong("erased: want by and substitute, and payload null");
+    std::optional<std::string> substitute = payload_of(erased["substitute"]);
+    if (!substitute) return wrong("substitute");
+    entry.erased = PackErased{Sequence(erased["by"].get<std::uint64_t>()), *std::move(substitute)};
+  }
   if (json["payload"].is_null()) return entry;
   entry.payload = payload_of(json["payload"]);
   if (!entry.payload) return wrong("payload");
   return entry;
+}
+
+std::optional<std::string_view> PackEntry::folded() const {
+  if (payload) return *payload;
+  return erased && !erased->substitute.empty() ? std::optional<std::string_view>(erased->substitute) : std::nullopt;
 }
 
 std::string manifest_of(const ZipFiles& files) {
@@ -277,16 +292,20 @@ absl::StatusOr<ZipFiles> recompute_report(const ZipFiles& files, const std::vect
       return invalid_argument("entry {}/{}: the bytes are no entry of version 1", entry.partition.name(), entry.sequence.value());
     if (entry.sequence.value() >= question.cut.size(entry.partition))
       return invalid_argument("entry {}/{}: beyond the cut", entry.partition.name(), entry.sequence.value());
-    RETURN_IF_ERROR(recount.add(entry.partition, entry.sequence, *decoded,
-                                entry.payload ? std::optional<std::string_view>(*entry.payload) : std::nullopt));
+    RETURN_IF_ERROR(recount.add(entry.partition, entry.sequence, *decoded, entry.folded()));
   }
-  ASSIGN_OR_RETURN(const TotalsAnswer answer, recount.totals(question.query));
+  ASSIGN_OR_RETURN(TotalsAnswer answer, recount.totals(question.query));
   RowNotes notes;
+  ReportFrame frame = question.frame;
   if (question.shares) notes.shares = shares_of(answer);
+  if (question.request.top > 0) {
+    frame.rows_matching = answer.rows.size();
+    keep_top(question.request, answer, notes);
+  }
   if (question.request.names) notes.names = recount.names(answer);
   ZipFiles report;
   std::string& json = report["report.json"];
-  json = report_json_head(report_head(answer, question.request, question.frame, !notes.shares.empty()));
+  json = report_json_head(report_head(answer, question.request, frame, !notes.shares.empty()));
   for (std::size_t i = 0; i < answer.rows.size(); ++i) append_report_row(json, answer, notes, i);
   json += report_json_tail(answer);
   std::string& csv = report["report.csv"];

@@ -61,11 +61,18 @@ struct EvidenceCheck {
 
 // ---- parts, for those who build and those who check
 
+// A payload that was erased by law.
+struct PackErased {
+  Sequence by;             // the redaction, an entry of the reference partition
+  std::string substitute;  // what is folded instead; empty where nothing is
+};
 struct PackEntry {
   PartitionId partition;
   Sequence sequence;
   std::string bytes;                   // 88
-  std::optional<std::string> payload;  // nothing where only the hash is kept
+  std::optional<std::string> payload;  // nothing where only the hash is kept, or it was erased
+  std::optional<PackErased> erased = std::nullopt;
+  [[nodiscard]] std::optional<std::string_view> folded() const;
 };
 [[nodiscard]] std::string to_line(const PackEntry& entry);  // with its newline
 [[nodiscard]] absl::StatusOr<PackEntry> parse_pack_entry(std::string_view line);

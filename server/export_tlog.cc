@@ -90,8 +90,8 @@ absl::Status PartitionExport::check_payloads(std::uint64_t first, const std::vec
 
 absl::StatusOr<std::string> PartitionExport::payloads_of(std::uint64_t first, const std::vector<std::string_view>& entries) {
   std::string file;
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    ASSIGN_OR_RETURN(const auto payload, log_.payload(partition_, Sequence(first + i)));
+  ASSIGN_OR_RETURN(const auto payloads, log_.payloads(partition_, Sequence(first), entries.size()));
+  for (const std::optional<std::string>& payload : payloads) {
     append_be(file, payload ? static_cast<std::uint32_t>(payload->size()) : kHashOnly);
     if (payload) file += *payload;
   }

@@ -1,11 +1,13 @@
 #include "server/log_reader.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/status.h"
 #include "ledger/tlog_path.h"
 #include "server/json.h"
 #include "server/node.h"
+#include "server/payload_run.h"
 #include "server/query.h"
 
 namespace bukubesar {
@@ -36,11 +38,17 @@ class HttpLogReader : public LogReader {
   absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) override {
     return get(fmt::format("/log/{}/{}", partition.name(), format_tile_path({false, level, index, width})));
   }
-  absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) override {
-    ASSIGN_OR_RETURN(HttpResponse response, client_.get(fmt::format("/payload/{}/{}", partition.name(), sequence.value())));
-    if (response.status == 410) return std::optional<std::string>();
-    RETURN_IF_ERROR(status_of(response));
-    return std::optional<std::string>(std::move(response.body));
+  absl::StatusOr<std::vector<std::optional<std::string>>> payloads(PartitionId partition, Sequence first, std::size_t count) override {
+    std::vector<std::optional<std::string>> to;
+    while (to.size() < count) {
+      const std::size_t limit = std::min(count - to.size(), kPayloadRunEntriesMax);
+      const std::string target = fmt::format("/v1/payloads/{}?first={}&limit={}", partition.name(), first.value() + to.size(), limit);
+      ASSIGN_OR_RETURN(const std::string body, get(target));
+      ASSIGN_OR_RETURN(const std::vector<RunPayload> run, decode_payload_run(body));
+      if (run.empty() || run.size() > limit) return unavailable("{}: gave {} payloads, not {}", target, run.size(), limit);
+      for (const RunPayload& one : run) to.push_back(one.payload ? std::optional<std::string>(*one.payload) : std::nullopt);
+    }
+    return to;
   }
   absl::StatusOr<std::string> entry_proof(PartitionId partition, Sequence sequence, const CheckpointChoice& choice,
                                           bool with_payload) override {
@@ -104,11 +112,15 @@ class DirectoryLogReader : public LogReader {
   absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) override {
     return ledger_->tile(partition, level, index, width);
   }
-  absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) override {
-    auto payload = ledger_->read_payload(partition, sequence);
-    if (absl::IsFailedPrecondition(payload.status())) return std::optional<std::string>();
-    RETURN_IF_ERROR(payload.status());
-    return std::optional<std::string>(*std::move(payload));
+  absl::StatusOr<std::vector<std::optional<std::string>>> payloads(PartitionId partition, Sequence first, std::size_t count) override {
+    std::vector<std::optional<std::string>> to;
+    while (to.size() < count) {
+      ASSIGN_OR_RETURN(const StoredRun run, ledger_->read(partition, first + to.size(), count - to.size()));
+      if (run.entries.empty()) return data_loss("entry {}:{}: not stored", partition.name(), first.value() + to.size());
+      for (const StoredEntry& stored : run.entries)
+        to.push_back(stored.payload ? std::optional<std::string>(*stored.payload) : std::nullopt);
+    }
+    return to;
   }
   absl::StatusOr<std::string> entry_proof(PartitionId partition, Sequence sequence, const CheckpointChoice& choice,
                                           bool with_payload) override {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "adapters/http_client.h"
@@ -26,8 +27,9 @@ class LogReader {
   [[nodiscard]] virtual absl::StatusOr<std::string> checkpoint(PartitionId partition, const CheckpointChoice& choice) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> entry_bundle(PartitionId partition, std::uint64_t index, unsigned width) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> tile(PartitionId partition, unsigned level, std::uint64_t index, unsigned width) = 0;
-  // Nothing where only the hash is kept.
-  [[nodiscard]] virtual absl::StatusOr<std::optional<std::string>> payload(PartitionId partition, Sequence sequence) = 0;
+  // Of the entries [first, first + count), which must be there. Nothing where only the hash is kept, or the payload was erased.
+  [[nodiscard]] virtual absl::StatusOr<std::vector<std::optional<std::string>>> payloads(PartitionId partition, Sequence first,
+                                                                                         std::size_t count) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> entry_proof(PartitionId partition, Sequence sequence, const CheckpointChoice& choice,
                                                                 bool with_payload) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::string> consistency_proof(PartitionId partition, std::uint64_t old_size,

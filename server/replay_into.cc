@@ -18,6 +18,7 @@
 #include "projections/projections.h"
 #include "server/ask.h"
 #include "server/log_reader.h"
+#include "server/payload_run.h"
 #include "server/table.h"
 
 namespace bukubesar {
@@ -31,7 +32,7 @@ constexpr std::size_t kDifferencesMax = 10;  // of one kind, that are listed
 
 struct PartitionReport {
   PartitionId partition;
-  std::uint64_t size = 0, hash_only = 0;
+  std::uint64_t size = 0, hash_only = 0, erased = 0;
   std::string root, source_root;
   std::vector<std::string> differences;  // entries that came out otherwise
 };
@@ -39,8 +40,8 @@ struct PartitionReport {
 // Judges the entries of one partition again, in their order.
 class PartitionReplay {
  public:
-  PartitionReplay(LogReader& log, Ledger& ledger, const Definition& definition, PartitionId partition)
-      : log_(log), ledger_(ledger), definition_(definition), partition_(partition) {}
+  PartitionReplay(LogReader& log, HttpClient& client, Ledger& ledger, const Definition& definition, PartitionId partition)
+      : log_(log), client_(client), ledger_(ledger), definition_(definition), partition_(partition) {}
 
   absl::StatusOr<PartitionReport> run(std::uint64_t size, const Progress& progress) {
     report_.partition = partition_;
@@ -52,7 +53,18 @@ class PartitionReplay {
       constexpr std::size_t kStep = 2 + kEntryBytes;
       if (bundle.size() != kStep * width)
         return unavailable("entries {}:{} …: the bundle has {} bytes", partition_.name(), first, bundle.size());
-      for (unsigned i = 0; i < width; ++i) RETURN_IF_ERROR(take(first + i, std::string_view(bundle).substr(i * kStep + 2, kEntryBytes)));
+      for (unsigned at = 0; at < width;) {
+        const std::string target = fmt::format("/v1/payloads/{}?first={}&limit={}", partition_.name(), first + at,
+                                               std::min<std::size_t>(width - at, kPayloadRunEntriesMax));
+        ASSIGN_OR_RETURN(const std::string body, ask(client_, target));
+        ASSIGN_OR_RETURN(const std::vector<RunPayload> payloads, decode_payload_run(body));
+        if (payloads.empty() || payloads.size() > width - at)
+          return unavailable("{}: gave {} payloads, not {}", target, payloads.size(), width - at);
+        for (const RunPayload& payload : payloads) {
+          RETURN_IF_ERROR(take(first + at, std::string_view(bundle).substr(at * kStep + 2, kEntryBytes), payload));
+          ++at;
+        }
+      }
       progress("replaying " + partition_.name(), first + width, size);
     }
     RETURN_IF_ERROR(flush());
@@ -67,14 +79,17 @@ class PartitionReplay {
     batcher_ = std::make_unique<Batcher>(BatcherOptions{&definition_, &ledger_, {partition_}, {}});
     next_offset_ = ledger_.head(partition_).next_offset;
   }
-  absl::Status take(std::uint64_t sequence, std::string_view bytes) {
+  absl::Status take(std::uint64_t sequence, std::string_view bytes, const RunPayload& given) {
     const auto entry = decode_entry(bytes);
     if (!entry) return data_loss("entry {}:{}: the bytes are no entry of version 1", partition_.name(), sequence);
     source_.append(leaf_hash(bytes), completed_);
     completed_.clear();
-    ASSIGN_OR_RETURN(const std::optional<std::string> payload, log_.payload(partition_, Sequence(sequence)));
-    if (!payload) ++report_.hash_only;
-    if (!payload || entry->kind == EntryKind::source_statement) return take_over(*entry, payload);
+    const std::optional<std::string_view>& payload = given.payload;
+    if (given.redaction != nullptr)
+      ++report_.erased;
+    else if (!payload)
+      ++report_.hash_only;
+    if (!payload || entry->kind == EntryKind::source_statement) return take_over(*entry, given);
     if (sha256(*payload) != entry->payload_hash)
       return data_loss("entry {}:{}: the payload is not the one it hashes", partition_.name(), sequence);
     PulledPartition& inbox = batcher_->inbox().front();
@@ -91,18 +106,19 @@ class PartitionReplay {
     bytes_ += payload->size();
     return wanted_.size() >= kCommitRecords || bytes_ >= kCommitBytes ? flush() : absl::OkStatus();
   }
-  // A statement is its own reason; of a payload that is not kept there is nothing to judge.
-  absl::Status take_over(const Entry& entry, const std::optional<std::string>& payload) {
+  // A statement is its own reason; of a payload that is not kept there is nothing to judge. What stands in for an erased one is folded.
+  absl::Status take_over(const Entry& entry, const RunPayload& given) {
     RETURN_IF_ERROR(flush());
     PartitionBatch batch;
     batch.partition = partition_;
     batch.first = Sequence(ledger_.head(partition_).size);
     batch.entries.push_back(entry);
-    batch.payloads.push_back(payload ? std::string_view(*payload) : std::string_view());
+    batch.payloads.push_back(given.payload.value_or(std::string_view()));
+    if (given.redaction != nullptr) batch.redactions[0] = given.redaction;
     batch.events.push_back(nullptr);
     batch.epoch = entry.epoch;
     if (entry.kind == EntryKind::source_statement) {
-      const auto stated = parse_statement_payload(*payload);
+      const auto stated = given.payload ? parse_statement_payload(*given.payload) : std::nullopt;
       if (!stated) return data_loss("entry {}:{}: is no source statement", partition_.name(), batch.first.value());
       batch.next_offset = stated->first_offset;
     } else {
@@ -134,6 +150,7 @@ class PartitionReplay {
   }
 
   LogReader& log_;
+  HttpClient& client_;
   Ledger& ledger_;
   const Definition& definition_;
   const PartitionId partition_;
@@ -305,7 +322,7 @@ absl::Status replay_into(CliContext& context, const std::string& directory, cons
     one.what = fmt::format("root of {}", partition.name());
     one.count = size;
     if (size > 0) {
-      ASSIGN_OR_RETURN(const PartitionReport report, PartitionReplay(*log, *ledger, definition, partition).run(size, progress));
+      ASSIGN_OR_RETURN(const PartitionReport report, PartitionReplay(*log, client, *ledger, definition, partition).run(size, progress));
       one.differences = report.differences;
       if (report.root != report.source_root)
         one.differences.push_back(fmt::format("the server's entries have {}; replayed: {}", report.source_root, report.root));
@@ -314,6 +331,7 @@ absl::Status replay_into(CliContext& context, const std::string& directory, cons
       if (checkpoint && *checkpoint != report.root)
         one.differences.push_back(fmt::format("the checkpoint of size {} has {}; replayed: {}", size, *checkpoint, report.root));
       if (report.hash_only > 0) one.what += fmt::format(" ({} kept as hash only, not judged again)", report.hash_only);
+      if (report.erased > 0) one.what += fmt::format(" ({} erased: folded from what stands in for them, not judged again)", report.erased);
     }
     all.push_back(std::move(one));
   }

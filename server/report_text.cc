@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/money.h"
 #include "projections/views.h"
@@ -44,10 +45,36 @@ void append_names(std::string& to, const TotalsAnswer& answer, const std::vector
   to += "},";
 }
 
+MoneySum size_of(const Measures& measures, std::string_view order) {
+  if (order == "strict") return measures.strict;
+  if (order == "committed") return measures.committed;
+  if (order == "packages") return static_cast<MoneySum>(measures.packages);
+  if (order == "vendors") return static_cast<MoneySum>(measures.vendors);
+  return measures.broad;
+}
+
 }  // namespace
 
 bool has_share(const std::vector<std::string>& measures) {
   return std::find(measures.begin(), measures.end(), kShareMeasure) != measures.end();
+}
+
+void keep_top(const TotalsRequest& request, TotalsAnswer& answer, RowNotes& notes) {
+  std::vector<std::size_t> at(answer.rows.size());
+  std::iota(at.begin(), at.end(), std::size_t{0});
+  const std::size_t kept = std::min(request.top, at.size());
+  std::partial_sort(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(kept), at.end(), [&](std::size_t a, std::size_t b) {
+    const MoneySum left = size_of(answer.rows[a].measures, request.order), right = size_of(answer.rows[b].measures, request.order);
+    return left != right ? left > right : a < b;
+  });
+  TotalsAnswer before = std::move(answer);
+  const std::vector<RowShare> shares = std::move(notes.shares);
+  answer = {before.cut, before.query, {}, before.total, before.unknown};
+  notes.shares.clear();
+  for (std::size_t i = 0; i < kept; ++i) {
+    answer.rows.push_back(std::move(before.rows[at[i]]));
+    if (!shares.empty()) notes.shares.push_back(shares[at[i]]);
+  }
 }
 
 Json report_head(const TotalsAnswer& answer, const TotalsRequest& request, const ReportFrame& frame, bool shares) {

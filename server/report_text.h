@@ -34,6 +34,9 @@ struct ReportFrame {
 // Whether a view with these measures has each row's share of its group.
 [[nodiscard]] bool has_share(const std::vector<std::string>& measures);
 
+// The request's largest rows first, and no others; rows of one size by key. Total and unknown stay those of all rows, and so do shares.
+void keep_top(const TotalsRequest& request, TotalsAnswer& answer, RowNotes& notes);
+
 // What stands before the rows.
 [[nodiscard]] Json report_head(const TotalsAnswer& answer, const TotalsRequest& request, const ReportFrame& frame, bool shares);
 // {…head…,"rows":[ then each row, then ],"total":{…},"unknown":{…}} and a newline.

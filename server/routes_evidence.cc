@@ -88,6 +88,20 @@ absl::StatusOr<TotalsQuery> query_of(const std::string& views, std::string_view 
   return not_found("no view '{}'", view);
 }
 
+// The entries that asked for the erasure of what stands among these, where the cut has them.
+void add_redactions(const Ledger& ledger, EvidencePlaces& places) {
+  const std::uint64_t size = places.cut.size(PartitionId::reference());
+  std::vector<std::uint64_t> by;
+  for (const auto& [partition, sequences] : places.entries)
+    for (const std::uint64_t sequence : sequences)
+      if (const auto redaction = ledger.redaction(partition, Sequence(sequence)); redaction != nullptr && redaction->by.value() < size)
+        by.push_back(redaction->by.value());
+  std::vector<std::uint64_t>& reference = places.entries[PartitionId::reference()];
+  reference.insert(reference.end(), by.begin(), by.end());
+  std::sort(reference.begin(), reference.end());
+  reference.erase(std::unique(reference.begin(), reference.end()), reference.end());
+}
+
 // The parameters of totals, and `cosigned`, which is ours alone.
 absl::StatusOr<bool> take_cosigned(std::string& query) {
   constexpr std::string_view kName = "cosigned=true";
@@ -114,7 +128,8 @@ absl::StatusOr<ServerResponse> evidence_answer(Node& node, const ServerRequest& 
   ASSIGN_OR_RETURN(const Json notes, signed_notes(node, *query.cut, cosigned));
   if (!node.projections().cut().covers(*query.cut))
     return unavailable("cut {}: read so far is {}", query.cut->text(), node.projections().cut().text());
-  ASSIGN_OR_RETURN(const EvidencePlaces places, node.projections().evidence(query));
+  ASSIGN_OR_RETURN(EvidencePlaces places, node.projections().evidence(query));
+  add_redactions(node.ledger(), places);
   Json entries = Json::object();
   for (const auto& [partition, sequences] : places.entries) entries[partition.name()] = runs_json(sequences);
   Json json = {{"cut", to_json(*query.cut)}};
@@ -148,7 +163,22 @@ absl::StatusOr<std::vector<std::pair<std::uint64_t, std::uint64_t>>> runs_of(std
   return runs;
 }
 
-// sequence(u64) entry(88) length(u32) payload for each; length ffffffff where only the hash is kept. It ends early at kPayloadsBytesMax.
+// sequence(u64) entry(88) length(u32) payload for each; length ffffffff where only the hash is kept, fffffffe where the payload was erased:
+// then redaction(u64) length(u32) substitute. It ends early at kPayloadsBytesMax.
+void append_pack_entry(const StoredEntry& stored, std::string& to) {
+  append_be(to, stored.sequence.value());
+  to += as_view(encode_entry(stored.entry));
+  if (stored.redaction != nullptr) {
+    append_be(to, 0xFFFFFFFEU);
+    append_be(to, stored.redaction->by.value());
+    append_be(to, static_cast<std::uint32_t>(stored.redaction->substitute.size()));
+    to += stored.redaction->substitute;
+    return;
+  }
+  append_be(to, stored.payload ? static_cast<std::uint32_t>(stored.payload->size()) : 0xFFFFFFFFU);
+  if (stored.payload) to += *stored.payload;
+}
+
 absl::StatusOr<ServerResponse> payloads_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"min_cut", "at"}));
@@ -161,10 +191,7 @@ absl::StatusOr<ServerResponse> payloads_answer(Node& node, const ServerRequest& 
       ASSIGN_OR_RETURN(const StoredRun run, node.ledger().read(partition, Sequence(at), limit - at));
       if (run.entries.empty()) return data_loss("entry {}:{}: not stored", partition.name(), at);
       for (const StoredEntry& stored : run.entries) {
-        append_be(response.body, stored.sequence.value());
-        response.body += as_view(encode_entry(stored.entry));
-        append_be(response.body, stored.payload ? static_cast<std::uint32_t>(stored.payload->size()) : 0xFFFFFFFFU);
-        if (stored.payload) response.body += *stored.payload;
+        append_pack_entry(stored, response.body);
         if (response.body.size() >= kPayloadsBytesMax) {
           response.with("Bukubesar-Cut", cut.text()).with("Cache-Control", "no-store");
           return response;

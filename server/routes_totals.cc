@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <numeric>
 
 #include "base/status.h"
 #include "server/answer_cache.h"
@@ -103,33 +102,6 @@ std::optional<ViewInfo> view_info(Node& node, const ViewName& view) {
   for (ViewInfo& info : node.projections().views())
     if (info.name == view.name) return std::move(info);
   return std::nullopt;
-}
-
-MoneySum size_of(const Measures& measures, std::string_view order) {
-  if (order == "strict") return measures.strict;
-  if (order == "committed") return measures.committed;
-  if (order == "packages") return static_cast<MoneySum>(measures.packages);
-  if (order == "vendors") return static_cast<MoneySum>(measures.vendors);
-  return measures.broad;
-}
-
-// The largest rows first, and no others; rows of one size by key. Total and unknown stay those of all rows, and so do shares.
-void keep_top(const TotalsRequest& request, TotalsAnswer& answer, RowNotes& notes) {
-  std::vector<std::size_t> at(answer.rows.size());
-  std::iota(at.begin(), at.end(), std::size_t{0});
-  const std::size_t kept = std::min(request.top, at.size());
-  std::partial_sort(at.begin(), at.begin() + static_cast<std::ptrdiff_t>(kept), at.end(), [&](std::size_t a, std::size_t b) {
-    const MoneySum left = size_of(answer.rows[a].measures, request.order), right = size_of(answer.rows[b].measures, request.order);
-    return left != right ? left > right : a < b;
-  });
-  TotalsAnswer before = std::move(answer);
-  const std::vector<RowShare> shares = std::move(notes.shares);
-  answer = {before.cut, before.query, {}, before.total, before.unknown};
-  notes.shares.clear();
-  for (std::size_t i = 0; i < kept; ++i) {
-    answer.rows.push_back(std::move(before.rows[at[i]]));
-    if (!shares.empty()) notes.shares.push_back(shares[at[i]]);
-  }
 }
 
 absl::StatusOr<RowNotes> notes_of(Node& node, const TotalsRequest& request, const std::optional<ViewInfo>& view, TotalsAnswer& answer) {

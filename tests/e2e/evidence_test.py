@@ -46,7 +46,8 @@ def events() -> list:
 
 REPORTS = ["totals?by=district&region=63&names=true", "totals?by=vendor,scale&region=63.71", "views/umkm?region=63.09", "totals",
            "totals?by=month&institution=D262".replace("month", "event_month") + "&from=2023-05-01&until=2023-06-30",
-           "totals?by=stage,catalogue_kind&share=true&vendor=v-4", "totals?by=event_month,vendor&vendor=v-99"]
+           "totals?by=stage,catalogue_kind&share=true&vendor=v-4", "totals?by=event_month,vendor&vendor=v-99",
+           "totals?by=event_month,ledger_month&region=63", "totals?by=vendor&top=3&order=committed&share=true&names=true", "views/umkm?top=2"]
 
 
 class Desk(unittest.TestCase):

@@ -1,11 +1,13 @@
 """Corrections and erasure, as an authority makes them: signed, refused where they may not be, in the record, and gone from the disk."""
 
 import ctypes
+import hashlib
 import json
 import pathlib
 import random
 import shutil
 import string
+import zipfile
 
 import harness
 
@@ -161,6 +163,34 @@ def erasures(server: harness.Server, work: pathlib.Path, events: list, secrets: 
     assert files_that_hold(server.data, secrets["plan"]) == []
 
 
+def a_pack_of_what_was_erased(server: harness.Server, work: pathlib.Path):
+    """It says what it could not look at, and counts by what stands in its place; that cannot be swapped."""
+    server.request("POST", "/v1/sign")
+    keys, pack = work / "vkeys", work / "erased.zip"
+    keys.write_bytes(server.get("/log/vkeys").body)
+    server.run("--url", server.url, "evidence", "--report", "totals?by=vendor,scale", str(pack))
+    said = server.run("evidence", "check", str(pack), "--key", str(keys)).stdout
+    assert "EQUAL" in said and "erased by law" in said and "what entry 0/5 said" in said and "UU 27/2022 pasal 8" in said, said
+    with zipfile.ZipFile(pack) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    lines = [json.loads(line) for line in files["entries.jsonl"].splitlines()]
+    at = next(number for number, line in enumerate(lines) if (line["partition"], line["sequence"]) == ("0", 5))
+    other = lines[at]["erased"]["substitute"]["value"]
+    for swapped, why in ((other.replace("1005.00", "9005.00"), "not the replacement"), (other.replace('"id":"', '"id":"x'), "not the event")):
+        assert swapped != other, other
+        lines[at]["erased"]["substitute"]["value"] = swapped
+        changed = {**files, "entries.jsonl": b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)}
+        changed["SHA256SUMS"] = b"".join(hashlib.sha256(content).hexdigest().encode() + b"  " + name.encode() + b"\n"
+                                         for name, content in sorted(changed.items()) if name != "SHA256SUMS")
+        with zipfile.ZipFile(work / "swapped.zip", "w") as archive:
+            for name, content in changed.items():
+                archive.writestr(name, content)
+        refused = server.run("evidence", "check", str(work / "swapped.zip"), "--key", str(keys), check=False)
+        assert refused.returncode == 10 and why in refused.stderr, (refused.returncode, refused.stdout, refused.stderr)
+    replayed = server.run("--url", server.url, "--format", "json", "replay", "--into", str(work / "replayed"))
+    assert json.loads(replayed.stdout)["same"] and "erased" in replayed.stdout, replayed.stdout
+
+
 def main():
     rng = random.Random(SEED)
     with harness.workspace("redaction") as work, harness.Server(work / "data") as server:
@@ -181,6 +211,7 @@ def main():
         vkey, correction, doubtful = a_correction(server, work, events[9])
         erasures(server, work, events, secrets)
         sums, listed = totals(server), server.get_json("/v1/redactions")["redactions"]
+        a_pack_of_what_was_erased(server, work)
         assert [each["state"] for each in listed] == ["refused", "refused", "refused", "done", "done", "done", "refused", "done", "done"], listed
         assert server.stop() == 0
         report = server.run("--format", "json", "verify")
