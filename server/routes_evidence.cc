@@ -102,21 +102,12 @@ void add_redactions(const Ledger& ledger, EvidencePlaces& places) {
   reference.erase(std::unique(reference.begin(), reference.end()), reference.end());
 }
 
-// The parameters of totals, and `cosigned`, which is ours alone.
-absl::StatusOr<bool> take_cosigned(std::string& query) {
-  constexpr std::string_view kName = "cosigned=true";
-  const std::size_t at = query.find(kName);
-  if (at == std::string::npos) return false;
-  query.erase(at, kName.size());
-  if (at > 0 && query[at - 1] == '&') query.erase(at - 1, 1);
-  if (!query.empty() && query.front() == '&') query.erase(0, 1);
-  return true;
-}
-
 absl::StatusOr<ServerResponse> evidence_answer(Node& node, const ServerRequest& request, std::string_view view) {
-  std::string raw_query = request.query;
-  ASSIGN_OR_RETURN(const bool cosigned, take_cosigned(raw_query));
-  ASSIGN_OR_RETURN(const TotalsRequest asked, parse_totals_request(raw_query, node.definition(), !view.empty()));
+  std::vector<std::string_view> known = totals_parameters(!view.empty());
+  known.emplace_back("cosigned");
+  ASSIGN_OR_RETURN(const Query parameters, Query::parse(request.query, known));
+  ASSIGN_OR_RETURN(const bool cosigned, parameters.flag("cosigned"));
+  ASSIGN_OR_RETURN(const TotalsRequest asked, totals_request_of(parameters, node.definition(), !view.empty()));
   ASSIGN_OR_RETURN(const std::string views, views_text(node.config()));
   ASSIGN_OR_RETURN(TotalsQuery query, query_of(views, view, asked.query));
   if (asked.as_of.empty()) {
