@@ -7,7 +7,14 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
 endif()
 
 find_program(CCACHE ccache)
-if(CCACHE)
+if(BUKUBESAR_SYNTAX_ONLY)
+  # Sources are read and analysed, nothing is generated, put together or run.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_SOURCE_DIR}/ops/cmake/syntax_only)
+  set(CMAKE_CXX_ARCHIVE_CREATE "${CMAKE_COMMAND} -E touch <TARGET>")
+  set(CMAKE_CXX_ARCHIVE_FINISH "")
+  set(CMAKE_CXX_LINK_EXECUTABLE "${CMAKE_COMMAND} -E touch <TARGET>")
+  set(CMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE PRE_TEST)
+elseif(CCACHE)
   # Neither the checkout's place nor the build directory's name counts, so that every build of the same text meets the same cache.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
 endif()
@@ -20,11 +27,27 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack "$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>")
 endif()
 
+# clang's builds (sanitizers, analysis) read other people's headers once, in bukubesar_base, not in each source again. The release
+# build does not: there each source shows that it includes what it uses.
+function(bukubesar_precompile target)
+  if(BUKUBESAR_FUZZ OR NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    return()
+  endif()
+  # What GoogleTest's targets define must hold in all that shares these headers.
+  target_compile_definitions(${target} PRIVATE GTEST_HAS_PTHREAD=1)
+  if(target STREQUAL "bukubesar_base")
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/ops/cmake/precompiled.h)
+  else()
+    target_precompile_headers(${target} REUSE_FROM bukubesar_base)
+  endif()
+endfunction()
+
 # What every target of ours shares.
 function(bukubesar_target target)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
   target_compile_options(${target} PRIVATE ${BUKUBESAR_WARNINGS})
   target_compile_definitions(${target} PUBLIC SPDLOG_FMT_EXTERNAL BOOST_ASIO_NO_DEPRECATED)
+  bukubesar_precompile(${target})
 endfunction()
 
 # A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries.
