@@ -12,9 +12,14 @@ namespace {
 constexpr int kWhoProcess = 1;
 constexpr int kClassShift = 13;
 constexpr int kBestEffortLowest = 2 << kClassShift | 7, kIdleClass = 3 << kClassShift;
+
+thread_local bool lowered = false;
 }  // namespace
 
+bool own_priority_is_lowered() { return lowered; }
+
 void lower_own_priority(int nice, const char* name) {
+  lowered = true;
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   if (::setpriority(PRIO_PROCESS, thread, nice) != 0) spdlog::warn("{} keeps its processor priority", name);
   const int disk = nice == kLast ? kIdleClass : kBestEffortLowest;

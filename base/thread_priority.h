@@ -10,5 +10,7 @@ inline constexpr int kLast = 19;          // nobody does: what it writes down is
 
 // Of the calling thread, processor and disk. A system that refuses is logged with the thread's `name`, and the thread stays as it is.
 void lower_own_priority(int nice, const char* name);
+// Whether the calling thread did that: it then takes no other threads to help it, so that one core at most is behind others' backs.
+[[nodiscard]] bool own_priority_is_lowered();
 
 }  // namespace bukubesar

@@ -7,6 +7,7 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 
 namespace bukubesar {
 
@@ -84,7 +85,7 @@ absl::Status scan_ranges(TotalsScan& to, const std::function<std::unique_ptr<Tot
                          const std::vector<ScanRange>& ranges, const ScanRangesOptions& options) {
   Work work{snapshot, pieces_of(ranges, options.piece_rows)};
   const auto more = static_cast<unsigned>(std::min<std::size_t>(work.pieces.size(), options.helpers_max + 1));
-  const Helpers taken(more == 0 ? 0 : more - 1);
+  const Helpers taken(more == 0 || own_priority_is_lowered() ? 0 : more - 1);
   std::vector<Helper> helpers(taken.count());
   for (Helper& helper : helpers) {
     helper.scan = make();
