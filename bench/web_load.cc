@@ -187,6 +187,9 @@ class Followers {
     follower.socket.async_wait(tcp::socket::wait_read, [this, &follower](const error_code& error) {
       if (!error && take(follower)) return wait(follower);
       ++ended_;
+      if (began_ == options_.streams) return;
+      fmt::print(stderr, "bench_web: a follower was refused or cut off before all had begun\n");
+      io_.stop();  // whoever waits for `ready` is not kept waiting
     });
   }
 
