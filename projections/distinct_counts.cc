@@ -4,18 +4,6 @@
 
 namespace bukubesar {
 
-namespace {
-
-// Adds to a sum; by how much the number of sums above zero changes.
-template <class Sum>
-int add_crossing(Sum& sum, std::int64_t count) {
-  const bool was = sum > 0;
-  sum = static_cast<Sum>(sum + count);
-  return static_cast<int>(sum > 0) - static_cast<int>(was);
-}
-
-}  // namespace
-
 void DistinctCounts::add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count) {
   if (set >= counted_.size()) counted_.resize(std::max<std::size_t>(set + 1, counted_.size() * 2));
   if (!by_purchase_) {

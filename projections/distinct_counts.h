@@ -17,6 +17,14 @@
 
 namespace bukubesar {
 
+// Adds to a sum; by how much the number of sums above zero changes: what counting of distinct things is made of.
+template <class Sum>
+int add_crossing(Sum& sum, std::int64_t count) {
+  const bool was = sum > 0;
+  sum = static_cast<Sum>(sum + count);
+  return static_cast<int>(sum > 0) - static_cast<int>(was);
+}
+
 class DistinctCounts {
  public:
   struct Counted {

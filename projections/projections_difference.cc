@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "projections/block_filter.h"
 #include "projections/change_kind.h"
+#include "projections/distinct_counts.h"
 #include "projections/facts_steps.h"
 #include "projections/projections_impl.h"
 
@@ -99,20 +100,14 @@ class ChangeScan {
     const std::uint64_t group_vendor = std::uint64_t{group} << 32 | vendor;
     if (!filter_.shape().by_purchase) {
       change.packages += count;
-      if (vendor != 0) change.vendors += crossing(vendor_counts_[group_vendor], count);
+      if (vendor != 0) change.vendors += add_crossing(vendor_counts_[group_vendor], count);
       return;
     }
     const std::uint64_t purchase = std::uint64_t{partition_index} << 32 | block.columns.values<std::uint32_t>(Column::purchase)[i];
-    change.packages += crossing(purchase_counts_[{group, purchase}], count);
+    change.packages += add_crossing(purchase_counts_[{group, purchase}], count);
     if (vendor == 0) return;
-    const std::int64_t counted_with = crossing(vendor_purchase_counts_[{group_vendor, purchase}], count);
-    if (counted_with != 0) change.vendors += crossing(vendor_counts_[group_vendor], counted_with);
-  }
-  // Adds to a count; +1 or -1 where it comes to be above zero, or no longer is.
-  static std::int64_t crossing(std::int64_t& count, std::int64_t add) {
-    const bool before = count > 0;
-    count += add;
-    return (count > 0 ? 1 : 0) - (before ? 1 : 0);
+    const int counted_with = add_crossing(vendor_purchase_counts_[{group_vendor, purchase}], count);
+    if (counted_with != 0) change.vendors += add_crossing(vendor_counts_[group_vendor], counted_with);
   }
   std::uint32_t vendor_of(const PartitionSnapshot& partition, std::uint32_t code) {
     const std::string_view text = (*partition.dictionaries)[DictionaryId::vendor].text(code);

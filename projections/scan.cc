@@ -146,16 +146,6 @@ void TotalsScan::set_row_tests(std::size_t partition_index) {
   row_tests_->set(std::move(tests));
 }
 
-TotalsScan::Sums& TotalsScan::Sums::operator+=(const Sums& other) {
-  committed += other.committed;
-  strict += other.strict;
-  broad += other.broad;
-  stage_unknown += other.stage_unknown;
-  paid += other.paid;
-  packages += other.packages;
-  return *this;
-}
-
 // Each scan numbers values, groups and vendors as it meets them: they are found again by their texts.
 absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions) {
   for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -421,13 +411,8 @@ void TotalsScan::sum_block(const RowBlock& block, Column account, int sign) {
     if (mask_[i] == 0) continue;
     const PostingWeights& w = sign == 0 ? posting_->of(from[i], to[i]) : posting_->of(one[i]);
     if (!w.any) continue;
-    Sums& s = sums_[groups_of_rows_[i]];
-    const MoneySum amount = factor < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]);
-    s.committed += amount * w.committed;
-    s.strict += amount * w.strict;
-    s.broad += amount * w.broad;
-    s.stage_unknown += amount * w.stage_unknown;
-    s.paid += amount * w.paid;
+    PostingSums& s = sums_[groups_of_rows_[i]];
+    s.add(factor < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]), w);
     s.packages += factor * packages[i] * w.committed;
   }
 }
@@ -467,10 +452,7 @@ void TotalsScan::count_vendor_of_whole(std::uint32_t vendor, std::int64_t packag
   if (vendor == 0) return;
   if (vendor >= whole_vendor_counts_.size())
     whole_vendor_counts_.resize(std::max<std::size_t>(vendor + 1, whole_vendor_counts_.size() * 2));
-  std::int64_t& sum = whole_vendor_counts_[vendor];
-  const bool was = sum > 0;
-  sum += packages;
-  whole_vendors_ += static_cast<int>(sum > 0) - static_cast<int>(was);
+  whole_vendors_ += add_crossing(whole_vendor_counts_[vendor], packages);
 }
 
 // A vendor's number in this answer. 0: no vendor.
@@ -489,7 +471,7 @@ std::uint32_t TotalsScan::vendor_named(const std::string& text) {
   return vendors_.try_emplace(text, static_cast<std::uint32_t>(vendors_.size() + 1)).first->second;
 }
 
-Measures TotalsScan::measures_of(const Sums& sums) const {
+Measures TotalsScan::measures_of(const PostingSums& sums) const {
   Measures m;
   m.committed = sums.committed;
   m.strict = sums.strict;
@@ -503,8 +485,8 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
   TotalsAnswer answer;
   answer.cut = cut;
   answer.query = query_;
-  Sums total;
-  std::vector<Sums> unknown(query_.by.size());
+  PostingSums total;
+  std::vector<PostingSums> unknown(query_.by.size());
   const auto packages_of = [this](std::uint32_t set, std::int64_t summed) {
     return static_cast<std::uint64_t>(by_purchase_ ? distinct_->of(set).packages : summed);
   };
@@ -513,7 +495,7 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
     to.vendors = static_cast<std::uint64_t>(distinct_->of(set).vendors);
   };
   for (std::size_t group = 0; group < sums_.size(); ++group) {
-    const Sums& s = sums_[group];
+    const PostingSums& s = sums_[group];
     total += s;
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
       if (is_unknown(group, d)) unknown[d] += s;
@@ -547,7 +529,7 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
 }
 
 std::size_t TotalsScan::memory_bytes() const {
-  std::size_t bytes = sums_.size() * (sizeof(Sums) + sizeof(GroupKey) * 2 + 8) + dense_.size() * 4 + distinct_->memory_bytes();
+  std::size_t bytes = sums_.size() * (sizeof(PostingSums) + sizeof(GroupKey) * 2 + 8) + dense_.size() * 4 + distinct_->memory_bytes();
   for (const Used& used : used_) bytes += used.values->memory_bytes();
   return bytes;
 }

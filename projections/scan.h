@@ -79,11 +79,6 @@ class TotalsScan {
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
-  struct Sums {
-    MoneySum committed = 0, strict = 0, broad = 0, stage_unknown = 0, paid = 0;
-    std::int64_t packages = 0;
-    Sums& operator+=(const Sums& other);
-  };
   using GroupKey = std::array<std::uint32_t, kGroupDimensionsMax>;
   struct Used {
     Dimension dimension{};
@@ -119,7 +114,7 @@ class TotalsScan {
   [[nodiscard]] static std::uint32_t unknown_set(std::size_t by_index) { return static_cast<std::uint32_t>(1 + by_index); }
   [[nodiscard]] std::uint32_t group_set(std::size_t group) const { return static_cast<std::uint32_t>(1 + query_.by.size() + group); }
   [[nodiscard]] bool is_unknown(std::size_t group, std::size_t by_index) const { return (unknown_[group] >> by_index & 1U) != 0; }
-  [[nodiscard]] Measures measures_of(const Sums& sums) const;
+  [[nodiscard]] Measures measures_of(const PostingSums& sums) const;
 
   const TotalsQuery query_;
   FactsView facts_;
@@ -139,7 +134,7 @@ class TotalsScan {
   std::vector<std::uint8_t> mask_;
   std::vector<std::uint32_t> groups_of_rows_;
   std::vector<GroupKey> keys_;         // by group
-  std::vector<Sums> sums_;             // by group
+  std::vector<PostingSums> sums_;      // by group
   std::vector<std::uint8_t> unknown_;  // by group: a bit for each grouped dimension whose value is not known
   std::vector<std::uint32_t> dense_;
   std::array<std::uint32_t, kGroupDimensionsMax> dense_limits_{};
