@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ctime>
+
 namespace bukubesar {
 
 namespace {
@@ -17,6 +19,12 @@ thread_local bool lowered = false;
 }  // namespace
 
 bool own_priority_is_lowered() { return lowered; }
+
+std::chrono::milliseconds own_processor_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
+}
 
 void lower_own_priority(int nice, const char* name) {
   lowered = true;

@@ -1,6 +1,8 @@
 // How a thread that nobody waits for stands behind those that somebody does.
 #pragma once
 
+#include <chrono>
+
 namespace bukubesar {
 
 // Nice values (setpriority(2)), never the idle class: an idle thread that holds a lock may not run again for long on a busy machine, and
@@ -12,5 +14,7 @@ inline constexpr int kLast = 19;          // nobody does: what it writes down is
 void lower_own_priority(int nice, const char* name);
 // Whether the calling thread did that: it then takes no other threads to help it, so that one core at most is behind others' backs.
 [[nodiscard]] bool own_priority_is_lowered();
+// Of the calling thread, since it began.
+[[nodiscard]] std::chrono::milliseconds own_processor_time();
 
 }  // namespace bukubesar

@@ -31,6 +31,8 @@ inline constexpr std::size_t kCatchUpEntries = 2048;
 inline constexpr std::size_t kUnsealedMax = 64;                  // full segments that wait for the disk
 inline constexpr std::size_t kStandingScansMax = 48;             // current answers that are kept and extended
 inline constexpr std::size_t kStandingScanBytesMax = 64U << 20;  // a larger one is not kept
+inline constexpr std::uint64_t kStepsOfSegment = 2;              // a step is some milliseconds of a thread for which nobody waits
+inline constexpr int kStepRest = 2;                              // times as long as it worked, while rows come in
 inline constexpr std::size_t kResultsMax = 256;                  // answers as of a cut that are kept
 inline constexpr std::size_t kResultRowsMax = 20'000;            // a longer one is not kept
 
@@ -113,7 +115,9 @@ struct Projections::Impl {
   absl::StatusOr<std::shared_ptr<const TotalsAnswer>> extend_to(StandingScan& standing, const Snapshot& now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status move_facts(StandingScan& standing, const Snapshot& now, const FactsCut& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
-  absl::Status add_rows(StandingScan& standing, const Snapshot& now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
+  absl::Status add_rows(StandingScan& standing, const Snapshot& now, std::uint64_t rows_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
+  absl::Status extend_in_steps(StandingScan& standing);
+  absl::Status take_rows(StandingScan& standing, const Snapshot& now, std::uint64_t rows_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);
   void forget(const std::shared_ptr<StandingScan>& standing);
   absl::Status add_unapplied(PartitionId id, const std::vector<FindingRow>& rows, PurchaseAnswer& answer) const;

@@ -1,8 +1,13 @@
 // Reads of totals and views.
 #include <algorithm>
+#include <chrono>
+#include <limits>
+#include <numeric>
+#include <thread>
 
 #include "base/day.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "projections/fact_names.h"
 #include "projections/projections_impl.h"
 #include "projections/scan_ranges.h"
@@ -159,32 +164,61 @@ absl::Status Projections::Impl::move_facts(StandingScan& one, const Snapshot& no
   return one.scan->move_facts(at, changed, now.partitions, one.rows);
 }
 
-absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now) {
+// Of those that came since, at most `rows_max` of each partition.
+absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now, std::uint64_t rows_max) {
   std::uint64_t had = 0, total = 0;
   std::vector<ScanRange> ranges;
   for (std::size_t i = 0; i < now.partitions.size(); ++i) {
-    ranges.push_back({i, one.rows[i], now.partitions[i].rows});
+    const std::uint64_t rows = now.partitions[i].rows;
+    ranges.push_back({i, one.rows[i], one.rows[i] + std::min(rows - one.rows[i], rows_max)});
     had += one.rows[i];
-    total += now.partitions[i].rows;
+    total += rows;
   }
   ScanRangesOptions how;
   if (one.answer == nullptr)
     how.progress = [&one, had, total](std::uint64_t done) { one.built = static_cast<double>(had + done) / static_cast<double>(total + 1); };
   const auto make = [&, facts = one.facts] { return std::make_unique<TotalsScan>(one.query, facts_view(facts), now.partitions.size()); };
   RETURN_IF_ERROR(scan_ranges(*one.scan, make, now, ranges, how));
-  for (std::size_t i = 0; i < now.partitions.size(); ++i) one.rows[i] = now.partitions[i].rows;
+  for (std::size_t i = 0; i < now.partitions.size(); ++i) one.rows[i] = ranges[i].limit;
   return absl::OkStatus();
 }
 
 // Brings a standing question up to what was just read.
 absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(StandingScan& one) {
+  if (own_priority_is_lowered()) RETURN_IF_ERROR(extend_in_steps(one));
   absl::MutexLock lock(&one.mutex);
   return extend_to(one, snapshot());
 }
 
-// Only the rows that came since are summed, and those that facts have moved between groups.
-absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to(StandingScan& one, const Snapshot& now) {
-  if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
+// For whom nobody waits: a few rows at a time, so that nobody else who asks the same waits for it, and while rows come in it rests in
+// between. What it leaves undone is what came meanwhile.
+absl::Status Projections::Impl::extend_in_steps(StandingScan& one) {
+  const auto rows_of = [](const Snapshot& of) {
+    std::uint64_t rows = 0;
+    for (const PartitionSnapshot& partition : of.partitions) rows += partition.rows;
+    return rows;
+  };
+  const std::uint64_t step = std::max<std::uint64_t>(options.segment_rows / kStepsOfSegment, 1);
+  const std::uint64_t aim = rows_of(snapshot());
+  std::uint64_t known = aim;
+  for (bool more = true; more && !stopping;) {
+    const auto begun = std::chrono::steady_clock::now();
+    bool rows_come_in = false;
+    {
+      absl::MutexLock lock(&one.mutex);
+      const Snapshot now = snapshot();
+      RETURN_IF_ERROR(take_rows(one, now, step));
+      rows_come_in = rows_of(now) != known;
+      known = rows_of(now);
+      more = std::accumulate(one.rows.begin(), one.rows.end(), std::uint64_t{0}) < aim;
+    }
+    if (more && rows_come_in) std::this_thread::sleep_for(kStepRest * (std::chrono::steady_clock::now() - begun));
+  }
+  return absl::OkStatus();
+}
+
+// Only the rows that came since are summed, and those that facts have moved between groups. Its answer stays the one before.
+absl::Status Projections::Impl::take_rows(StandingScan& one, const Snapshot& now, std::uint64_t rows_max) {
   const FactsCut at = facts_cut(now);
   absl::Status status;
   if (one.scan == nullptr) {
@@ -194,12 +228,17 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to
   } else {
     status = move_facts(one, now, at);
   }
-  if (status.ok()) status = add_rows(one, now);
+  if (status.ok()) status = add_rows(one, now, rows_max);
   if (!status.ok()) {
     one.scan = nullptr;  // half of it may have been done
     one.answer = nullptr;
-    return status;
   }
+  return status;
+}
+
+absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to(StandingScan& one, const Snapshot& now) {
+  if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
+  RETURN_IF_ERROR(take_rows(one, now, std::numeric_limits<std::uint64_t>::max()));
   one.answer = std::make_shared<TotalsAnswer>(one.scan->finish(now.cut));
   one.built = 1.0;
   return one.answer;

@@ -30,7 +30,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr int kLookShare = 20;  // a look takes at most a twentieth of the time
+// A look takes at most a twentieth of a core's time, and comes once a minute at least: the longer nobody looked, the more there is to add.
+constexpr int kLookShare = 20;
+constexpr milliseconds kPauseMost{60'000};
 // While a backlog comes in, its figures are of the past and soon others: they are looked at seldom.
 constexpr std::int64_t kBacklogRecords = 100'000;
 constexpr std::chrono::minutes kBacklogLooks{5};
@@ -186,15 +188,15 @@ void AlertWatch::Impl::look_loop() {
   lower_own_priority(kBehindOthers, "alerts");
   milliseconds pause{0};
   while (!wait(pause)) {
-    const auto begun = steady_clock::now();
+    const milliseconds begun = own_processor_time();
     const absl::Status looked = look();
     if (!looked.ok()) spdlog::warn("alerts: {}", message_of(looked));
     {
       absl::MutexLock lock(&mutex);
       look_trouble = looked.ok() ? "" : message_of(looked);
     }
-    const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun);
-    pause = std::max(milliseconds(settings.interval_ms), took * kLookShare);
+    const milliseconds interval(settings.interval_ms);
+    pause = std::clamp((own_processor_time() - begun) * kLookShare, interval, std::max(interval, kPauseMost));
   }
 }
 

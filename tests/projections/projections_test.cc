@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "projections/segment.h"
 #include "tests/projections/answers.h"
 #include "tests/projections/event_spec.h"
@@ -347,7 +348,8 @@ TEST(Projections, BoundsHowManyWait) {
   EXPECT_TRUE(absl::IsDeadlineExceeded(live->wait_for(beyond, std::chrono::milliseconds(1))));
 }
 
-// Readers see whole prefixes: an ungrouped and a grouped answer of one cut agree while the worker goes on.
+// Readers see whole prefixes: an ungrouped and a grouped answer of one cut agree while the worker goes on. One of them stands behind the
+// others, and brings the question up in steps.
 TEST(I7HonestReads, ReadersAreRightWhileTheWorkerWrites) {
   Node node;
   auto live = open_projections(node.options(40));
@@ -374,7 +376,11 @@ TEST(I7HonestReads, ReadersAreRightWhileTheWorkerWrites) {
     }
   };
   std::vector<std::jthread> readers;
-  for (int i = 0; i < 3; ++i) readers.emplace_back(read);
+  for (int i = 0; i < 2; ++i) readers.emplace_back(read);
+  readers.emplace_back([&] {
+    lower_own_priority(kBehindOthers, "a reader");
+    read();
+  });
   fill(node, 25, 60, 7, [&](const auto& commit) { live->hand_off(commit); });
   EXPECT_TRUE(live->wait_for(node.ledger().cut(), kPatience).ok());
   done = true;
