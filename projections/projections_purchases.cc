@@ -7,6 +7,7 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
+#include "base/thread_priority.h"
 #include "projections/projections_impl.h"
 #include "projections/purchase_rows.h"
 #include "projections/scan_dimensions.h"
@@ -15,7 +16,8 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::size_t kListingSlice = 512;  // purchases looked at under one lock: as long as the worker may wait for it
+// Purchases looked at under one lock: as long as the worker may wait for it. Who stands behind others may be held up in the middle of it.
+constexpr std::size_t kListingSlice = 512, kListingSliceBehind = 32;
 constexpr std::size_t kPageMax = 10'000;
 
 std::string text_of(const Dictionaries& dictionaries, DictionaryId id, std::uint32_t code) {
@@ -232,6 +234,13 @@ CodedFilter code(const Projections::PurchaseFilter& filter, PartitionId partitio
   return to;
 }
 
+// Nothing was last heard of before the first entry: a young ledger need not be walked to say so.
+bool matches_nothing(const Projections::PurchaseFilter& filter) {
+  if (!filter.unheard_since) return false;
+  const auto& sizes = filter.unheard_since->sizes();
+  return std::all_of(sizes.begin(), sizes.end(), [](const auto& one) { return one.second == 0; });
+}
+
 bool matches(const CodedFilter& filter, const PurchaseState& state) {
   const Dimensions& d = state.dimensions;
   return state.exists && !filter.impossible && state.last_sequence < filter.last_below &&
@@ -287,17 +296,23 @@ class Projections::Impl::ListingWalk {
 absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseFilter& filter, std::string_view cursor,
                                                                  std::size_t limit) const {
   if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
+  PurchasePage page;
+  if (matches_nothing(filter)) {
+    absl::ReaderMutexLock lock(&impl_->mutex);
+    page.cut = impl_->cut_now();
+    return page;
+  }
+  const std::size_t slice = own_priority_is_lowered() ? kListingSliceBehind : kListingSlice;
   absl::MutexLock listing_lock(&impl_->listing_mutex);
   impl_->refresh_listing();
   Impl::ListingWalk walk(*impl_, cursor);
-  PurchasePage page;
   do {
     RETURN_IF_ERROR(still_wanted());
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
     std::vector<CodedFilter> filters;
     for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.id, partition.fold->dictionaries()));
-    for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && page.purchases.size() < limit; ++looked) {
+    for (std::size_t looked = 0; looked < slice && !walk.at_end() && page.purchases.size() < limit; ++looked) {
       const std::uint64_t key = walk.next();
       const std::size_t partition = key >> 32;
       const PartitionFold& fold = *impl_->partitions[partition].fold;

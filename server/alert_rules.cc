@@ -235,8 +235,8 @@ std::string joined(const std::vector<std::string>& parts, std::size_t count) {
 // Evaluates rules; asking the projections the same twice costs nothing.
 class Evaluation {
  public:
-  Evaluation(const Projections& projections, const std::optional<Cut>& cut, const AlertTime& time)
-      : projections_(projections), cut_(cut), time_(time) {}
+  Evaluation(const Projections& projections, const std::optional<Cut>& cut, const AlertTime& time, std::map<std::string, Cut>& balanced)
+      : projections_(projections), cut_(cut), time_(time), balanced_(balanced) {}
 
   absl::Status add(const AlertRule& rule) {
     switch (rule.kind) {
@@ -398,6 +398,8 @@ class Evaluation {
     all.cut = cut_;
     ASSIGN_OR_RETURN(const TotalsAnswer whole, projections_.totals(all));
     for (const ViewInfo& view : projections_.views()) {
+      const auto before = balanced_.find(view.name);
+      if (!cut_ && before != balanced_.end() && before->second == view.cut) continue;
       ASSIGN_OR_RETURN(const TotalsAnswer answer, projections_.view(view.name, all));
       MoneySum committed = 0, broad = 0;
       for (const TotalsRow& row : answer.rows) {
@@ -406,6 +408,7 @@ class Evaluation {
       }
       const bool own = committed == answer.total.committed && broad == answer.total.broad;
       const bool same = !answer.query.where.empty() || answer.cut != whole.cut || answer.total.committed == whole.total.committed;
+      if (own && same && !cut_) balanced_[view.name] = answer.cut;
       if (!own || !same)
         fire(rule, view.name,
              fmt::format("rows come to Rp {}, the view to Rp {}, all to Rp {}", format_rupiah(committed),
@@ -417,15 +420,16 @@ class Evaluation {
   const Projections& projections_;
   const std::optional<Cut>& cut_;
   const AlertTime& time_;
+  std::map<std::string, Cut>& balanced_;
 };
 
 }  // namespace
 
-Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut,
-                  const AlertTime& time) {
+Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut, const AlertTime& time,
+                  std::map<std::string, Cut>& balanced) {
   Looked looked;
   for (const AlertRule& rule : rules) {
-    Evaluation evaluation(projections, cut, time);
+    Evaluation evaluation(projections, cut, time, balanced);
     if (absl::Status added = evaluation.add(rule); !added.ok()) {
       looked.failed.emplace(rule.name, with_context(std::move(added), "alert " + rule.name));
       continue;

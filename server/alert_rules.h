@@ -69,8 +69,9 @@ struct Looked {
 };
 
 // Of all kinds but those that look at the node; by alert in the order declared, then by key. Without a cut: now, from the sums that are
-// kept and only extended, each alert at the cut of its own sums.
+// kept and only extended, each alert at the cut of its own sums. `balanced`: the cut at which each view was last found to add up; now, one
+// that nobody has read since is not summed only to be looked at.
 [[nodiscard]] Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut,
-                                const AlertTime& time);
+                                const AlertTime& time, std::map<std::string, Cut>& balanced);
 
 }  // namespace bukubesar

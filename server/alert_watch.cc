@@ -33,9 +33,11 @@ using std::chrono::steady_clock;
 // A look takes at most a twentieth of a core's time, and comes once a minute at least: the longer nobody looked, the more there is to add.
 constexpr int kLookShare = 20;
 constexpr milliseconds kPauseMost{60'000};
-// While a backlog comes in, its figures are of the past and soon others: they are looked at seldom.
+// While a backlog comes in, its figures are of the past and soon others; where entries come in faster than any purchasing makes them, both
+// cores may be busy with them. Then figures are looked at seldom.
 constexpr std::int64_t kBacklogRecords = 100'000;
-constexpr std::chrono::minutes kBacklogLooks{5};
+constexpr double kBusyEntriesPerSecond = 50'000;
+constexpr std::chrono::minutes kBusyLooks{5};
 constexpr milliseconds kBackoffFirst{500}, kBackoffMost{60'000};
 constexpr std::size_t kIdDigits = 32;
 
@@ -65,6 +67,12 @@ Json stream_event(const KnownFiring& firing, bool begins) {
           {"firing", begins}};
 }
 
+std::uint64_t entries_of(const Cut& cut) {
+  std::uint64_t entries = 0;
+  for (const auto& [partition, size] : cut.sizes()) entries += size;
+  return entries;
+}
+
 // "https://host:8443/hook?x=1" → the part before the path, and the rest.
 std::pair<std::string, std::string> split_url(const std::string& url) {
   const std::size_t scheme = url.find("://");
@@ -81,11 +89,11 @@ struct AlertWatch::Impl {
   absl::Status take_line(const Json& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void look_loop();
   absl::Status look();
-  [[nodiscard]] bool figures_are_due() const;
+  [[nodiscard]] bool figures_are_due(const Cut& cut) const;
   void note(const std::vector<Firing>& firings, const Cut& cut);
   void deliver_loop();
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
-  absl::StatusOr<Looked> at(const std::optional<Cut>& cut) const;
+  absl::StatusOr<Looked> at(const std::optional<Cut>& cut, std::map<std::string, Cut>& views_balanced) const;
   std::vector<Firing> of_the_node() const;
   bool append(const Json& line);
   // True: stop was asked for.
@@ -99,7 +107,12 @@ struct AlertWatch::Impl {
   std::string path;
   // The looking thread's alone.
   Looked of_figures;
-  std::optional<steady_clock::time_point> figures_looked_at;
+  std::map<std::string, Cut> balanced;
+  struct Look {
+    steady_clock::time_point time;
+    std::uint64_t entries = 0;
+  };
+  std::optional<Look> figures_looked_at;
 
   mutable absl::Mutex mutex;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
@@ -203,13 +216,13 @@ void AlertWatch::Impl::look_loop() {
 absl::Status AlertWatch::Impl::look() {
   if (!node.readable().ok()) return absl::OkStatus();
   const Cut cut = node.projections().cut();
-  if (figures_are_due()) {
-    ASSIGN_OR_RETURN(Looked looked, at(std::nullopt));
+  if (figures_are_due(cut)) {
+    ASSIGN_OR_RETURN(Looked looked, at(std::nullopt, balanced));
     // What an alert said stands until it can be looked at again.
     for (const Firing& one : of_figures.firings)
       if (looked.failed.count(one.alert) != 0) looked.firings.push_back(one);
     of_figures = std::move(looked);
-    figures_looked_at = steady_clock::now();
+    figures_looked_at = {steady_clock::now(), entries_of(cut)};
   }
   std::vector<Firing> firings = of_figures.firings;
   const std::vector<Firing> own = of_the_node();
@@ -218,17 +231,21 @@ absl::Status AlertWatch::Impl::look() {
   return of_figures.failed.empty() ? absl::OkStatus() : of_figures.failed.begin()->second;
 }
 
-// Not beside the building of the standing views, which would take the second core of two from the intake; seldom beside a backlog.
-bool AlertWatch::Impl::figures_are_due() const {
+// Not beside the building of the standing views, which would take the second core of two from the intake; seldom beside a backlog or a
+// flood.
+bool AlertWatch::Impl::figures_are_due(const Cut& cut) const {
   const std::vector<ViewInfo> views = node.projections().views();
   if (std::any_of(views.begin(), views.end(), [](const ViewInfo& view) { return view.build_progress < 1.0; })) return false;
   const std::vector<SourceStatus> sources = node.intake().sources();
   const bool backlog =
       std::any_of(sources.begin(), sources.end(), [](const SourceStatus& one) { return one.lag_records > kBacklogRecords; });
-  return !backlog || !figures_looked_at || steady_clock::now() - *figures_looked_at >= kBacklogLooks;
+  if (!figures_looked_at) return true;
+  const auto since = steady_clock::now() - figures_looked_at->time;
+  const double rate = static_cast<double>(entries_of(cut) - figures_looked_at->entries) / std::chrono::duration<double>(since).count();
+  return (!backlog && rate < kBusyEntriesPerSecond) || since >= kBusyLooks;
 }
 
-absl::StatusOr<Looked> AlertWatch::Impl::at(const std::optional<Cut>& given) const {
+absl::StatusOr<Looked> AlertWatch::Impl::at(const std::optional<Cut>& given, std::map<std::string, Cut>& views_balanced) const {
   const Cut cut = given ? *given : node.projections().cut();
   AlertTime time;
   time.zone_minutes = node.definition().zone_minutes;
@@ -240,7 +257,7 @@ absl::StatusOr<Looked> AlertWatch::Impl::at(const std::optional<Cut>& given) con
     }
   }
   time.size_at = [this](PartitionId partition, std::int64_t ms) { return node.ledger().size_at(partition, ms); };
-  return firings_at(settings.rules, node.projections(), given, time);
+  return firings_at(settings.rules, node.projections(), given, time, views_balanced);
 }
 
 // What the cut does not decide: how this node is.
@@ -358,7 +375,8 @@ absl::Status AlertWatch::Impl::deliver(HttpClient& client, const std::string& se
 
 const AlertSettings& AlertWatch::settings() const { return impl_->settings; }
 absl::StatusOr<std::vector<Firing>> AlertWatch::at(const Cut& cut) const {
-  ASSIGN_OR_RETURN(const Looked looked, impl_->at(cut));
+  std::map<std::string, Cut> balanced;
+  ASSIGN_OR_RETURN(const Looked looked, impl_->at(cut, balanced));
   if (!looked.failed.empty()) return looked.failed.begin()->second;
   return looked.firings;
 }
