@@ -134,6 +134,11 @@ ServerRequestPtr take_request(const Parser::value_type& message) {
   return request;
 }
 
+ServerResponse failed_handler(const Route& route, const std::exception& error) {
+  spdlog::error("http: {} {}: {}", route.method, route.pattern, error.what());
+  return problem(500, "an error of the server's own; its log says more");
+}
+
 // What a failed read of a request deserves; nothing: the client went away.
 std::optional<ServerResponse> answer_to(const boost::system::error_code& error, const HttpConfig& config) {
   if (error == http::error::end_of_stream || error == asio::error::connection_reset || error == asio::error::operation_aborted ||
@@ -178,6 +183,7 @@ struct HttpServer::Impl {
   template <class Stream>
   asio::awaitable<void> linger(Stream& stream);
   asio::awaitable<ServerResponse> run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route);
+  static std::optional<ServerResponse> at_hand(const ServerRequest& request, const Route& route);
   void start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond, const std::shared_ptr<Pending>& pending);
   bool run_on_pool(std::function<void()> work);
   void close_connections();
@@ -401,14 +407,22 @@ asio::awaitable<bool> HttpServer::Impl::serve_one(Stream& stream, beast::flat_bu
   co_return keep_alive&& written;
 }
 
+std::optional<ServerResponse> HttpServer::Impl::at_hand(const ServerRequest& request, const Route& route) {
+  if (!route.at_hand) return std::nullopt;
+  try {
+    return route.at_hand(request);
+  } catch (const std::exception& error) {
+    return failed_handler(route, error);
+  }
+}
+
 void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Route& route, const Respond& respond,
                                      const std::shared_ptr<Pending>& pending) {
   const auto guarded = [request, &route, respond] {
     try {
       route.handle(request, respond);
     } catch (const std::exception& error) {
-      spdlog::error("http: {} {}: {}", route.method, route.pattern, error.what());
-      respond(problem(500, "an error of the server's own; its log says more"));
+      respond(failed_handler(route, error));
     }
   };
   if (route.runs_on == RunsOn::io) {
@@ -424,6 +438,7 @@ void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Rout
 }
 
 asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route) {
+  if (std::optional<ServerResponse> answer = at_hand(*request, *route)) co_return *std::move(answer);
   const auto executor = co_await asio::this_coro::executor;
   auto pending = std::make_shared<Pending>(executor);
   const Respond respond = [pending, executor](ServerResponse response) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct Route {
   std::string pattern;  // also the route's name in metrics
   RunsOn runs_on = RunsOn::io;
   std::function<void(const ServerRequestPtr&, const Respond&)> handle;
+  // Where set, asked first, on the IO thread: what is at hand already is answered without a change of threads. Nothing: `handle` is asked.
+  std::function<std::optional<ServerResponse>(const ServerRequest&)> at_hand;
 };
 
 class Router {

@@ -159,8 +159,9 @@ void answer_totals(Node& node, AnswerCache& cache, const TotalsQuestion& questio
 
 std::string cache_key(const ServerRequest& request) { return request.path + "?" + request.query; }
 
-// The answer that somebody was given to the same question at the cut that holds now.
+// The answer that somebody was given to the same question at the cut that holds now: no reason to wait for the pool.
 std::optional<ServerResponse> kept_totals(Node& node, AnswerCache& cache, const ServerRequest& request) {
+  if (!node.readable().ok()) return std::nullopt;
   const auto kept = cache.find(cache_key(request), node.projections().cut());
   if (!kept || kept->synthetic != node.synthetic()) return std::nullopt;
   return kept_response(*kept);
@@ -168,6 +169,7 @@ std::optional<ServerResponse> kept_totals(Node& node, AnswerCache& cache, const 
 
 void handle_totals(Node& node, AnswerCache& cache, const ServerRequestPtr& http_request, const ViewName& view, const Respond& respond) {
   if (const absl::Status readable = node.readable(); !readable.ok()) return respond(problem(readable));
+  // Many who ask at once, just after the cut has moved, are answered by the first one's sums.
   if (auto kept = kept_totals(node, cache, *http_request)) return respond(*std::move(kept));
   auto parsed = parse_totals_request(http_request->query, node.definition(), !view.name.empty());
   if (!parsed.ok()) return respond(problem(parsed.status()));
@@ -221,6 +223,7 @@ void add_totals_routes(Router& router, Node& node) {
     route.handle = [&node, cache](const ServerRequestPtr& request, const Respond& respond) {
       handle_totals(node, *cache, request, {request->captures.empty() ? std::string() : request->captures[0]}, respond);
     };
+    route.at_hand = [&node, cache](const ServerRequest& request) { return kept_totals(node, *cache, request); };
     router.add(std::move(route));
   };
   add("/v1/totals");

@@ -93,6 +93,13 @@ class HttpServerTest : public testing::Test {
     heavy.handle = [this](const ServerRequestPtr& request, const Respond& respond) {
       compute(request->query == "long" ? kLong : kShort, respond);
     };
+    heavy.at_hand = [](const ServerRequest& request) -> std::optional<ServerResponse> {
+      if (request.query != "kept" && request.query != "broken") return std::nullopt;
+      if (request.query == "broken") throw std::runtime_error("of the test");
+      ServerResponse response;
+      response.body = "kept";
+      return response;
+    };
     Route change = heavy;
     change.method = "POST";
     router_.add(std::move(heavy));
@@ -298,6 +305,33 @@ TEST_F(HttpServerTest, AbandonedComputationsEndAndDelayNobody) {
   EXPECT_EQ(computed_, 1);
   EXPECT_EQ(given_up_, computing_ - 1);
   EXPECT_LT(given_up_, 25) << "most had not begun when their clients went, and then did not";
+}
+
+TEST_F(HttpServerTest, WhatIsAtHandIsAnsweredWhileThePoolIsBusy) {
+  const auto observed = std::make_shared<std::atomic<int>>(0);
+  hooks_.admit = [](ServerRequest& request, const Route*) -> std::optional<ServerResponse> {
+    if (request.header("authorization")) return problem(401, "of the test");
+    return std::nullopt;
+  };
+  hooks_.decorate = [](const ServerRequest&, ServerResponse& response) { response.with("Decorated", "yes"); };
+  hooks_.observe = [observed](std::string_view route, std::string_view, unsigned status, std::chrono::nanoseconds) {
+    if (route == "/heavy" && status == 200) ++*observed;
+  };
+  start();
+  std::vector<std::unique_ptr<RawClient>> busy;
+  for (int i = 0; i < 4; ++i) {
+    busy.push_back(std::make_unique<RawClient>(server_->port()));
+    busy.back()->send("GET /heavy?long HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  }
+  eventually("the pool is busy", [&] { return server_->pool_depth() == 4; });
+  const std::string answer = exchange("GET /heavy?kept HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+  EXPECT_NE(answer.find("\r\n\r\nkept"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("Decorated: yes"), std::string::npos) << answer;
+  EXPECT_EQ(server_->pool_depth(), 4u) << "it did not wait for the pool";
+  EXPECT_EQ(*observed, 1);
+  EXPECT_NE(exchange("GET /heavy?kept HTTP/1.1\r\nHost: localhost\r\nAuthorization: x\r\nConnection: close\r\n\r\n").find(" 401 "),
+            std::string::npos);
+  EXPECT_NE(exchange("GET /heavy?broken HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").find(" 500 "), std::string::npos);
 }
 
 TEST_F(HttpServerTest, WhatChangesSomethingIsCarriedThroughWithoutItsClient) {
