@@ -148,9 +148,9 @@ absl::StatusOr<AlertRule> parse_rule(const Json& json) {
   AlertRule rule;
   rule.name = json["name"].get<std::string>();
   const std::string kind = json.contains("kind") && json["kind"].is_string() ? json["kind"].get<std::string>() : "";
-  const auto known = std::find(std::begin(kKinds), std::end(kKinds), kind);
-  if (known == std::end(kKinds)) return wrong(rule.name, "kind", fmt::format("'{}' is none of {}", kind, fmt::join(kKinds, ", ")));
-  rule.kind = static_cast<AlertKind>(known - std::begin(kKinds));
+  const std::optional<AlertKind> known = parse_alert_kind(kind);
+  if (!known) return wrong(rule.name, "kind", fmt::format("'{}' is none of {}", kind, fmt::join(kKinds, ", ")));
+  rule.kind = *known;
   std::vector<std::string_view> needed = members_of(rule.kind);
   needed.insert(needed.end(), {"severity", "title"});
   for (const std::string_view member : needed)
@@ -191,6 +191,12 @@ absl::Status read_webhook(const Json& json, AlertSettings& settings) {
 
 std::string_view name_of(AlertKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
 
+std::optional<AlertKind> parse_alert_kind(std::string_view name) {
+  const auto found = std::find(std::begin(kKinds), std::end(kKinds), name);
+  if (found == std::end(kKinds)) return std::nullopt;
+  return static_cast<AlertKind>(found - std::begin(kKinds));
+}
+
 absl::StatusOr<AlertSettings> parse_alerts(std::string_view text) {
   const Json json = Json::parse(text.begin(), text.end(), nullptr, false, true);
   if (!json.is_object() || text.find('\0') != std::string_view::npos) return invalid_argument("alerts.json: no JSON object");
@@ -223,8 +229,6 @@ MoneySum measure_of(const Measures& measures, const std::string& name) {
   if (name == "strict") return measures.strict;
   return name == "broad" ? measures.broad : measures.committed;
 }
-
-std::string percent_text(std::int64_t hundredths) { return format_rupiah(hundredths); }
 
 std::string joined(const std::vector<std::string>& parts, std::size_t count) {
   std::string key;
@@ -260,6 +264,10 @@ class Evaluation {
   std::vector<Firing> firings;
 
  private:
+  using Key = std::vector<std::string>;
+  static Key group_of(const AlertRule& rule, const TotalsRow& row) {
+    return {row.key.begin(), row.key.begin() + static_cast<std::ptrdiff_t>(rule.by.size())};
+  }
   absl::StatusOr<TotalsAnswer> totals(std::vector<Dimension> by, const AlertRule& rule, std::uint64_t packages_min = 0) const {
     TotalsQuery query;
     query.packages_min = packages_min;
@@ -268,17 +276,20 @@ class Evaluation {
     query.cut = cut_;
     return projections_.totals(query);
   }
-  void fire(const AlertRule& rule, std::string key, std::string detail) {
-    firings.push_back({rule.name, std::move(key), rule.severity, std::move(detail)});
+  // key: of a group of these dimensions.
+  void fire(const AlertRule& rule, const std::vector<Dimension>& by, const std::vector<std::string>& key, AlertValues values) {
+    std::map<std::string, std::string> about;
+    for (std::size_t i = 0; i < by.size(); ++i) about.emplace(name_of(by[i]), key[i]);
+    firings.push_back({rule.name, joined(key, by.size()), rule.severity, rule.kind, std::move(about), std::move(values)});
   }
 
   absl::Status share_below(const AlertRule& rule) {
     std::vector<Dimension> by = rule.by;
     by.push_back(rule.dimension);
     ASSIGN_OR_RETURN(const TotalsAnswer answer, totals(by, rule));
-    std::map<std::string, std::pair<MoneySum, MoneySum>> groups;  // the value's part, all
+    std::map<Key, std::pair<MoneySum, MoneySum>> groups;  // the value's part, all
     for (const TotalsRow& row : answer.rows) {
-      auto& [part, all] = groups[joined(row.key, rule.by.size())];
+      auto& [part, all] = groups[group_of(rule, row)];
       const MoneySum amount = measure_of(row.measures, rule.measure);
       all += amount;
       if (row.key.back() == rule.value) part += amount;
@@ -286,9 +297,11 @@ class Evaluation {
     for (const auto& [key, sums] : groups) {
       const auto& [part, all] = sums;
       if (all <= 0 || all < rule.at_least || part * 10'000 >= all * rule.percent) continue;
-      fire(rule, key,
-           fmt::format("{} % of Rp {} ({}), target {} %", percent_text(static_cast<std::int64_t>(part * 10'000 / all)), format_rupiah(all),
-                       rule.measure, percent_text(rule.percent)));
+      fire(rule, rule.by, key,
+           {{"share", format_rupiah(part * 10'000 / all)},
+            {"amount", format_rupiah(all)},
+            {"measure", rule.measure},
+            {"target", format_rupiah(rule.percent)}});
     }
     return absl::OkStatus();
   }
@@ -298,14 +311,14 @@ class Evaluation {
     std::vector<Dimension> by = rule.by;
     by.push_back(Dimension::event_month);
     ASSIGN_OR_RETURN(const TotalsAnswer answer, totals(by, rule));
-    std::map<std::string, std::map<Month, MoneySum>> groups;
+    std::map<Key, std::map<Month, MoneySum>> groups;
     std::optional<Month> newest;
     std::optional<Month> bound;
     if (time_.ledger_time_ms) bound = month_of(Date{static_cast<std::int32_t>(day_of(*time_.ledger_time_ms, time_.zone_minutes))});
     for (const TotalsRow& row : answer.rows) {
       const auto month = parse_month(row.key.back());
       if (!month || (bound && *month > *bound)) continue;
-      groups[joined(row.key, rule.by.size())][*month] += row.measures.committed;
+      groups[group_of(rule, row)][*month] += row.measures.committed;
       if (!newest || *month > *newest) newest = *month;
     }
     if (!newest) return absl::OkStatus();
@@ -323,36 +336,36 @@ class Evaluation {
   }
   // Nothing in the newest months, the current one included, and enough in each of those before.
   template <class Sum>
-  void stalled(const AlertRule& rule, const std::string& key, std::int32_t now, Sum sum) {
+  void stalled(const AlertRule& rule, const Key& key, std::int32_t now, Sum sum) {
     const std::int32_t first = now - rule.months + 1;
     const MoneySum before = sum(first - rule.before, first);
     if (sum(first, now + 1) > 0 || before < rule.at_least * rule.before || before <= 0) return;
-    fire(rule, key,
-         fmt::format("nothing since {}, before it Rp {} a month", format_month(Month{first}), format_rupiah(before / rule.before)));
+    fire(rule, rule.by, key, {{"since", format_month(Month{first})}, {"before", format_rupiah(before / rule.before)}});
   }
   // The newest month against the mean of those before it.
   template <class Sum>
-  void spiking(const AlertRule& rule, const std::string& key, std::int32_t now, Sum sum) {
+  void spiking(const AlertRule& rule, const Key& key, std::int32_t now, Sum sum) {
     const MoneySum before = sum(now - rule.before, now), current = sum(now, now + 1);
     if (before <= 0 || current < rule.at_least || current * rule.before * 100 < before * rule.times) return;
-    fire(rule, key,
-         fmt::format("Rp {} in {}, before it Rp {} a month", format_rupiah(current), format_month(Month{now}),
-                     format_rupiah(before / rule.before)));
+    fire(rule, rule.by, key,
+         {{"amount", format_rupiah(current)}, {"month", format_month(Month{now})}, {"before", format_rupiah(before / rule.before)}});
   }
 
   // Several purchases of one institution from one vendor in one order month, together at or over the threshold, each about half of it or
   // more and under it in the mean.
   absl::Status splitting(const AlertRule& rule) {
-    ASSIGN_OR_RETURN(const TotalsAnswer answer,
-                     totals({Dimension::institution, Dimension::vendor, Dimension::order_month}, rule, rule.count));
+    const std::vector<Dimension> by = {Dimension::institution, Dimension::vendor, Dimension::order_month};
+    ASSIGN_OR_RETURN(const TotalsAnswer answer, totals(by, rule, rule.count));
     for (const TotalsRow& row : answer.rows) {
       const Measures& m = row.measures;
       const auto packages = static_cast<MoneySum>(m.packages);
       if (row.key[1] == "unknown" || row.key[2] == "unknown" || m.committed < rule.threshold) continue;
       if (m.committed >= rule.threshold * packages || m.committed * 2 < rule.threshold * packages) continue;
-      fire(rule, joined(row.key, 3),
-           fmt::format("{} purchases of Rp {} in the mean, Rp {} together, threshold Rp {}", m.packages,
-                       format_rupiah(m.committed / packages), format_rupiah(m.committed), format_rupiah(rule.threshold)));
+      fire(rule, by, row.key,
+           {{"count", fmt::format("{}", m.packages)},
+            {"mean", format_rupiah(m.committed / packages)},
+            {"amount", format_rupiah(m.committed)},
+            {"threshold", format_rupiah(rule.threshold)}});
     }
     return absl::OkStatus();
   }
@@ -381,14 +394,16 @@ class Evaluation {
       for (const Projections::PurchaseSummary& one : page.purchases) {
         Group& group = groups[one.institution.empty() ? "unknown" : one.institution];
         group.value += one.value;
-        if (++group.count <= kNamedMost) group.named += " " + one.id;
+        if (++group.count <= kNamedMost) group.named += (group.named.empty() ? "" : " ") + one.id;
       }
       cursor = page.next_cursor.value_or("");
     } while (!cursor.empty());
     for (const auto& [key, group] : groups)
-      fire(rule, key,
-           fmt::format("{} purchases, Rp {}, nothing heard for {} days:{}{}", group.count, format_rupiah(group.value), rule.days,
-                       group.named, group.count > kNamedMost ? " …" : ""));
+      fire(rule, {Dimension::institution}, {key},
+           {{"count", fmt::format("{}", group.count)},
+            {"amount", format_rupiah(group.value)},
+            {"days", fmt::format("{}", rule.days)},
+            {"purchases", group.named + (group.count > kNamedMost ? " …" : "")}});
     return absl::OkStatus();
   }
 
@@ -410,9 +425,14 @@ class Evaluation {
       const bool same = !answer.query.where.empty() || answer.cut != whole.cut || answer.total.committed == whole.total.committed;
       if (own && same && !cut_) balanced_[view.name] = answer.cut;
       if (!own || !same)
-        fire(rule, view.name,
-             fmt::format("rows come to Rp {}, the view to Rp {}, all to Rp {}", format_rupiah(committed),
-                         format_rupiah(answer.total.committed), format_rupiah(whole.total.committed)));
+        firings.push_back({rule.name,
+                           view.name,
+                           rule.severity,
+                           rule.kind,
+                           {{"view", view.name}},
+                           {{"rows", format_rupiah(committed)},
+                            {"view", format_rupiah(answer.total.committed)},
+                            {"all", format_rupiah(whole.total.committed)}}});
     }
     return absl::OkStatus();
   }

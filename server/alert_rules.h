@@ -5,7 +5,6 @@
 // Errors      InvalidArgument names the alert and the member that is wrong.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -18,12 +17,12 @@
 #include "base/money.h"
 #include "projections/projections.h"
 #include "projections/totals.h"
+#include "server/alert_text.h"
 
 namespace bukubesar {
 
 [[nodiscard]] std::string_view default_alerts_text();  // config/alerts.json
 
-enum class AlertKind : std::uint8_t { share_below, stalled, spiking, splitting, no_progress, intake_lag, unbalanced, unverifiable };
 [[nodiscard]] std::string_view name_of(AlertKind kind);
 
 struct AlertRule {
@@ -50,9 +49,14 @@ struct AlertSettings {
 
 // One alert about one thing: a district, an institution with a vendor, a partition.
 struct Firing {
-  std::string alert, key, severity, detail;  // detail: for people, deterministic
+  std::string alert, key, severity;
+  AlertKind kind{};
+  std::map<std::string, std::string> about;  // what the key says, by name: {"institution": "D262", "vendor": "v-9", …}
+  AlertValues values;
+  [[nodiscard]] AlertText detail() const { return alert_text(kind, values); }  // for people, deterministic
   friend auto operator<=>(const Firing&, const Firing&) = default;
 };
+[[nodiscard]] std::optional<AlertKind> parse_alert_kind(std::string_view name);
 
 // What the ledger says about time at a cut: the newest ledger time, where it has such.
 struct AlertTime {

@@ -9,7 +9,6 @@
 #include <map>
 #include <optional>
 #include <thread>
-#include <tuple>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -50,21 +49,22 @@ Json line_of(std::string_view what, const KnownFiring& firing, const Cut& at) {
   return {{"what", what},
           {"id", firing.id},
           {"alert", firing.what.alert},
+          {"kind", name_of(firing.what.kind)},
           {"key", firing.what.key},
+          {"about", firing.what.about},
           {"severity", firing.what.severity},
-          {"detail", firing.what.detail},
+          {"values", firing.what.values},
+          {"detail", firing.what.detail().en},
           {"cut", at.text()}};
 }
 
-// For topic `alerts` of the stream. The message is the same at the beginning and at the end: by it a reader knows what ended.
-Json stream_event(const KnownFiring& firing, bool begins) {
-  return {{"kind", firing.what.alert},
-          {"key", firing.what.key},
-          {"severity", firing.what.severity},
-          {"message", firing.what.alert + ": " + firing.what.key},
-          {"detail", firing.what.detail},
-          {"id", firing.id},
-          {"firing", begins}};
+std::map<std::string, std::string> texts_in(const Json& line, const char* member) {
+  std::map<std::string, std::string> texts;
+  const auto found = line.find(member);
+  if (found == line.end() || !found->is_object()) return texts;
+  for (const auto& [name, value] : found->items())
+    if (value.is_string()) texts.emplace(name, value.get<std::string>());
+  return texts;
 }
 
 std::uint64_t entries_of(const Cut& cut) {
@@ -82,6 +82,17 @@ std::pair<std::string, std::string> split_url(const std::string& url) {
 
 }  // namespace
 
+Json firing_json(const AlertSettings& settings, const Firing& firing) {
+  const auto of_its_name = [&firing](const AlertRule& rule) { return rule.name == firing.alert; };
+  const auto rule = std::find_if(settings.rules.begin(), settings.rules.end(), of_its_name);
+  const AlertText title = rule == settings.rules.end() ? AlertText{firing.alert, firing.alert} : AlertText{rule->title_id, rule->title_en};
+  const AlertText detail = firing.detail();
+  return {{"alert", firing.alert},       {"kind", name_of(firing.kind)},
+          {"key", firing.key},           {"about", firing.about},
+          {"severity", firing.severity}, {"title", {{"id", title.id}, {"en", title.en}}},
+          {"values", firing.values},     {"detail", {{"id", detail.id}, {"en", detail.en}}}};
+}
+
 struct AlertWatch::Impl {
   explicit Impl(Node& the_node) : node(the_node) {}
 
@@ -90,6 +101,7 @@ struct AlertWatch::Impl {
   void look_loop();
   absl::Status look();
   [[nodiscard]] bool figures_are_due(const Cut& cut) const;
+  [[nodiscard]] Json stream_event(const KnownFiring& firing, bool begins) const;
   void note(const std::vector<Firing>& firings, const Cut& cut);
   void deliver_loop();
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
@@ -164,7 +176,13 @@ absl::Status AlertWatch::Impl::take_line(const Json& line) {
   if (!line.is_object()) return data_loss("no JSON object");
   KnownFiring known;
   known.id = line.value("id", "");
-  known.what = {line.value("alert", ""), line.value("key", ""), line.value("severity", ""), line.value("detail", "")};
+  known.what.alert = line.value("alert", "");
+  known.what.key = line.value("key", "");
+  known.what.severity = line.value("severity", "");
+  // Lines of a program that wrote down no values: the next look has them.
+  known.what.kind = parse_alert_kind(line.value("kind", "")).value_or(AlertKind::unverifiable);
+  known.what.about = texts_in(line, "about");
+  known.what.values = line.contains("values") ? texts_in(line, "values") : AlertValues{{"why", line.value("detail", "")}};
   const std::string what = line.value("what", "");
   const auto same_id = [&known](const KnownFiring& one) { return one.id == known.id; };
   if (what == "began") {
@@ -263,19 +281,30 @@ absl::StatusOr<Looked> AlertWatch::Impl::at(const std::optional<Cut>& given, std
 // What the cut does not decide: how this node is.
 std::vector<Firing> AlertWatch::Impl::of_the_node() const {
   std::vector<Firing> firings;
+  const auto fire = [&firings](const AlertRule& rule, std::string key, std::map<std::string, std::string> about, AlertValues values) {
+    firings.push_back({rule.name, std::move(key), rule.severity, rule.kind, std::move(about), std::move(values)});
+  };
   for (const AlertRule& rule : settings.rules) {
     if (rule.kind == AlertKind::intake_lag) {
       for (const SourceStatus& source : node.intake().sources())
         if (source.lag_records > static_cast<std::int64_t>(rule.records))
-          firings.push_back({rule.name, source.partition.name(), rule.severity, fmt::format("more than {} records behind", rule.records)});
+          fire(rule, source.partition.name(), {{"partition", source.partition.name()}}, {{"records", fmt::format("{}", rule.records)}});
     } else if (rule.kind == AlertKind::unverifiable) {
-      if (const std::string damage = node.damage_text(); !damage.empty()) firings.push_back({rule.name, "damage", rule.severity, damage});
-      if (node.witness_objects()) firings.push_back({rule.name, "witness", rule.severity, "a witness refuses what is signed"});
-      if (const std::string failed = node.projections().status().failed; !failed.empty())
-        firings.push_back({rule.name, "projections", rule.severity, failed});
+      if (const std::string damage = node.damage_text(); !damage.empty()) fire(rule, "damage", {}, {{"why", damage}});
+      if (node.witness_objects()) fire(rule, "witness", {}, {});
+      if (const std::string failed = node.projections().status().failed; !failed.empty()) fire(rule, "projections", {}, {{"why", failed}});
     }
   }
   return firings;
+}
+
+// For topic `alerts` of the stream. The message is the same at the beginning and at the end.
+Json AlertWatch::Impl::stream_event(const KnownFiring& known, bool begins) const {
+  Json json = firing_json(settings, known.what);
+  json["message"] = known.what.alert + ": " + known.what.key;
+  json["id"] = known.id;
+  json["firing"] = begins;
+  return json;
 }
 
 bool AlertWatch::Impl::append(const Json& line) {
@@ -303,13 +332,13 @@ void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) 
   for (const auto& [key, what] : now) {
     const auto there = firing.find(key);
     if (there != firing.end()) {
-      there->second.what.detail = what->detail;
+      there->second.what = *what;
       continue;
     }
     const std::string text = fmt::format("{}\n{}\n{}\n{}", node.definition().name, what->alert, what->key, cut.text());
     KnownFiring begun{hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, false};
     if (!append(line_of("began", begun, cut))) return;
-    spdlog::warn("alert {} ({}) about '{}' at {}: {}", what->alert, what->severity, what->key, cut.text(), what->detail);
+    spdlog::warn("alert {} ({}) about '{}' at {}: {}", what->alert, what->severity, what->key, cut.text(), what->detail().en);
     node.stream().publish(stream_event(begun, true));
     if (!settings.webhook_url.empty()) pending.push_back(begun);
     firing.emplace(key, std::move(begun));
@@ -357,17 +386,11 @@ void AlertWatch::Impl::deliver_loop() {
 }
 
 absl::Status AlertWatch::Impl::deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& one) {
-  std::string title_id, title_en;
-  for (const AlertRule& rule : settings.rules)
-    if (rule.name == one.what.alert) std::tie(title_id, title_en) = std::tie(rule.title_id, rule.title_en);
-  const std::string body = to_text({{"id", one.id},
-                                    {"ledger", node.definition().name},
-                                    {"alert", one.what.alert},
-                                    {"key", one.what.key},
-                                    {"severity", one.what.severity},
-                                    {"title", {{"id", title_id}, {"en", title_en}}},
-                                    {"detail", one.what.detail},
-                                    {"cut", to_json(one.since)}});
+  Json json = firing_json(settings, one.what);
+  json["id"] = one.id;
+  json["ledger"] = node.definition().name;
+  json["cut"] = to_json(one.since);
+  const std::string body = to_text(json);
   const HttpHeaders headers{{"Bukubesar-Firing", one.id}, {"Bukubesar-Signature", "sha256=" + hex(as_view(hmac_sha256(secret, body)))}};
   ASSIGN_OR_RETURN(const HttpResponse response, client.post(target, "application/json", body, headers));
   return status_of(response);

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "base/cut.h"
 #include "server/alert_rules.h"
+#include "server/json.h"
 
 namespace bukubesar {
 
@@ -39,6 +40,9 @@ struct AlertState {
   std::uint64_t left_out = 0;
   std::string trouble;  // of the last look or delivery; empty: none
 };
+
+// As routes, stream and webhook say it: codes and values for programs, title and detail in both languages for people.
+[[nodiscard]] Json firing_json(const AlertSettings& settings, const Firing& firing);
 
 class AlertWatch {
  public:

@@ -20,10 +20,6 @@ Json rules_json(const AlertSettings& settings) {
   return rules;
 }
 
-Json firing_json(const Firing& firing) {
-  return {{"alert", firing.alert}, {"key", firing.key}, {"severity", firing.severity}, {"detail", firing.detail}};
-}
-
 // As of a cut: what the cut decides. Without one: what was seen at the last look, with since when and whether it was delivered.
 absl::StatusOr<ServerResponse> alerts_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"as_of", "min_cut"}));
@@ -33,13 +29,13 @@ absl::StatusOr<ServerResponse> alerts_answer(Node& node, const ServerRequest& re
     ASSIGN_OR_RETURN(const AsOf as_of, resolve_as_of(query.text("as_of"), node));
     RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
     ASSIGN_OR_RETURN(const std::vector<Firing> firings, watch.at(as_of.cut));
-    for (const Firing& one : firings) firing.push_back(firing_json(one));
+    for (const Firing& one : firings) firing.push_back(firing_json(watch.settings(), one));
     return json_response({{"cut", to_json(as_of.cut)}, {"alerts", rules_json(watch.settings())}, {"firing", firing}}, as_of.cut);
   }
   const AlertState state = watch.state();
   const bool webhook = !watch.settings().webhook_url.empty();
   for (const KnownFiring& one : state.firing) {
-    Json json = firing_json(one.what);
+    Json json = firing_json(watch.settings(), one.what);
     json["id"] = one.id;
     json["since"] = to_json(one.since);
     json["delivered"] = webhook ? Json(one.delivered) : Json(nullptr);

@@ -81,7 +81,9 @@ class Alerts(unittest.TestCase):
             low = self.post(server, [harness.purchase_event(2, amount=9 * 10**9, scale="large", vendor="v-2")])
             share = ("umkk_share_low", "63.09")
             first = harness.wait_until("the share to fire", lambda: self.firing(server).get(share))
-            self.assertIn("10.00 %", first["detail"])
+            self.assertIn("10.00 %", first["detail"]["en"])
+            self.assertIn("10,00 % dari Rp 10.000.000.000,00", first["detail"]["id"])
+            self.assertEqual((first["kind"], first["about"], first["values"]["share"]), ("share_below", {"district": "63.09"}, "10.00"))
             # A webhook that hangs costs nobody else.
             harness.wait_until("an attempt", lambda: hook.attempts > 0)
             begin = time.monotonic()
@@ -124,6 +126,7 @@ class Alerts(unittest.TestCase):
             said = json.loads(body)
             self.assertEqual(headers["Bukubesar-Firing"], said["id"])
             self.assertTrue(said["title"]["id"] and said["title"]["en"] and said["severity"])
+            self.assertTrue(said["detail"]["id"] != said["detail"]["en"] and said["values"] and said["kind"], said)
             ids.add(said["id"])
         self.assertEqual(ids, {one["id"] for one in self.firing(server).values()})
         self.assertEqual(len(hook.taken), 2)

@@ -21,6 +21,9 @@ class Dashboard(unittest.TestCase):
     def setUpClass(cls):
         cls.work = cls.enterClassContext(harness.workspace("dashboard"))
         cls.server = cls.enterClassContext(harness.Server(cls.work / "data"))
+        cls.server.data.mkdir()
+        rules = (harness.ROOT / "config/alerts.json").read_text(encoding="utf-8")
+        (cls.server.data / "alerts.json").write_text(rules.replace('"interval_ms": 5000', '"interval_ms": 100'), encoding="utf-8")
         cls.server.start()
         if b"without the dashboard" in cls.server.get("/").body:
             cls.server.stop()
@@ -128,6 +131,22 @@ class Dashboard(unittest.TestCase):
             self.until_figure("broad", f"{before:.2f}")
         print("event sent to entry on screen: " + ", ".join(f"{delay * 1000:.0f} ms" for delay in delays))
         self.assertLess(min(delays), 0.5)
+
+    def test_alerts_are_said_in_the_readers_language(self):
+        self.open("lang=en")
+        self.browser.wait(selector="[data-live=live]")
+        for _ in range(3):
+            self.publish(amount=150_000_000, vendor="v-split", scale="small")
+        firing = harness.wait_until("the split to fire", lambda: next((one for one in self.server.get_json("/v1/alerts")["firing"] if one["about"].get("vendor") == "v-split"), None))
+        self.browser.until(expression=f"[...document.querySelectorAll('[data-begun]')].some((one) => one.textContent.includes({json.dumps(firing['detail']['en'])}))")
+        for language, address in (("en", "page=findings&lang=en"), ("id", "page=findings")):
+            self.open(address)
+            self.browser.until(expression=f"[...document.querySelectorAll('[data-alert=splitting]')].some((one) => one.textContent.includes({json.dumps(firing['detail'][language])}))")
+            shown = next(each for each in self.browser.texts(selector="[data-alert=splitting]") if firing["detail"][language] in each)
+            self.assertIn(firing["title"][language], shown)
+            self.assertNotIn(firing["title"]["id" if language == "en" else "en"], shown)
+        self.open("page=findings&as_of=" + urllib.parse.quote(",".join(f"{name}={size}" for name, size in self.server.cut().items())))
+        self.browser.wait(selector="a[href*='page=vendor'][href*='id=v-split']")
 
     def test_it_goes_on_after_a_restart_of_the_server(self):
         self.open()

@@ -51,6 +51,25 @@ export interface Findings {
   findings: FindingRow[];
   next_cursor: string | null;
 }
+/** A text in both languages. */
+export interface Bilingual {
+  id: string;
+  en: string;
+}
+export interface Firing {
+  alert: string;
+  kind: string;
+  key: string;
+  about: Record<string, string>;
+  severity: "critical" | "warning" | "info";
+  title: Bilingual;
+  detail: Bilingual;
+}
+export interface Alerts {
+  cut: Cut;
+  firing: Firing[];
+  left_out?: number;
+}
 export interface Transfer {
   row: number;
   from: string;

@@ -3,6 +3,8 @@ import { inIndonesian } from "./findings";
 import { compact, count, full, localeOf, percent, type Language } from "./money";
 import { regionName } from "./regions";
 import { url } from "./url.svelte";
+import { warningInIndonesian } from "./warnings";
+import type { Bilingual } from "./api";
 
 export type { Word };
 
@@ -40,6 +42,16 @@ export const say = {
   /** What a finding says, with its values. */
   finding(kind: string, detail: string): string {
     return say.amountsIn(language() === "en" ? detail : inIndonesian(kind, detail, (code) => (/^\d{4}-\d{2}-\d{2}$/.test(code) ? say.date(code) : /^\d{4}-\d{2}-\d{2}T/.test(code) ? say.instant(code, true) : say.value(code))));
+  },
+  either: (text: Bilingual): string => text[language()],
+  /** A warning of the node's own. */
+  warning: (sentence: string): string => (language() === "en" ? sentence : warningInIndonesian(sentence)),
+  /** One of the things that an alert is about. */
+  about(name: string, value: string): string {
+    if (name === "district" || name === "region" || name === "province" || name === "vendor_domicile") return say.region(value);
+    if (name.endsWith("_month")) return say.month(value);
+    if (name === "partition") return `${say.word("partition")} ${value}`;
+    return name === "view" ? `${say.word("view")} ${value}` : say.value(value);
   },
   definition: (definition: string): string => say.word(definition === "strict" ? "strict" : "broad").toLowerCase(),
   /** "2023-05" → "Mei 2023" */

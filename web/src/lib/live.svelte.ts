@@ -1,13 +1,10 @@
 // One stream a browser: /v1/stream by fetch, since EventSource can carry no token. It comes back with Last-Event-ID, the cut, so
 // nothing between is lost; what is lost to slowness the server says.
-import { askJson, cutText, useToken, withToken, type Cut, type EntrySummary, type FindingRow, type Measures } from "./api";
+import { askJson, cutText, useToken, withToken, type Cut, type EntrySummary, type FindingRow, type Firing, type Measures } from "./api";
 
 export type LiveState = "connecting" | "live" | "disconnected" | "paused" | "refused";
-export interface Alert {
-  kind: string;
-  message: string;
-  firing: boolean;
-}
+/** What began while this page was open: a warning of the node's own (kind "warning"), or a firing. */
+export type Begun = { message: string } & ({ kind: "warning" } | Firing);
 const entriesKept = 40;
 const findingsKept = 40;
 const lookBack = 2000;  // entries: what the first page tells of before it was opened
@@ -31,7 +28,9 @@ class Live {
   entries = $state.raw<EntrySummary[]>([]);
   skipped = $state(0);
   findings = $state.raw<FindingRow[]>([]);
-  alerts = $state.raw<Alert[]>([]);
+  begun = $state.raw<Begun[]>([]);
+  /** How often an alert began or ended. */
+  alertsMoved = $state(0);
   /** When something last came, by the monotonic clock. */
   heard = $state(performance.now());
   starting = $state("");
@@ -122,8 +121,9 @@ class Live {
     } else if (event === "findings") {
       this.findings = [...said.findings.slice().reverse(), ...this.findings].slice(0, findingsKept);
     } else if (event === "alert") {
-      const others = this.alerts.filter((alert) => alert.message !== said.message);
-      this.alerts = said.firing ? [said as Alert, ...others].slice(0, 20) : others;
+      const others = this.begun.filter((one) => one.message !== said.message);
+      this.begun = said.firing ? [said as Begun, ...others].slice(0, 20) : others;
+      if (said.kind !== "warning") ++this.alertsMoved;
     }
   }
 }
