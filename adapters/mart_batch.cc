@@ -8,10 +8,11 @@
 
 #include "absl/strings/string_view.h"
 #include "adapters/mart_store.h"
-#include "base/bytes.h"
+#include "base/money.h"
 #include "base/region_key.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/time.h"
 
 namespace bukubesar {
 
@@ -65,21 +66,20 @@ constexpr std::string_view kComponents[] = {"none", "goods", "shipping", "tax", 
 constexpr std::string_view kKinds[] = {"purchase.ordered",  "purchase.advanced",  "purchase.amended",   "purchase.paid",
                                        "purchase.refunded", "purchase.cancelled", "purchase.withdrawn", "purchase.corrected"};
 
-// Reads fields of RFC 4180 lines one after the other.
+// Reads fields of RFC 4180 lines one after the other. What was quoted is written down in `held`; the rest stands in the text itself.
 class CsvReader {
  public:
-  explicit CsvReader(std::string_view text) : rest_(text) {}
+  CsvReader(std::string_view text, std::deque<std::string>& held) : rest_(text), held_(held) {}
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
   // False where a quote is not closed.
   bool line(std::vector<std::string_view>& fields) {
     fields.clear();
-    held_.clear();
     while (true) {
       std::string_view field;
       if (!rest_.empty() && rest_.front() == '"') {
         if (!quoted(field)) return false;
       } else {
-        field = rest_.substr(0, rest_.find_first_of(",\r\n"));
+        field = rest_.substr(0, end_of_field());
         rest_.remove_prefix(field.size());
       }
       fields.push_back(field);
@@ -93,6 +93,11 @@ class CsvReader {
   }
 
  private:
+  [[nodiscard]] std::size_t end_of_field() const {  // a few bytes on: no call is worth it
+    std::size_t at = 0;
+    while (at < rest_.size() && rest_[at] != ',' && rest_[at] != '\r' && rest_[at] != '\n') ++at;
+    return at;
+  }
   bool quoted(std::string_view& field) {
     std::string text;
     for (std::size_t at = 1; at < rest_.size(); ++at) {
@@ -103,42 +108,15 @@ class CsvReader {
         ++at;
       } else {
         rest_.remove_prefix(at + 1);
-        held_.push_back(std::make_unique<std::string>(std::move(text)));
-        field = *held_.back();
+        field = held_.emplace_back(std::move(text));
         return true;
       }
     }
     return false;
   }
   std::string_view rest_;
-  std::vector<std::unique_ptr<std::string>> held_;  // of the line
+  std::deque<std::string>& held_;
 };
-
-void append_copy_text(std::string_view raw, std::string& to) {
-  const bool plain = std::all_of(raw.begin(), raw.end(), [](char c) { return c > 0x1F && c < 0x7F && c != '\\'; });
-  if (plain) {
-    to += raw;
-    return;
-  }
-  for (const char c : storable_text(raw)) {
-    switch (c) {
-      case '\\':
-        to += "\\\\";
-        break;
-      case '\t':
-        to += "\\t";
-        break;
-      case '\n':
-        to += "\\n";
-        break;
-      case '\r':
-        to += "\\r";
-        break;
-      default:
-        to += c;
-    }
-  }
-}
 
 template <std::size_t N>
 std::optional<std::int64_t> index_in(const std::string_view (&names)[N], std::string_view name) {
@@ -147,10 +125,10 @@ std::optional<std::int64_t> index_in(const std::string_view (&names)[N], std::st
   return found - std::begin(names);
 }
 
-// One transfer → one line, column by column as fact_transfer has them.
-class Encoder {
+// One line → one row, column by column as fact_transfer has them.
+class RowReader {
  public:
-  Encoder(bool amounts_in_sen, MartKeys& keys, MartBatch& to) : amounts_in_sen_(amounts_in_sen), keys_(keys), to_(to) {}
+  RowReader(MartKeys& keys, MartBatch& to) : keys_(keys), to_(to) {}
   absl::Status head(const std::vector<std::string_view>& names) {
     for (std::size_t i = 0; i < kFieldCount; ++i) {
       const auto found = std::find(names.begin(), names.end(), kNames[i]);
@@ -163,88 +141,139 @@ class Encoder {
   absl::Status row(const std::vector<std::string_view>& fields) {
     if (fields.size() != columns_) return unavailable("GET /v1/transfers: a line with {} fields, want {}", fields.size(), columns_);
     fields_ = &fields;
-    for (const Field field : {kPartition, kSequence, kRow}) text(field);
+    row_ = &to_.rows.emplace_back();
+    column_ = 0;
+    for (const Field field : {kPartition, kSequence, kRow}) number(field);
     times();
-    key(MartDimension::date, kOrderDate);
-    text_or_null(kFiscalYear);
+    key(kOrderDate);
+    number_or_null(kFiscalYear);
     known(kKinds, kKind);
-    text(kPurchase);
+    text(kMartPurchase, storable(at(kPurchase)));
     known(kAccounts, kFrom);
     known(kAccounts, kTo);
     amount();
-    text(kPackages);
+    number(kPackages);
     rest_of_dimensions();
-    to_.lines.back() = '\n';
-    ++to_.rows;
+    if (!wrong_.empty()) return unavailable("GET /v1/transfers: '{}' is no number that fits", wrong_);
     if (!unknown_.empty()) return failed_precondition("the server speaks of '{}', which this program does not know: it is older", unknown_);
     return absl::OkStatus();
   }
 
  private:
   void rest_of_dimensions() {
-    key(MartDimension::system, kSystem);
-    key(MartDimension::method, kMethod);
-    key(MartDimension::institution, kInstitution);
-    number(keys_.satker_key(at(kInstitution), at(kWorkUnit), to_.added));
-    key(MartDimension::vendor, kVendor);
-    key(MartDimension::vendor, kDistributor);
-    key(MartDimension::funding, kFunding);
-    key(MartDimension::region, kStatedRegion);
+    for (const Field field : {kSystem, kMethod, kInstitution}) key(field);
+    put(memo(kWorkUnit, at(kInstitution) != last_[kWorkUnit].of || at(kWorkUnit) != last_[kWorkUnit].text,
+             [&] { return keys_.satker_key(at(kInstitution), at(kWorkUnit), to_.added); }));
+    last_[kWorkUnit].of = at(kInstitution);
+    for (const Field field : {kVendor, kDistributor, kFunding, kStatedRegion}) key(field);
     known(kScales, kStatedScale);
-    key(MartDimension::feed, kFeed);
+    key(kFeed);
     known(kComponents, kComponent);
     known(kOrigins, kOrigin);
     known(kCatalogueKinds, kCatalogueKind);
-    key(MartDimension::commodity, kCommodity);
-    text_or_null(kRevision);
+    key(kCommodity);
+    number_or_null(kRevision);
   }
   [[nodiscard]] std::string_view at(Field field) const { return (*fields_)[places_[field]]; }
+  void put(std::int64_t value) { row_->values[column_++] = value; }
+  void text(std::size_t place, std::string_view value) {
+    row_->texts[place] = value;
+    put(static_cast<std::int64_t>(place));
+  }
+  std::string_view storable(std::string_view raw) {
+    const bool plain = std::all_of(raw.begin(), raw.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80 && c != '\0'; });
+    return plain ? raw : std::string_view(to_.held.emplace_back(storable_text(raw)));
+  }
   // The event's time stands where it states one, else when it was known.
   void times() {
-    const std::int64_t known_date = keys_.date_key(at(kLedgerTime), to_.added);
-    const std::int64_t event_date = at(kEventTime).empty() ? known_date : keys_.date_key(at(kEventTime), to_.added);
-    time(kLedgerTime, known_date);
-    time(kEventTime, event_date);
-    number(known_date);
-    number(event_date);
+    const std::int64_t known_date = date(kLedgerTime);
+    const std::int64_t event_date = at(kEventTime).empty() ? known_date : date(kEventTime);
+    time(kLedgerTime, kMartLedgerTime, known_date);
+    time(kEventTime, kMartEventTime, event_date);
+    put(known_date);
+    put(event_date);
   }
-  void time(Field field, std::int64_t date) { date == 0 || at(field).empty() ? null() : text(field); }
-  void null() { to_.lines += "\\N\t"; }
-  void text(Field field) {
-    append_copy_text(at(field), to_.lines);
-    to_.lines += '\t';
+  std::int64_t date(Field field) { return keys_.date_key(at(field), to_.added); }
+  void time(Field field, std::size_t place, std::int64_t date) {
+    row_->texts[place] = at(field);
+    put(date == 0 || at(field).empty() ? kMartNull : memo(field, at(field) != last_[field].text, [&] {
+      const std::optional<std::int64_t> ms = parse_instant_ms(at(field));
+      if (!ms) wrong_ = at(field);
+      return ms.value_or(kMartNull);
+    }));
   }
-  void text_or_null(Field field) { at(field).empty() ? null() : text(field); }
-  void number(std::int64_t value) {
-    char digits[24];
-    const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), value);
-    to_.lines.append(digits, end);
-    to_.lines += '\t';
+  void number(Field field) {
+    std::int64_t value = 0;
+    const std::string_view digits = at(field);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size()) wrong_ = digits.empty() ? "(nothing)" : digits;
+    put(value);
   }
+  void number_or_null(Field field) { at(field).empty() ? put(kMartNull) : number(field); }
   void amount() {
-    for (const char c : at(kAmount))
-      if (c != '.' || !amounts_in_sen_) to_.lines += c;  // always two decimals
-    to_.lines += '\t';
+    const ParsedMoney parsed = parse_rupiah(at(kAmount));
+    if (parsed.error != MoneyError::none) wrong_ = at(kAmount);
+    put(parsed.money.sen);
   }
-  void key(MartDimension dimension, Field field) {
-    if (dimension == MartDimension::region) return number(keys_.region_key(at(field), to_.added));
-    if (dimension == MartDimension::date) return number(keys_.date_key(at(field), to_.added));
-    number(keys_.key_of(dimension, at(field), to_.added));
+  // Neighbours are often alike: what is the same as in the row before is not looked up again.
+  template <class Look>
+  std::int64_t memo(Field field, bool is_other, Look look) {
+    Last& last = last_[field];
+    if (is_other || !last.is_known) last = {at(field), last.of, look(), true};
+    return last.value;
+  }
+  void key(Field field) {
+    put(memo(field, at(field) != last_[field].text, [&] {
+      const MartDimension dimension = dimension_of(field);
+      if (dimension == MartDimension::region) return keys_.region_key(at(field), to_.added);
+      if (dimension == MartDimension::date) return keys_.date_key(at(field), to_.added);
+      return keys_.key_of(dimension, at(field), to_.added);
+    }));
+  }
+  static MartDimension dimension_of(Field field) {
+    switch (field) {
+      case kOrderDate:
+        return MartDimension::date;
+      case kSystem:
+        return MartDimension::system;
+      case kMethod:
+        return MartDimension::method;
+      case kInstitution:
+        return MartDimension::institution;
+      case kFunding:
+        return MartDimension::funding;
+      case kStatedRegion:
+        return MartDimension::region;
+      case kFeed:
+        return MartDimension::feed;
+      case kCommodity:
+        return MartDimension::commodity;
+      default:
+        return MartDimension::vendor;
+    }
   }
   template <std::size_t N>
   void known(const std::string_view (&names)[N], Field field) {
-    const auto index = index_in(names, at(field));
-    if (!index) unknown_ = at(field);
-    number(index.value_or(0));
+    put(memo(field, at(field) != last_[field].text, [&] {
+      const auto index = index_in(names, at(field));
+      if (!index) unknown_ = at(field);
+      return index.value_or(0);
+    }));
   }
 
-  const bool amounts_in_sen_;
+  struct Last {
+    std::string_view text, of;  // of: the institution of a work unit
+    std::int64_t value = 0;
+    bool is_known = false;
+  };
   MartKeys& keys_;
   MartBatch& to_;
   std::array<std::size_t, kFieldCount> places_{};
-  std::size_t columns_ = 0;
+  std::array<Last, kFieldCount> last_{};
+  std::size_t columns_ = 0, column_ = 0;
   const std::vector<std::string_view>* fields_ = nullptr;
-  std::string unknown_;
+  MartTransfer* row_ = nullptr;
+  std::string unknown_, wrong_;
 };
 
 }  // namespace
@@ -317,16 +346,15 @@ std::int64_t MartKeys::date_key(std::string_view text, std::vector<NewMember>& a
   return key;
 }
 
-absl::Status encode_transfers(std::string_view csv, bool amounts_in_sen, MartKeys& keys, MartBatch& to) {
-  CsvReader reader(csv);
+absl::Status read_transfers(MartKeys& keys, MartBatch& to) {
+  CsvReader csv(to.answer, to.held);
   std::vector<std::string_view> fields;
-  Encoder encoder(amounts_in_sen, keys, to);
-  if (!reader.line(fields)) return unavailable("GET /v1/transfers: no head in the answer");
-  RETURN_IF_ERROR(encoder.head(fields));
-  to.lines.reserve(csv.size());
-  while (!reader.at_end()) {
-    if (!reader.line(fields)) return unavailable("GET /v1/transfers: a quote that is not closed in row {}", to.rows);
-    RETURN_IF_ERROR(encoder.row(fields));
+  RowReader rows(keys, to);
+  if (!csv.line(fields)) return unavailable("GET /v1/transfers: no head in the answer");
+  RETURN_IF_ERROR(rows.head(fields));
+  while (!csv.at_end()) {
+    if (!csv.line(fields)) return unavailable("GET /v1/transfers: a quote that is not closed in row {}", to.rows.size());
+    RETURN_IF_ERROR(rows.row(fields));
   }
   return absl::OkStatus();
 }

@@ -1,4 +1,5 @@
 // MartKeys, MartBatch: one answer of GET /v1/transfers as rows of fact_transfer, with the rows of dimensions that it is the first to need.
+// Rows are typed: each database is given them in the form that costs it least.
 //
 // Keys are numbers that the mart gives out in the order in which codes are met; 0 is unknown. A region's key is its code without points,
 // a date's is yyyymmdd.
@@ -8,6 +9,8 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -55,15 +58,33 @@ class MartKeys {
   std::string scratch_;
 };
 
+// What the columns of fact_transfer hold, in the order in which config/mart/schema.sql has them.
+enum class MartColumn : std::uint8_t { int16, int32, int64, time, text, amount };
+inline constexpr auto kMartColumns = [] {
+  using enum MartColumn;
+  return std::to_array({int16, int64, int32, time,  time,  int32, int32, int32, int16, int16, text,  int16, int16, amount, int16,
+                        int32, int32, int32, int32, int32, int32, int32, int64, int16, int32, int16, int16, int16, int32,  int64});
+}();
+inline constexpr std::int64_t kMartNull = std::numeric_limits<std::int64_t>::min();
+
+struct MartTransfer {
+  // By column: an amount in sen, an instant in milliseconds since 1970, a text as its place in `texts`; kMartNull: NULL.
+  std::array<std::int64_t, kMartColumns.size()> values;
+  std::array<std::string_view, 3> texts;  // ledger time and event time as the server wrote them, the purchase
+};
+inline constexpr std::size_t kMartLedgerTime = 0, kMartEventTime = 1, kMartPurchase = 2;
+
 struct MartBatch {
   std::string partition;
   std::uint64_t from = 0, next = 0;  // sequences
-  std::uint64_t rows = 0;
-  std::string lines;  // for MartStore::put_transfers
+  std::vector<MartTransfer> rows;
   std::vector<NewMember> added;
+  // What the rows' texts stand in.
+  std::string answer;
+  std::deque<std::string> held;
 };
 
-// csv: the body of GET /v1/transfers/…?format=csv. Unavailable: it is not what the route promises.
-[[nodiscard]] absl::Status encode_transfers(std::string_view csv, bool amounts_in_sen, MartKeys& keys, MartBatch& to);
+// to.answer: the body of GET /v1/transfers/…?format=csv. Unavailable: it is not what the route promises.
+[[nodiscard]] absl::Status read_transfers(MartKeys& keys, MartBatch& to);
 
 }  // namespace bukubesar

@@ -18,6 +18,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kPieceBytes = 1U << 18;  // of statements that are sent at once
+
 struct DimensionTable {
   MartDimension dimension;
   std::string_view table, key, code;
@@ -72,6 +74,29 @@ std::uint64_t number_member(const Json& object, const char* name) {
 }
 
 }  // namespace
+
+// Rows for the tables of dimensions: many in one statement.
+class MartInserts {
+ public:
+  // values: with commas.
+  void add(std::string_view table, const std::string& values) {
+    std::vector<std::string>& statements = tables_[table];
+    if (statements.empty() || statements.back().size() > kPieceBytes) statements.push_back(fmt::format("INSERT INTO @m@{} VALUES ", table));
+    statements.back() += fmt::format("{}({})", statements.back().ends_with(')') ? ", " : "", values);
+  }
+  // Regions first: institutions refer to them.
+  [[nodiscard]] std::vector<std::string> statements() const {
+    std::vector<std::string> all;
+    for (const bool regions : {true, false})
+      for (const auto& [table, statements] : tables_)
+        for (const std::string& statement : statements)
+          if ((table == "dim_region") == regions) all.push_back(statement + (regions ? " ON CONFLICT DO NOTHING;" : ";"));
+    return all;
+  }
+
+ private:
+  std::map<std::string_view, std::vector<std::string>> tables_;
+};
 
 std::string mart_section(std::string_view text, std::string_view name) {
   const std::string mark = fmt::format("-- section: {}\n", name);
@@ -197,7 +222,8 @@ absl::Status MartLoader::catch_up(const std::string& constraints) {
     if (!partition.is_reference()) RETURN_IF_ERROR(catch_up_partition(partition, target));
   if (state_.phase == "loading") RETURN_IF_ERROR(finish_loading(constraints));
   RETURN_IF_ERROR(catch_up_findings());
-  return catch_up_checkpoints();
+  RETURN_IF_ERROR(catch_up_checkpoints());
+  return constraints.empty() || keys_checked_ ? absl::OkStatus() : check_keys(constraints);
 }
 
 absl::Status MartLoader::catch_up_reference(const Cut& target) {
@@ -219,16 +245,18 @@ absl::Status MartLoader::catch_up_reference(const Cut& target) {
 absl::StatusOr<MartBatch> MartLoader::fetch(const std::string& partition, std::uint64_t from, const std::string& as_of) {
   const std::string target =
       fmt::format("/v1/transfers/{}?format=csv&from={}&limit={}&as_of={}", partition, from, options_.page_rows, percent_encode(as_of));
-  ASSIGN_OR_RETURN(const HttpResponse response, ahead_.get(target));
+  ASSIGN_OR_RETURN(HttpResponse response, ahead_.get(target));
   RETURN_IF_ERROR(status_of(response));
   MartBatch batch;
   batch.partition = partition;
   batch.from = from;
-  RETURN_IF_ERROR(encode_transfers(response.body, store_.amounts_in_sen(), keys_, batch));
+  batch.answer = std::move(response.body);
+  batch.rows.reserve(options_.page_rows);
+  RETURN_IF_ERROR(read_transfers(keys_, batch));
   const auto next = response.header("Bukubesar-Next");
   const auto rows = response.header("Bukubesar-Rows");
-  if (!next || !rows || std::to_string(batch.rows) != *rows)
-    return unavailable("GET {}: {} rows came, {} were announced", target, batch.rows, rows.value_or("none"));
+  if (!next || !rows || std::to_string(batch.rows.size()) != *rows)
+    return unavailable("GET {}: {} rows came, {} were announced", target, batch.rows.size(), rows.value_or("none"));
   batch.next = static_cast<std::uint64_t>(number_of(*next));
   if (batch.next <= from) return unavailable("GET {}: Bukubesar-Next is {}, which leads nowhere", target, *next);
   return batch;
@@ -266,24 +294,24 @@ absl::Status MartLoader::store(MartBatch& batch, PartitionId partition) {
   const absl::Status stored = in_transaction([&]() -> absl::Status {
     RETURN_IF_ERROR(add_members(batch.added));
     RETURN_IF_ERROR(store_rows(batch, partition));
-    if (changed) RETURN_IF_ERROR(apply_facts());
+    if (changed && state_.phase != "loading") RETURN_IF_ERROR(apply_facts());
     return absl::OkStatus();
   });
   RETURN_IF_ERROR(stored);
   state_.cut = cut;
-  state_.transfers += batch.rows;
+  state_.transfers += batch.rows.size();
   return absl::OkStatus();
 }
 
 absl::Status MartLoader::store_rows(MartBatch& batch, PartitionId partition) {
-  if (batch.rows == 0) return move_cut(partition, batch.next);
+  if (batch.rows.empty()) return move_cut(partition, batch.next);
   if (state_.phase == "loading") {
     // Straight: the cut that moves with them is what makes it exactly once; were it not, the primary key would refuse the page.
-    RETURN_IF_ERROR(store_.put_transfers(store_.render("@m@fact_transfer"), batch.lines));
+    RETURN_IF_ERROR(store_.put_transfers(store_.render("@m@fact_transfer"), batch.rows));
     return move_cut(partition, batch.next);
   }
   RETURN_IF_ERROR(store_.execute("TRUNCATE stage_transfer"));  // what is deleted from a temporary table stays in its file for ever
-  RETURN_IF_ERROR(store_.put_transfers("stage_transfer", batch.lines));
+  RETURN_IF_ERROR(store_.put_transfers("stage_transfer", batch.rows));
   RETURN_IF_ERROR(run("INSERT INTO @m@fact_transfer SELECT * FROM stage_transfer ON CONFLICT DO NOTHING"));
   const std::string touched = "f.purchase IN (SELECT purchase FROM stage_transfer)";
   RETURN_IF_ERROR(run("DELETE FROM @m@fact_purchase WHERE purchase IN (SELECT purchase FROM stage_transfer)"));
@@ -322,7 +350,6 @@ absl::Status MartLoader::read_facts(const Cut& cut, bool& changed) {
 }
 
 absl::Status MartLoader::run_all(const std::vector<std::string>& statements) {
-  constexpr std::size_t kPieceBytes = 1U << 18;
   std::string piece;  // many at once: there may be tens of thousands, and each round trip is a wait
   for (const std::string& statement : statements) {
     piece += statement;
@@ -334,104 +361,136 @@ absl::Status MartLoader::run_all(const std::vector<std::string>& statements) {
 }
 
 absl::Status MartLoader::add_members(const std::vector<NewMember>& added) {
-  std::vector<std::string> statements;
-  for (const NewMember& member : added) statements.push_back(statements_of(member));
-  return run_all(statements);
+  MartInserts inserts;
+  for (const NewMember& member : added) add_member(member, inserts);
+  return run_all(inserts.statements());
 }
 
-std::string MartLoader::statements_of(const NewMember& member) const {
+void MartLoader::add_member(const NewMember& member, MartInserts& to) const {
   const std::string code = sql_text(member.code);
+  const auto name_and_place = [&](std::string_view table) {
+    return fmt::format("{}, {}", sql_text_or_null(facts_.name(table, member.code)), sql_text_or_null(facts_.place(table, member.code)));
+  };
   switch (member.dimension) {
     case MartDimension::date: {
       const std::int64_t year = member.key / 10'000, month = member.key / 100 % 100, day = member.key % 100;
-      return fmt::format("INSERT INTO @m@dim_date VALUES ({}, {}, {}, {}, {}, {}, '{}');", member.key, code, year, month, day,
-                         member.key / 100 * 100 + 1, member.code.substr(0, 7));
+      return to.add("dim_date", fmt::format("{}, {}, {}, {}, {}, {}, '{}'", member.key, code, year, month, day, member.key / 100 * 100 + 1,
+                                            member.code.substr(0, 7)));
     }
     case MartDimension::region:
-      return fmt::format("INSERT INTO @m@dim_region VALUES ({}, {}, {}, {}, {}) ON CONFLICT DO NOTHING;", member.key, code,
-                         sql_text(province(member.code)), sql_text(district(member.code)),
-                         sql_text_or_null(facts_.name("region", member.code)));
+      return to.add("dim_region", fmt::format("{}, {}, {}, {}, {}", member.key, code, sql_text(province(member.code)),
+                                              sql_text(district(member.code)), sql_text_or_null(facts_.name("region", member.code))));
     case MartDimension::institution: {
       const std::string region = facts_.place("institution", member.code);
-      const std::string before = region.empty() ? "" : statements_of({MartDimension::region, mart_region_key(region), region, {}});
-      return before + fmt::format("INSERT INTO @m@dim_institution VALUES ({}, {}, {}, {});", member.key, code,
-                                  sql_text_or_null(facts_.name("institution", member.code)),
-                                  region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)));
+      if (!region.empty()) add_member({MartDimension::region, mart_region_key(region), region, {}}, to);
+      return to.add("dim_institution",
+                    fmt::format("{}, {}, {}, {}", member.key, code, sql_text_or_null(facts_.name("institution", member.code)),
+                                region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region))));
     }
     case MartDimension::satker:
-      return fmt::format("INSERT INTO @m@dim_satker VALUES ({}, {}, {}, {});", member.key, sql_text(member.institution), code,
-                         sql_text_or_null(facts_.work_unit_name(member.institution, member.code)));
+      return to.add("dim_satker", fmt::format("{}, {}, {}, {}", member.key, sql_text(member.institution), code,
+                                              sql_text_or_null(facts_.work_unit_name(member.institution, member.code))));
     case MartDimension::vendor:
-      return fmt::format("INSERT INTO @m@dim_vendor VALUES ({}, {}, {}, {});", member.key, code,
-                         sql_text_or_null(facts_.name("vendor", member.code)), sql_text_or_null(facts_.place("vendor", member.code))) +
-             scale_statements(member.key, member.code);
+      to.add("dim_vendor", fmt::format("{}, {}, {}", member.key, code, name_and_place("vendor")));
+      return add_scales(member.key, member.code, to);
     case MartDimension::commodity:
-      return fmt::format("INSERT INTO @m@dim_commodity VALUES ({}, {}, {}, {});", member.key, code,
-                         sql_text_or_null(facts_.name("commodity", member.code)), sql_text_or_null(facts_.place("commodity", member.code)));
+      return to.add("dim_commodity", fmt::format("{}, {}, {}", member.key, code, name_and_place("commodity")));
     default:
       for (const DimensionTable& one : kTables)
-        if (one.dimension == member.dimension) return fmt::format("INSERT INTO @m@{} VALUES ({}, {});", one.table, member.key, code);
-      return {};
+        if (one.dimension == member.dimension) return to.add(one.table, fmt::format("{}, {}", member.key, code));
   }
 }
 
-std::string MartLoader::scale_statements(std::int64_t vendor_key, const std::string& vendor) const {
-  std::string sql;
+void MartLoader::add_scales(std::int64_t vendor_key, const std::string& vendor, MartInserts& to) const {
   for (const ScalePeriod& period : facts_.scales(vendor)) {
     const std::string until = period.until ? format_month(*period.until) + "-01" : "9999-12-31";
-    sql += fmt::format("INSERT INTO @m@dim_vendor_scale VALUES ({}, '{}-01', '{}', {});", vendor_key, format_month(period.from), until,
-                       static_cast<int>(period.scale));
+    to.add("dim_vendor_scale",
+           fmt::format("{}, '{}-01', '{}', {}", vendor_key, format_month(period.from), until, static_cast<int>(period.scale)));
   }
-  return sql;
 }
 
-// Joins the facts anew with every member that stands in the mart. Seldom: a fact was stated, or the ledger went into another month.
+// Joins the facts anew with every member that stands in the mart, and writes what is another now. Seldom: a fact was stated, or the ledger
+// went into another month.
 absl::Status MartLoader::apply_facts() {
-  std::vector<std::string> statements{"DELETE FROM @m@dim_vendor_scale;"};
-  ASSIGN_OR_RETURN(const auto institutions, ask("SELECT institution_key, institution FROM @m@dim_institution WHERE institution_key > 0"));
+  MartInserts inserts;
+  std::vector<std::string> updates;
+  // columns: of the row, from the third on; each with what it shall hold.
+  const auto update = [&updates](const MartRow& row, std::string_view table, std::string_view key,
+                                 const std::vector<std::pair<std::string_view, std::string>>& columns) {
+    std::string set;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::string wanted = storable_text(columns[i].second);
+      if (row[i + 2].value_or("") != wanted)
+        set += fmt::format("{}{} = {}", set.empty() ? "" : ", ", columns[i].first, sql_text_or_null(wanted));
+    }
+    if (!set.empty()) updates.push_back(fmt::format("UPDATE @m@{} SET {} WHERE {} = {};", table, set, key, *row[0]));
+  };
+  ASSIGN_OR_RETURN(const auto institutions,
+                   ask("SELECT institution_key, institution, name, region_key FROM @m@dim_institution WHERE institution_key > 0"));
   for (const MartRow& row : institutions) {
     const std::string region = facts_.place("institution", *row[1]);
-    if (!region.empty()) statements.push_back(statements_of({MartDimension::region, mart_region_key(region), region, {}}));
-    statements.push_back(fmt::format("UPDATE @m@dim_institution SET name = {}, region_key = {} WHERE institution_key = {};",
-                                     sql_text_or_null(facts_.name("institution", *row[1])),
-                                     region.empty() ? "NULL" : fmt::format("{}", mart_region_key(region)), *row[0]));
+    if (!region.empty()) add_member({MartDimension::region, mart_region_key(region), region, {}}, inserts);
+    update(
+        row, "dim_institution", "institution_key",
+        {{"name", facts_.name("institution", *row[1])}, {"region_key", region.empty() ? "" : fmt::format("{}", mart_region_key(region))}});
   }
-  ASSIGN_OR_RETURN(const auto satkers, ask("SELECT satker_key, institution, satker FROM @m@dim_satker WHERE satker_key > 0"));
-  for (const MartRow& row : satkers)
-    statements.push_back(fmt::format("UPDATE @m@dim_satker SET name = {} WHERE satker_key = {};",
-                                     sql_text_or_null(facts_.work_unit_name(*row[1], *row[2])), *row[0]));
-  ASSIGN_OR_RETURN(const auto vendors, ask("SELECT vendor_key, vendor FROM @m@dim_vendor WHERE vendor_key > 0"));
-  for (const MartRow& row : vendors)
-    statements.push_back(fmt::format("UPDATE @m@dim_vendor SET name = {}, domicile = {} WHERE vendor_key = {};",
-                                     sql_text_or_null(facts_.name("vendor", *row[1])), sql_text_or_null(facts_.place("vendor", *row[1])),
-                                     *row[0]) +
-                         scale_statements(number_of(row[0]), *row[1]));
-  ASSIGN_OR_RETURN(const auto commodities, ask("SELECT commodity_key, commodity FROM @m@dim_commodity WHERE commodity_key > 0"));
+  ASSIGN_OR_RETURN(const auto satkers, ask("SELECT satker_key, satker, name, institution FROM @m@dim_satker WHERE satker_key > 0"));
+  for (const MartRow& row : satkers) update(row, "dim_satker", "satker_key", {{"name", facts_.work_unit_name(*row[3], *row[1])}});
+  ASSIGN_OR_RETURN(const auto vendors, ask("SELECT vendor_key, vendor, name, domicile FROM @m@dim_vendor WHERE vendor_key > 0"));
+  for (const MartRow& row : vendors) {
+    update(row, "dim_vendor", "vendor_key", {{"name", facts_.name("vendor", *row[1])}, {"domicile", facts_.place("vendor", *row[1])}});
+    add_scales(number_of(row[0]), *row[1], inserts);
+  }
+  ASSIGN_OR_RETURN(const auto commodities,
+                   ask("SELECT commodity_key, commodity, name, commodity_group FROM @m@dim_commodity WHERE commodity_key > 0"));
   for (const MartRow& row : commodities)
-    statements.push_back(fmt::format("UPDATE @m@dim_commodity SET name = {}, commodity_group = {} WHERE commodity_key = {};",
-                                     sql_text_or_null(facts_.name("commodity", *row[1])),
-                                     sql_text_or_null(facts_.place("commodity", *row[1])), *row[0]));
-  RETURN_IF_ERROR(run_all(statements));
-  ASSIGN_OR_RETURN(const auto regions, ask("SELECT region_key, region FROM @m@dim_region WHERE region_key <> 0"));
-  statements.clear();
-  for (const MartRow& row : regions)
-    statements.push_back(fmt::format("UPDATE @m@dim_region SET name = {} WHERE region_key = {};",
-                                     sql_text_or_null(facts_.name("region", *row[1])), *row[0]));
-  RETURN_IF_ERROR(run_all(statements));
+    update(row, "dim_commodity", "commodity_key",
+           {{"name", facts_.name("commodity", *row[1])}, {"commodity_group", facts_.place("commodity", *row[1])}});
+  RETURN_IF_ERROR(run("DELETE FROM @m@dim_vendor_scale"));
+  RETURN_IF_ERROR(run_all(inserts.statements()));  // regions before the institutions that are in them
+  ASSIGN_OR_RETURN(const auto regions, ask("SELECT region_key, region, name FROM @m@dim_region WHERE region_key <> 0"));
+  for (const MartRow& row : regions) update(row, "dim_region", "region_key", {{"name", facts_.name("region", *row[1])}});
+  RETURN_IF_ERROR(run_all(updates));
   return run(fmt::format("UPDATE @m@mart SET facts_month = {}", sql_text_or_null(month_)));
 }
 
+// A sum over all transfers. What an earlier run has left is thrown away, and one that the database is still at is waited for.
+absl::Status MartLoader::sum_all(MartStore& store, std::string_view table, std::string_view section) {
+  std::string sum = replaced(mart_section(mart_schema_text(), section), "@touched@", "true");
+  sum = replaced(sum, "@on_conflict@", "");
+  return store.execute(store.render(fmt::format("@empty@ @m@{}; {}", table, sum)));
+}
+
+// Purchases on a connection of their own; facts, months, indexes, keys and the phase in one transaction, which begins to hold once the
+// purchases are there.
 absl::Status MartLoader::finish_loading(const std::string& constraints) {
-  if (options_.progress) options_.progress("purchases, months, keys", 0, 0);
+  if (options_.progress) options_.progress("purchases, months, indexes", 0, 0);
+  ASSIGN_OR_RETURN(const std::unique_ptr<MartStore> beside, store_.beside());
+  std::future<absl::Status> purchases;
+  if (beside) purchases = std::async(std::launch::async, [&beside] { return sum_all(*beside, "fact_purchase", "purchases"); });
   const absl::Status stored = in_transaction([&]() -> absl::Status {
-    RETURN_IF_ERROR(run(replaced(mart_section(mart_schema_text(), "purchases"), "@touched@", "true")));
-    const std::string months = replaced(mart_section(mart_schema_text(), "months"), "@touched@", "true");
-    RETURN_IF_ERROR(run(replaced(months, "@on_conflict@", "")));
-    if (!constraints.empty()) RETURN_IF_ERROR(run(constraints));
+    RETURN_IF_ERROR(apply_facts());  // members came in with what was in force at their page
+    if (!beside) RETURN_IF_ERROR(sum_all(store_, "fact_purchase", "purchases"));
+    RETURN_IF_ERROR(sum_all(store_, "fact_month", "months"));
+    if (!constraints.empty()) RETURN_IF_ERROR(run(mart_section(constraints, "of transfers")));
+    if (beside) RETURN_IF_ERROR(purchases.get());
+    if (!constraints.empty()) RETURN_IF_ERROR(run(mart_section(constraints, "of sums")));
     return run("UPDATE @m@mart SET phase = 'live'");
   });
   RETURN_IF_ERROR(stored);
   state_.phase = "live";
+  return absl::OkStatus();
+}
+
+// One statement each: readers and writers go on meanwhile, and a sink that is stopped goes on with the next one when it comes back.
+absl::Status MartLoader::check_keys(const std::string& constraints) {
+  ASSIGN_OR_RETURN(const auto unchecked, ask(mart_section(constraints, "unchecked")));
+  std::uint64_t done = 0;
+  for (const MartRow& key : unchecked) {
+    RETURN_IF_ERROR(store_.execute(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *key[0], *key[1])));
+    if (options_.progress) options_.progress("checking keys", ++done, unchecked.size());
+  }
+  keys_checked_ = true;
   return absl::OkStatus();
 }
 

@@ -3,7 +3,8 @@
 // Each step is one transaction of the database: rows of dimensions, transfers through a staging table, INSERT … ON CONFLICT DO NOTHING on
 // (partition, sequence, row) (while it is first loaded: straight by COPY), and the cut. Whoever is killed in between, the mart stands at a
 // cut of the ledger, and the next run goes on there. A mart of an older schema is migrated in one transaction when it is opened. While it
-// is first loaded (phase `loading`) it has no foreign keys, and fact_purchase and fact_month are empty; then it is `live`.
+// is first loaded (phase `loading`) it has no foreign keys, and fact_purchase and fact_month are empty; then it is `live`, and foreign keys
+// hold for what comes. What came before is checked against them afterwards.
 //
 // Threads  one; a second one reads the next page while a page is stored.
 // Errors   Unavailable, DeadlineExceeded, ResourceExhausted: server or database did not answer; make a new one and go on.
@@ -46,13 +47,15 @@ struct MartStatus {
   std::uint64_t transfers = 0, findings = 0;  // stored by this loader
 };
 
+class MartInserts;
+
 class MartLoader {
  public:
   MartLoader(HttpClient& client, HttpClient& ahead, MartStore& store, MartOptions options)
       : client_(client), ahead_(ahead), store_(store), options_(std::move(options)) {}
   // Makes the schema where there is none, brings an older one to this version, and reads where the mart stands.
   [[nodiscard]] absl::Status open();
-  // Brings the mart to where the server is. `constraints`: of PostgreSQL, put on when the first load is done.
+  // Brings the mart to where the server is. `constraints`: text with PostgreSQL's, put on when the first load is done; empty: none.
   [[nodiscard]] absl::Status catch_up(const std::string& constraints);
   [[nodiscard]] const MartStatus& status() const { return state_; }
 
@@ -77,9 +80,11 @@ class MartLoader {
   // In order; each ends with its semicolon.
   [[nodiscard]] absl::Status run_all(const std::vector<std::string>& statements);
   [[nodiscard]] absl::Status add_members(const std::vector<NewMember>& added);
-  [[nodiscard]] std::string statements_of(const NewMember& member) const;
-  [[nodiscard]] std::string scale_statements(std::int64_t vendor_key, const std::string& vendor) const;
+  void add_member(const NewMember& member, MartInserts& to) const;
+  void add_scales(std::int64_t vendor_key, const std::string& vendor, MartInserts& to) const;
   [[nodiscard]] absl::Status finish_loading(const std::string& constraints);
+  [[nodiscard]] static absl::Status sum_all(MartStore& store, std::string_view table, std::string_view section);
+  [[nodiscard]] absl::Status check_keys(const std::string& constraints);
   [[nodiscard]] absl::Status catch_up_findings();
   [[nodiscard]] absl::Status catch_up_checkpoints();
   template <class Work>
@@ -93,6 +98,7 @@ class MartLoader {
   MartKeys keys_;
   MartFacts facts_;
   std::uint64_t facts_known_ = 0;
+  bool keys_checked_ = false;
   std::string month_;  // what the attributes in the mart were joined with
 };
 

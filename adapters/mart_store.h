@@ -4,6 +4,7 @@
 // Errors   Unavailable: it did not answer, is full, is stopping: worth trying again. FailedPrecondition: it refused, and would again.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "adapters/mart_batch.h"
 
 namespace bukubesar {
 
@@ -22,11 +24,11 @@ class MartStore {
   // One or more statements.
   [[nodiscard]] virtual absl::Status execute(const std::string& sql) = 0;
   [[nodiscard]] virtual absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) = 0;
-  // Appends rows to a table with the columns of fact_transfer: lines in the text form of PostgreSQL's COPY.
-  [[nodiscard]] virtual absl::Status put_transfers(const std::string& table, std::string_view lines) = 0;
-  // True: amounts are whole sen, in columns that end with _sen.
-  [[nodiscard]] virtual bool amounts_in_sen() const = 0;
-  // Replaces @m@, @sen@, @money@ and @time@ (config/mart/schema.sql).
+  // Appends rows to a table with the columns of fact_transfer.
+  [[nodiscard]] virtual absl::Status put_transfers(const std::string& table, const std::vector<MartTransfer>& rows) = 0;
+  // Another connection to the same database, for work beside this one's; null where there can be one alone.
+  [[nodiscard]] virtual absl::StatusOr<std::unique_ptr<MartStore>> beside() = 0;
+  // Replaces @m@, @empty@, @sen@, @money@ and @time@ (config/mart/schema.sql).
   [[nodiscard]] virtual std::string render(std::string_view sql) const = 0;
 };
 

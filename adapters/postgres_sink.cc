@@ -23,9 +23,8 @@ absl::Status follow(const PostgresSinkOptions& options, Patience& patience, Mart
   RETURN_IF_ERROR(loader.open());
   if (const absl::Status readers = store->prepare_readers(); !readers.ok())
     patience.say(fmt::format("the role bi_reader could not be made or granted: {}", message_of(readers)));
-  const std::string constraints = mart_section(mart_postgres_text(), "constraints");
   while (!patience.stopping()) {
-    RETURN_IF_ERROR(loader.catch_up(constraints));
+    RETURN_IF_ERROR(loader.catch_up(std::string(mart_postgres_text())));
     if (status.cut != loader.status().cut)
       patience.say(fmt::format("at {}: {} transfers, {} findings stored since it connected", loader.status().cut.text(),
                                loader.status().transfers, loader.status().findings));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "adapters/mart_load.h"
+#include "adapters/postgres_copy.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -40,6 +41,7 @@ absl::Status status_of(PGconn* connection, const PGresult* result) {
 }  // namespace
 
 struct PostgresStore::Impl {
+  std::string asked;  // connection string, for another one
   PGconn* connection = nullptr;
   ~Impl() { PQfinish(connection); }
 };
@@ -47,7 +49,7 @@ struct PostgresStore::Impl {
 PostgresStore::PostgresStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PostgresStore::~PostgresStore() = default;
 
-absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std::string& connection) {
+absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::open(const std::string& connection) {
   char* why = nullptr;
   PQconninfoOption* const parsed = PQconninfoParse(connection.c_str(), &why);
   if (parsed == nullptr) {
@@ -57,6 +59,7 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std:
   }
   PQconninfoFree(parsed);
   auto impl = std::make_unique<Impl>();
+  impl->asked = connection;
   const char* const names[] = {"dbname", "fallback_application_name", "connect_timeout", "options", nullptr};
   // The end of a first load sorts all transfers and looks at each foreign key in turn: in memory, and compiled for no query.
   constexpr const char* kSession =
@@ -64,7 +67,13 @@ absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std:
   const char* const values[] = {connection.c_str(), "bukubesar", "10", kSession, nullptr};
   impl->connection = PQconnectdbParams(names, values, 1);
   if (PQstatus(impl->connection) != CONNECTION_OK) return unavailable("PostgreSQL: {}", trimmed(PQerrorMessage(impl->connection)));
-  std::unique_ptr<PostgresStore> store(new PostgresStore(std::move(impl)));
+  return std::unique_ptr<PostgresStore>(new PostgresStore(std::move(impl)));
+}
+
+absl::StatusOr<std::unique_ptr<MartStore>> PostgresStore::beside() { return open(impl_->asked); }
+
+absl::StatusOr<std::unique_ptr<PostgresStore>> PostgresStore::connect(const std::string& connection) {
+  ASSIGN_OR_RETURN(std::unique_ptr<PostgresStore> store, open(connection));
   ASSIGN_OR_RETURN(const auto locked, store->query(fmt::format("SELECT pg_try_advisory_lock({})", kWriterLock)));
   if (locked.empty() || locked[0][0] != "t")
     return unavailable("PostgreSQL: another sink writes to this database (or its session has not ended yet)");
@@ -97,23 +106,32 @@ absl::StatusOr<std::vector<MartRow>> PostgresStore::query(const std::string& sql
   return rows;
 }
 
-absl::Status PostgresStore::put_transfers(const std::string& table, std::string_view lines) {
-  const Result begun(PQexec(impl_->connection, fmt::format("COPY {} FROM STDIN", table).c_str()));
+absl::Status PostgresStore::put_transfers(const std::string& table, const std::vector<MartTransfer>& rows) {
+  const Result begun(PQexec(impl_->connection, fmt::format("COPY {} FROM STDIN (FORMAT binary)", table).c_str()));
   if (PQresultStatus(begun.get()) != PGRES_COPY_IN) return status_of(impl_->connection, begun.get());
-  while (!lines.empty()) {
-    const std::string_view piece = lines.substr(0, kCopyPieceBytes);
-    if (PQputCopyData(impl_->connection, piece.data(), static_cast<int>(piece.size())) != 1) return status_of(impl_->connection, nullptr);
-    lines.remove_prefix(piece.size());
+  CopyRows copy;
+  for (const MartTransfer& row : rows) {
+    if (!copy.add(row)) break;
+    if (copy.bytes().size() >= kCopyPieceBytes && !put_piece(copy)) return status_of(impl_->connection, nullptr);
   }
-  if (PQputCopyEnd(impl_->connection, nullptr) != 1) return status_of(impl_->connection, nullptr);
+  copy.end();
+  const char* const refusal = copy.wrong().empty() ? nullptr : "a number that does not fit its column";
+  if (!put_piece(copy) || PQputCopyEnd(impl_->connection, refusal) != 1) return status_of(impl_->connection, nullptr);
   absl::Status status;
   while (const Result result{PQgetResult(impl_->connection)})
     if (PQresultStatus(result.get()) != PGRES_COMMAND_OK && status.ok()) status = status_of(impl_->connection, result.get());
-  return status;
+  return copy.wrong().empty() ? status : failed_precondition("{}", copy.wrong());
+}
+
+bool PostgresStore::put_piece(CopyRows& copy) {
+  const bool put = PQputCopyData(impl_->connection, copy.bytes().data(), static_cast<int>(copy.bytes().size())) == 1;
+  copy.clear();
+  return put;
 }
 
 std::string PostgresStore::render(std::string_view sql) const {
   std::string text = replaced(sql, "@m@", "mart.");
+  text = replaced(text, "@empty@", "TRUNCATE");
   text = replaced(text, "@sen@", "");
   text = replaced(text, "@money@", "numeric(20,2)");
   return replaced(text, "@time@", "timestamptz");

@@ -13,6 +13,8 @@
 
 namespace bukubesar {
 
+class CopyRows;
+
 class PostgresStore final : public MartStore {
  public:
   // connection: a libpq connection string or URI; what it leaves out is PGHOST, PGUSER, PGPASSWORD, ~/.pgpass and so on.
@@ -23,13 +25,15 @@ class PostgresStore final : public MartStore {
 
   [[nodiscard]] absl::Status execute(const std::string& sql) override;
   [[nodiscard]] absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) override;
-  [[nodiscard]] absl::Status put_transfers(const std::string& table, std::string_view lines) override;
-  [[nodiscard]] bool amounts_in_sen() const override { return false; }
+  [[nodiscard]] absl::Status put_transfers(const std::string& table, const std::vector<MartTransfer>& rows) override;
+  [[nodiscard]] absl::StatusOr<std::unique_ptr<MartStore>> beside() override;
   [[nodiscard]] std::string render(std::string_view sql) const override;
 
  private:
   struct Impl;
   explicit PostgresStore(std::unique_ptr<Impl> impl);
+  static absl::StatusOr<std::unique_ptr<PostgresStore>> open(const std::string& connection);
+  [[nodiscard]] bool put_piece(CopyRows& copy);
   std::unique_ptr<Impl> impl_;
 };
 

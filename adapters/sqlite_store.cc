@@ -10,8 +10,6 @@ namespace bukubesar {
 
 namespace {
 
-constexpr int kTransferColumns = 30;
-
 struct StatementDeleter {
   void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 };
@@ -22,21 +20,6 @@ absl::Status status_of(sqlite3* database, int code) {
   const int kind = code & 0xFF;
   if (kind == SQLITE_FULL || kind == SQLITE_IOERR || kind == SQLITE_BUSY) return absl::UnavailableError(message);
   return absl::FailedPreconditionError(message);
-}
-
-// One field of COPY's text form; nothing: it is null.
-std::optional<std::string> unescaped(std::string_view field) {
-  if (field == "\\N") return std::nullopt;
-  std::string text;
-  for (std::size_t i = 0; i < field.size(); ++i) {
-    if (field[i] != '\\' || i + 1 == field.size()) {
-      text += field[i];
-      continue;
-    }
-    const char c = field[++i];
-    text += c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
-  }
-  return text;
 }
 
 }  // namespace
@@ -86,25 +69,34 @@ absl::StatusOr<std::vector<MartRow>> SqliteStore::query(const std::string& sql) 
   return rows;
 }
 
-absl::Status SqliteStore::put_transfers(const std::string& table, std::string_view lines) {
+namespace {
+
+void bind(sqlite3_stmt* insert, const MartTransfer& row) {
+  std::size_t times = 0;
+  for (std::size_t i = 0; i < kMartColumns.size(); ++i) {
+    const int column = static_cast<int>(i) + 1;
+    const bool is_time = kMartColumns[i] == MartColumn::time;
+    const std::size_t text = is_time ? times++ : kMartPurchase;  // times as the server wrote them: SQLite has no type for one
+    if (row.values[i] == kMartNull)
+      sqlite3_bind_null(insert, column);
+    else if (is_time || kMartColumns[i] == MartColumn::text)
+      sqlite3_bind_text(insert, column, row.texts[text].data(), static_cast<int>(row.texts[text].size()), SQLITE_STATIC);
+    else
+      sqlite3_bind_int64(insert, column, row.values[i]);
+  }
+}
+
+}  // namespace
+
+absl::Status SqliteStore::put_transfers(const std::string& table, const std::vector<MartTransfer>& rows) {
   std::string sql = fmt::format("INSERT INTO {} VALUES (?", table);
-  for (int i = 1; i < kTransferColumns; ++i) sql += ", ?";
+  for (std::size_t i = 1; i < kMartColumns.size(); ++i) sql += ", ?";
   sqlite3_stmt* insert = nullptr;
   const int made = sqlite3_prepare_v2(impl_->database, (sql + ")").c_str(), -1, &insert, nullptr);
   const Statement statement(insert);
   if (made != SQLITE_OK) return status_of(impl_->database, made);
-  while (!lines.empty()) {
-    std::string_view line = lines.substr(0, lines.find('\n'));
-    lines.remove_prefix(line.size() + 1);
-    for (int column = 1; column <= kTransferColumns; ++column) {
-      const std::string_view field = line.substr(0, line.find('\t'));
-      line.remove_prefix(std::min(field.size() + 1, line.size()));
-      const auto text = unescaped(field);
-      if (text)
-        sqlite3_bind_text(insert, column, text->data(), static_cast<int>(text->size()), SQLITE_TRANSIENT);
-      else
-        sqlite3_bind_null(insert, column);
-    }
+  for (const MartTransfer& row : rows) {
+    bind(insert, row);
     const int code = sqlite3_step(insert);
     sqlite3_reset(insert);
     if (code != SQLITE_DONE) return status_of(impl_->database, code);
@@ -114,6 +106,7 @@ absl::Status SqliteStore::put_transfers(const std::string& table, std::string_vi
 
 std::string SqliteStore::render(std::string_view sql) const {
   std::string text = replaced(sql, "@m@", "");
+  text = replaced(text, "@empty@", "DELETE FROM");
   text = replaced(text, "@sen@", "_sen");
   text = replaced(text, "@money@", "integer");
   return replaced(text, "@time@", "text");

@@ -21,8 +21,8 @@ class SqliteStore final : public MartStore {
 
   [[nodiscard]] absl::Status execute(const std::string& sql) override;
   [[nodiscard]] absl::StatusOr<std::vector<MartRow>> query(const std::string& sql) override;
-  [[nodiscard]] absl::Status put_transfers(const std::string& table, std::string_view lines) override;
-  [[nodiscard]] bool amounts_in_sen() const override { return true; }
+  [[nodiscard]] absl::Status put_transfers(const std::string& table, const std::vector<MartTransfer>& rows) override;
+  [[nodiscard]] absl::StatusOr<std::unique_ptr<MartStore>> beside() override { return nullptr; }
   [[nodiscard]] std::string render(std::string_view sql) const override;
 
  private:

@@ -28,6 +28,12 @@ bool is_char(std::string_view text, std::size_t at, char c) { return at < text.s
 
 std::chrono::year_month_day civil(Date date) { return std::chrono::sys_days(std::chrono::days(date.days)); }
 
+// Without fmt: each row of an extract has several of these.
+void append_padded(std::uint32_t value, std::size_t width, std::string& to) {
+  to.append(width, '0');
+  for (std::size_t at = to.size(); value > 0 && width > 0; value /= 10, --width) to[--at] = static_cast<char>('0' + value % 10);
+}
+
 }  // namespace
 
 std::optional<Date> parse_date(std::string_view text) {
@@ -44,6 +50,13 @@ std::optional<Date> parse_date(std::string_view text) {
 
 std::string format_date(Date date) {
   const auto ymd = civil(date);
+  if (const int year = static_cast<int>(ymd.year()); year >= 0 && year <= 9999) {
+    std::string text;
+    append_padded(static_cast<std::uint32_t>(year), 4, text);
+    append_padded(static_cast<unsigned>(ymd.month()), 2, text += '-');
+    append_padded(static_cast<unsigned>(ymd.day()), 2, text += '-');
+    return text;
+  }
   return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(ymd.year()), static_cast<unsigned>(ymd.month()),
                      static_cast<unsigned>(ymd.day()));
 }
@@ -102,12 +115,18 @@ std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
   const std::int64_t day = day_of(instant_ms, zone_minutes);
   if (day < kFirstDay || day > kLastDay) return fmt::format("{} ms after 1970", instant_ms);
   const std::int64_t in_day = instant_ms + zone_minutes * 60'000LL - day * kMsPerDay;
-  std::string text = fmt::format("{}T{:02}:{:02}:{:02}", format_date(Date{static_cast<std::int32_t>(day)}), in_day / 3'600'000,
-                                 in_day / 60'000 % 60, in_day / 1000 % 60);
-  if (in_day % 1000 != 0) text += fmt::format(".{:03}", in_day % 1000);
+  const auto ms = static_cast<std::uint32_t>(in_day);
+  std::string text = format_date(Date{static_cast<std::int32_t>(day)});
+  text.reserve(sizeof "2023-05-11T09:12:00.000+08:00");
+  append_padded(ms / 3'600'000, 2, text += 'T');
+  append_padded(ms / 60'000 % 60, 2, text += ':');
+  append_padded(ms / 1000 % 60, 2, text += ':');
+  if (ms % 1000 != 0) append_padded(ms % 1000, 3, text += '.');
   if (zone_minutes == 0) return text + "Z";
-  const int magnitude = zone_minutes < 0 ? -zone_minutes : zone_minutes;
-  return text + fmt::format("{}{:02}:{:02}", zone_minutes < 0 ? '-' : '+', magnitude / 60, magnitude % 60);
+  const auto magnitude = static_cast<std::uint32_t>(zone_minutes < 0 ? -zone_minutes : zone_minutes);
+  append_padded(magnitude / 60, 2, text += zone_minutes < 0 ? '-' : '+');
+  append_padded(magnitude % 60, 2, text += ':');
+  return text;
 }
 
 std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kMsPerDay - zone_minutes * 60'000LL; }

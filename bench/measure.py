@@ -45,6 +45,7 @@ class Figures:
         "stream_cost_intake_cpu_percent": (20, 10),
         "stream_cost_flood_percent": (20, 10),
         "sink_stored_transfers_per_s": (100_000, 200_000),
+        "sink_live_transfers_per_s": (100_000, 200_000),
         "sink_transfers_per_s": (100_000, 200_000),
     }
 

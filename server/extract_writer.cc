@@ -42,7 +42,10 @@ class CsvWriter final : public ExtractWriter {
   }
   void text(std::string_view value, std::string& to) override {
     next(to);
-    const bool plain = value.find_first_of(semicolon_ ? ";\"\r\n" : ",\"\r\n") == std::string_view::npos;
+    // By a loop: for a few bytes a search for each of the four costs more.
+    const char between = semicolon_ ? ';' : ',';
+    const bool plain =
+        std::none_of(value.begin(), value.end(), [between](char c) { return c == between || c == '"' || c == '\r' || c == '\n'; });
     if (plain)
       to += value;
     else

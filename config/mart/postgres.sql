@@ -1,32 +1,39 @@
 -- What only PostgreSQL has: foreign keys and indexes, put on when the first load is done; comments; the role that may only read.
 
--- section: constraints
+-- section: of transfers
+-- Keys hold for each row that comes from now on; what the first load brought is looked through afterwards (section `unchecked`).
 CREATE INDEX fact_transfer_purchase ON @m@fact_transfer (purchase);
 CREATE INDEX fact_transfer_order_date ON @m@fact_transfer (order_date_key);
 CREATE INDEX fact_transfer_event_date ON @m@fact_transfer (event_date_key);
 ALTER TABLE @m@fact_transfer
-  ADD FOREIGN KEY (known_date_key) REFERENCES @m@dim_date, ADD FOREIGN KEY (event_date_key) REFERENCES @m@dim_date,
-  ADD FOREIGN KEY (order_date_key) REFERENCES @m@dim_date, ADD FOREIGN KEY (kind_key) REFERENCES @m@dim_kind,
-  ADD FOREIGN KEY (from_account_key) REFERENCES @m@dim_account, ADD FOREIGN KEY (to_account_key) REFERENCES @m@dim_account,
-  ADD FOREIGN KEY (system_key) REFERENCES @m@dim_system, ADD FOREIGN KEY (method_key) REFERENCES @m@dim_method,
-  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution, ADD FOREIGN KEY (satker_key) REFERENCES @m@dim_satker,
-  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor, ADD FOREIGN KEY (distributor_key) REFERENCES @m@dim_vendor,
-  ADD FOREIGN KEY (funding_key) REFERENCES @m@dim_funding, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region,
-  ADD FOREIGN KEY (stated_scale_key) REFERENCES @m@dim_scale, ADD FOREIGN KEY (feed_key) REFERENCES @m@dim_feed,
-  ADD FOREIGN KEY (component_key) REFERENCES @m@dim_component, ADD FOREIGN KEY (origin_key) REFERENCES @m@dim_origin,
-  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES @m@dim_catalogue_kind, ADD FOREIGN KEY (commodity_key) REFERENCES @m@dim_commodity;
-ALTER TABLE @m@fact_purchase
-  ADD FOREIGN KEY (stage_key) REFERENCES @m@dim_account, ADD FOREIGN KEY (order_date_key) REFERENCES @m@dim_date,
-  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution, ADD FOREIGN KEY (satker_key) REFERENCES @m@dim_satker,
-  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region,
-  ADD FOREIGN KEY (stated_scale_key) REFERENCES @m@dim_scale;
-ALTER TABLE @m@fact_month
-  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region,
-  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES @m@dim_catalogue_kind, ADD FOREIGN KEY (origin_key) REFERENCES @m@dim_origin,
-  ADD FOREIGN KEY (account_key) REFERENCES @m@dim_account;
-ALTER TABLE @m@dim_institution ADD FOREIGN KEY (region_key) REFERENCES @m@dim_region;
+  ADD FOREIGN KEY (known_date_key) REFERENCES @m@dim_date NOT VALID, ADD FOREIGN KEY (event_date_key) REFERENCES @m@dim_date NOT VALID,
+  ADD FOREIGN KEY (order_date_key) REFERENCES @m@dim_date NOT VALID, ADD FOREIGN KEY (kind_key) REFERENCES @m@dim_kind NOT VALID,
+  ADD FOREIGN KEY (from_account_key) REFERENCES @m@dim_account NOT VALID, ADD FOREIGN KEY (to_account_key) REFERENCES @m@dim_account NOT VALID,
+  ADD FOREIGN KEY (system_key) REFERENCES @m@dim_system NOT VALID, ADD FOREIGN KEY (method_key) REFERENCES @m@dim_method NOT VALID,
+  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution NOT VALID, ADD FOREIGN KEY (satker_key) REFERENCES @m@dim_satker NOT VALID,
+  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor NOT VALID, ADD FOREIGN KEY (distributor_key) REFERENCES @m@dim_vendor NOT VALID,
+  ADD FOREIGN KEY (funding_key) REFERENCES @m@dim_funding NOT VALID, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region NOT VALID,
+  ADD FOREIGN KEY (stated_scale_key) REFERENCES @m@dim_scale NOT VALID, ADD FOREIGN KEY (feed_key) REFERENCES @m@dim_feed NOT VALID,
+  ADD FOREIGN KEY (component_key) REFERENCES @m@dim_component NOT VALID, ADD FOREIGN KEY (origin_key) REFERENCES @m@dim_origin NOT VALID,
+  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES @m@dim_catalogue_kind NOT VALID, ADD FOREIGN KEY (commodity_key) REFERENCES @m@dim_commodity NOT VALID;
+ALTER TABLE @m@dim_institution ADD FOREIGN KEY (region_key) REFERENCES @m@dim_region NOT VALID;
 ALTER TABLE @m@dim_vendor_scale
-  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor, ADD FOREIGN KEY (scale_key) REFERENCES @m@dim_scale;
+  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor NOT VALID, ADD FOREIGN KEY (scale_key) REFERENCES @m@dim_scale NOT VALID;
+
+-- section: of sums
+ALTER TABLE @m@fact_purchase
+  ADD FOREIGN KEY (stage_key) REFERENCES @m@dim_account NOT VALID, ADD FOREIGN KEY (order_date_key) REFERENCES @m@dim_date NOT VALID,
+  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution NOT VALID, ADD FOREIGN KEY (satker_key) REFERENCES @m@dim_satker NOT VALID,
+  ADD FOREIGN KEY (vendor_key) REFERENCES @m@dim_vendor NOT VALID, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region NOT VALID,
+  ADD FOREIGN KEY (stated_scale_key) REFERENCES @m@dim_scale NOT VALID;
+ALTER TABLE @m@fact_month
+  ADD FOREIGN KEY (institution_key) REFERENCES @m@dim_institution NOT VALID, ADD FOREIGN KEY (stated_region_key) REFERENCES @m@dim_region NOT VALID,
+  ADD FOREIGN KEY (catalogue_kind_key) REFERENCES @m@dim_catalogue_kind NOT VALID, ADD FOREIGN KEY (origin_key) REFERENCES @m@dim_origin NOT VALID,
+  ADD FOREIGN KEY (account_key) REFERENCES @m@dim_account NOT VALID;
+
+-- section: unchecked
+SELECT conrelid::regclass::text, quote_ident(conname) FROM pg_constraint
+WHERE contype = 'f' AND NOT convalidated AND connamespace = 'mart'::regnamespace ORDER BY 1, 2;
 
 -- section: comments
 COMMENT ON SCHEMA mart IS 'Bukubesar: a star schema of public purchases. Begin with the views spend (English) and belanja (Indonesian).';

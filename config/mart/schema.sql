@@ -170,14 +170,18 @@ SELECT partition AS partisi, sequence AS urutan, row AS baris, ledger_time AS wa
 FROM @m@spend;
 
 -- section: purchases
+-- In one pass, without sorting: sequence, row and account are put into one number, the greatest of which is the last.
 INSERT INTO @m@fact_purchase
-SELECT r.purchase, r.partition, r.last_sequence, coalesce(s.to_account_key, 0), r.value, r.paid, l.fiscal_year, l.order_date_key, l.system_key,
+SELECT r.purchase, l.partition, l.sequence, r.stage, r.value, r.paid, l.fiscal_year, l.order_date_key, l.system_key,
   l.method_key, l.institution_key, l.satker_key, l.vendor_key, l.distributor_key, l.funding_key, l.stated_region_key, l.stated_scale_key,
   l.feed_key, r.first_event_date_key, r.last_event_date_key, r.contracted, r.shipping, r.delivered, r.completed, r.cancelled, r.paid_date
 FROM (
-  SELECT f.purchase, max(f.partition) AS partition, max(f.sequence) AS last_sequence,
-    sum(f.amount@sen@ * (CASE WHEN target.is_stage THEN 1 ELSE 0 END - CASE WHEN source.is_stage THEN 1 ELSE 0 END)) AS value,
-    sum(f.amount@sen@ * (target.paid - source.paid)) AS paid,
+  SELECT f.purchase, max(f.sequence * 1048576 + f.row) AS last,
+    coalesce(max(CASE WHEN f.to_account_key < 10 THEN (f.sequence * 1048576 + f.row) * 16 + f.to_account_key END) % 16, 0) AS stage,
+    sum(CASE WHEN f.to_account_key < 10 AND f.from_account_key >= 10 THEN f.amount@sen@
+      WHEN f.to_account_key >= 10 AND f.from_account_key < 10 THEN -f.amount@sen@ ELSE 0 END) AS value,
+    sum(CASE WHEN f.to_account_key = 10 AND f.from_account_key <> 10 THEN f.amount@sen@
+      WHEN f.to_account_key <> 10 AND f.from_account_key = 10 THEN -f.amount@sen@ ELSE 0 END) AS paid,
     min(f.event_date_key) AS first_event_date_key, max(f.event_date_key) AS last_event_date_key,
     min(CASE WHEN f.to_account_key = 3 THEN f.event_date_key END) AS contracted,
     min(CASE WHEN f.to_account_key = 4 THEN f.event_date_key END) AS shipping,
@@ -186,26 +190,27 @@ FROM (
     min(CASE WHEN f.to_account_key = 8 THEN f.event_date_key END) AS cancelled,
     min(CASE WHEN f.to_account_key = 10 THEN f.event_date_key END) AS paid_date
   FROM @m@fact_transfer f
-  JOIN @m@dim_account source ON source.account_key = f.from_account_key
-  JOIN @m@dim_account target ON target.account_key = f.to_account_key
   WHERE @touched@
   GROUP BY f.purchase
 ) r
-JOIN (
-  SELECT f.*, row_number() OVER (PARTITION BY f.purchase ORDER BY f.sequence DESC, f.row DESC) AS place FROM @m@fact_transfer f WHERE @touched@
-) l ON l.purchase = r.purchase AND l.place = 1
-LEFT JOIN (
-  SELECT f.purchase, f.to_account_key, row_number() OVER (PARTITION BY f.purchase ORDER BY f.sequence DESC, f.row DESC) AS place
-  FROM @m@fact_transfer f WHERE f.to_account_key < 10 AND @touched@
-) s ON s.purchase = r.purchase AND s.place = 1;
+JOIN (SELECT f.* FROM @m@fact_transfer f WHERE @touched@) l ON l.purchase = r.purchase AND l.sequence * 1048576 + l.row = r.last
+WHERE true
+ON CONFLICT DO NOTHING;
 
 -- section: months
+-- Summed by both accounts at once, then taken apart: the second sum is over what is left, not over all transfers twice. A month's key is that
+-- of its first day.
 INSERT INTO @m@fact_month
-SELECT d.month_key, coalesce(f.fiscal_year, 0), f.institution_key, f.stated_region_key, f.catalogue_kind_key, f.origin_key,
-  CASE WHEN side.sign > 0 THEN f.to_account_key ELSE f.from_account_key END, sum(side.sign * f.amount@sen@), sum(side.sign * f.packages)
-FROM @m@fact_transfer f
-JOIN @m@dim_date d ON d.date_key = f.order_date_key
+SELECT g.month_key, g.fiscal_year, g.institution_key, g.stated_region_key, g.catalogue_kind_key, g.origin_key,
+  CASE WHEN side.sign > 0 THEN g.to_account_key ELSE g.from_account_key END, sum(side.sign * g.amount), sum(side.sign * g.packages)
+FROM (
+  SELECT CASE WHEN f.order_date_key = 0 THEN 0 ELSE f.order_date_key / 100 * 100 + 1 END AS month_key,
+    coalesce(f.fiscal_year, 0) AS fiscal_year, f.institution_key, f.stated_region_key, f.catalogue_kind_key, f.origin_key,
+    f.from_account_key, f.to_account_key, sum(f.amount@sen@) AS amount, sum(f.packages) AS packages
+  FROM @m@fact_transfer f
+  WHERE @touched@
+  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+) g
 CROSS JOIN (SELECT -1 AS sign UNION ALL SELECT 1) side
-WHERE @touched@
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 @on_conflict@;
