@@ -155,7 +155,8 @@ std::vector<std::pair<std::string, std::uint64_t>> Ledger::memory_bytes() const 
     ids += partition->ids.memory_bytes();
   }
   parts.emplace_back("id_table", ids);
-  parts.emplace_back("chunk_cache", impl_->entry_cache.bytes() + impl_->payload_cache.bytes() + impl_->tile_cache.bytes());
+  parts.emplace_back("chunk_cache", impl_->entry_cache.bytes() + impl_->payload_cache.bytes() + impl_->leaf_tile_cache.bytes() +
+                                        impl_->upper_tile_cache.bytes());
   return parts;
 }
 

@@ -1,6 +1,7 @@
 // What the parts of Ledger share (ledger.cc, ledger_open.cc, ledger_commit.cc, ledger_read.cc) and the verifier looks into.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <map>
@@ -23,12 +24,16 @@ namespace bukubesar {
 
 inline constexpr std::size_t kEntryCacheBytesMax = 8U << 20;
 inline constexpr std::size_t kPayloadCacheBytesMax = 32U << 20;
-inline constexpr std::size_t kTileCacheBytesMax = 8U << 20;
+// Each proof needs a tile of leaves that hardly any other needs, and tiles above it that many need: each kind has its own cache.
+inline constexpr std::size_t kLeafTileCacheBytesMax = 8U << 20;
+inline constexpr std::size_t kUpperTileCacheBytesMax = 16U << 20;
 
-// The hashes of one full tile of leaves.
-struct LeafTile {
-  std::uint64_t first = 0;
-  std::vector<Hash256> hashes;
+// The hashes of a tile, the first of its level or all 256, and the subtrees over them. What a tile begins with never changes.
+struct TreeTile {
+  unsigned level = 0;
+  std::uint64_t first = 0;                                  // index in its level
+  std::array<std::vector<Hash256>, kTileHeight> by_height;  // [0]: the tile's own; [h]: the complete subtrees of 2^h of them
+  [[nodiscard]] std::size_t width() const { return by_height[0].size(); }
 };
 
 // What a ledger remembers of one partition beside its head.
@@ -91,7 +96,8 @@ struct Ledger::Impl {
 
   mutable ChunkCache<EntryChunk> entry_cache{kEntryCacheBytesMax};
   mutable ChunkCache<PayloadChunk> payload_cache{kPayloadCacheBytesMax};
-  mutable ChunkCache<LeafTile> tile_cache{kTileCacheBytesMax};
+  mutable ChunkCache<TreeTile> leaf_tile_cache{kLeafTileCacheBytesMax};
+  mutable ChunkCache<TreeTile> upper_tile_cache{kUpperTileCacheBytesMax};  // by level and index
 
   [[nodiscard]] std::string heads_path() const { return options.directory + ".heads"; }
   [[nodiscard]] LedgerPartition* find(PartitionId partition) const;
@@ -126,9 +132,12 @@ struct Ledger::Impl {
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const PayloadChunk>> payload_chunk(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<Entry> entry(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<std::vector<Hash256>> leaf_hashes(PartitionId partition, std::uint64_t first, std::uint64_t limit) const;
-  // `count` hashes of the level (0: leaves) from `first` on, all inside one tile and inside a tree of `size`.
+  // `count` hashes of the level from `first` on.
   [[nodiscard]] absl::StatusOr<std::vector<Hash256>> level_hashes(PartitionId partition, unsigned level, std::uint64_t first,
-                                                                  std::uint64_t count, std::uint64_t size) const;
+                                                                  std::uint64_t count) const;
+  // The tile that holds hash `index` of the level (0: leaves), as far as a tree of `size` has it, or further.
+  [[nodiscard]] absl::StatusOr<std::shared_ptr<const TreeTile>> tree_tile(PartitionId partition, unsigned level, std::uint64_t index,
+                                                                          std::uint64_t size) const;
 };
 
 // Subtrees of a partition's tree, from tiles.

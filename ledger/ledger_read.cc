@@ -224,47 +224,49 @@ absl::StatusOr<std::vector<Hash256>> Ledger::Impl::leaf_hashes(PartitionId parti
 }
 
 absl::StatusOr<std::vector<Hash256>> Ledger::Impl::level_hashes(PartitionId partition, unsigned level, std::uint64_t first,
-                                                                std::uint64_t count, std::uint64_t size) const {
+                                                                std::uint64_t count) const {
+  if (level == 0) return leaf_hashes(partition, first, first + count);
   std::vector<Hash256> hashes;
   hashes.reserve(count);
-  if (level > 0) {
-    std::uint64_t next = first;
-    RETURN_IF_ERROR(
-        store->scan(Family::tree, tree_key(partition, level, first), /*bulk=*/false, [&](std::string_view key, std::string_view value) {
-          const auto hash = parse_hash(value);
-          if (!hash || key != tree_key(partition, level, next)) return false;
-          hashes.push_back(*hash);
-          return ++next < first + count;
-        }));
-    if (hashes.size() != count) return data_loss("{} tree level {} index {}: the row is missing or damaged", partition.name(), level, next);
-    return hashes;
+  std::uint64_t next = first;
+  RETURN_IF_ERROR(
+      store->scan(Family::tree, tree_key(partition, level, first), /*bulk=*/false, [&](std::string_view key, std::string_view value) {
+        const auto hash = parse_hash(value);
+        if (!hash || key != tree_key(partition, level, next)) return false;
+        hashes.push_back(*hash);
+        return ++next < first + count;
+      }));
+  if (hashes.size() != count) return data_loss("{} tree level {} index {}: the row is missing or damaged", partition.name(), level, next);
+  return hashes;
+}
+
+absl::StatusOr<std::shared_ptr<const TreeTile>> Ledger::Impl::tree_tile(PartitionId partition, unsigned level, std::uint64_t index,
+                                                                        std::uint64_t size) const {
+  const std::uint64_t first = index / kTileWidth * kTileWidth;
+  const std::uint64_t width = std::min(kTileWidth, (size >> (level * kTileHeight)) - first);
+  ChunkCache<TreeTile>& cache = level == 0 ? leaf_tile_cache : upper_tile_cache;
+  const std::uint64_t key = std::uint64_t{level} << 56 | first;  // a level above the leaves has fewer than 2^56 hashes
+  if (auto cached = cache.at_or_before(partition, key);
+      cached != nullptr && cached->level == level && cached->first == first && cached->width() >= width)
+    return cached;
+  auto tile = std::make_shared<TreeTile>();
+  tile->level = level;
+  tile->first = first;
+  ASSIGN_OR_RETURN(tile->by_height[0], level_hashes(partition, level, first, width));
+  for (unsigned h = 1; h < kTileHeight; ++h) {
+    const std::vector<Hash256>& below = tile->by_height[h - 1];
+    for (std::size_t i = 0; i + 1 < below.size(); i += 2) tile->by_height[h].push_back(node_hash(below[i], below[i + 1]));
   }
-  const std::uint64_t tile_first = first / kTileWidth * kTileWidth;
-  const auto copy = [&](const std::vector<Hash256>& from, std::uint64_t from_first) {
-    const auto begin = from.begin() + static_cast<std::ptrdiff_t>(first - from_first);
-    hashes.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
-    return hashes;
-  };
-  if (tile_first + kTileWidth > size) {
-    ASSIGN_OR_RETURN(const auto leaves, leaf_hashes(partition, first, first + count));
-    return leaves;
-  }
-  if (const auto cached = tile_cache.at_or_before(partition, tile_first); cached != nullptr && cached->first == tile_first)
-    return copy(cached->hashes, tile_first);
-  auto tile = std::make_shared<LeafTile>();
-  tile->first = tile_first;
-  ASSIGN_OR_RETURN(tile->hashes, leaf_hashes(partition, tile_first, tile_first + kTileWidth));
-  tile_cache.put(partition, tile_first, tile, sizeof(LeafTile) + kTileWidth * sizeof(Hash256));
-  return copy(tile->hashes, tile_first);
+  cache.erase(partition, key);  // a narrower one
+  cache.put(partition, key, tile, sizeof(TreeTile) + 2 * kTileWidth * sizeof(Hash256));
+  return std::shared_ptr<const TreeTile>(std::move(tile));
 }
 
 absl::StatusOr<Hash256> TileSource::subtree(unsigned height, std::uint64_t index) {
   const unsigned level = height / kTileHeight;
   const unsigned above = height % kTileHeight;
-  ASSIGN_OR_RETURN(std::vector<Hash256> hashes, impl_.level_hashes(partition_, level, index << above, std::uint64_t{1} << above, size_));
-  for (std::size_t width = hashes.size(); width > 1; width /= 2)
-    for (std::size_t i = 0; i < width / 2; ++i) hashes[i] = node_hash(hashes[2 * i], hashes[2 * i + 1]);
-  return hashes[0];
+  ASSIGN_OR_RETURN(const auto tile, impl_.tree_tile(partition_, level, index << above, size_));
+  return tile->by_height[above][index - (tile->first >> above)];
 }
 
 absl::StatusOr<Hash256> Ledger::root(PartitionId partition, std::uint64_t size) const {
@@ -296,10 +298,10 @@ absl::StatusOr<std::string> Ledger::tile(PartitionId partition, unsigned level, 
   const std::uint64_t hashes_there = level < 8 ? head.size >> (level * kTileHeight) : 0;
   if (width == 0 || width > kTileWidth || index > hashes_there / kTileWidth || index * kTileWidth + width > hashes_there)
     return not_found("partition {}: no tile {}/{} of width {} in a tree of {} entries", partition.name(), level, index, width, head.size);
-  ASSIGN_OR_RETURN(const auto hashes, impl_->level_hashes(partition, level, index * kTileWidth, width, head.size));
+  ASSIGN_OR_RETURN(const auto tile, impl_->tree_tile(partition, level, index * kTileWidth, head.size));
   std::string bytes;
-  bytes.reserve(hashes.size() * sizeof(Hash256));
-  for (const Hash256& hash : hashes) bytes += as_view(hash);
+  bytes.reserve(width * sizeof(Hash256));
+  for (unsigned i = 0; i < width; ++i) bytes += as_view(tile->by_height[0][i]);
   return bytes;
 }
 
