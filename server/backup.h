@@ -12,7 +12,8 @@
 // Crash   a backup without its .json is none; its contents are removed or used by the next one. A restore that was cut off leaves
 //         `<data>.restoring`, which the next one removes.
 // Errors  FailedPrecondition: the directory holds something else, or another ledger's backups; DATA is not empty. DataLoss: a content is
-//         not what was written, or the restored ledger is not the one that was copied. NotFound: no such backup.
+//         not what was written, the restored ledger is not the one that was copied, or its log of reads is damaged. NotFound: no such
+//         backup.
 #pragma once
 
 #include <atomic>
@@ -78,6 +79,7 @@ struct RestoreOptions {
   // Heads files and checkpoints that say how far the ledger had come later (I9): where they are ahead of the backup, the node neither
   // answers nor signs until Kafka has led it there. A checkpoint counts where one of `verifier_keys` signed it.
   std::vector<std::string> reach_files, verifier_keys;
+  bool damaged_reads = false;  // a log of reads that was damaged before it was copied comes back as it is
   Progress progress;
 };
 struct RestoreDone {

@@ -209,13 +209,14 @@ void add_restore_command(CLI::App& app, CliContext& context) {
   command->add_option("--vkey", flags->options.verifier_keys, "verifier key for checkpoints of --reach; repeatable")
       ->type_name("KEY")
       ->allow_extra_args(false);
+  command->add_flag("--damaged-reads", flags->options.damaged_reads,
+                    "restore a log of reads as it is, although its lines do not follow each other; verify goes on naming where");
   command->footer(
-      "Every byte is checked against the backup's list, sizes and roots too. The server then reads from Kafka what came later. With "
-      "--reach "
-      "it\n"
-      "knows how much that is: it neither answers nor signs before it has come there, and refuses where Kafka leads to another root, or "
-      "has\n"
-      "not kept the records. Give it what the damaged disk still has, or the newest checkpoint that a witness or an auditor holds.\n\n"
+      "Every byte is checked against the backup's list, sizes and roots too, and the log of reads line by line. The server then reads "
+      "from\n"
+      "Kafka what came later. With --reach it knows how much that is: it neither answers nor signs before it has come there, and refuses\n"
+      "where Kafka leads to another root, or has not kept the records. Give it what the damaged disk still has, or the newest checkpoint "
+      "that a witness or an auditor holds.\n\n"
       "Examples:\n"
       "  bukubesar restore /backups/kalsel /srv/bukubesar\n"
       "  bukubesar restore /backups/kalsel /srv/bukubesar --reach /srv/damaged/ledger.heads\n"

@@ -14,6 +14,7 @@
 #include "ledger/signer.h"
 #include "server/backup.h"
 #include "server/backup_parts.h"
+#include "server/reads_log.h"
 
 namespace bukubesar {
 
@@ -49,6 +50,20 @@ absl::Status copy_back(const RestoreOptions& options, const BackupInfo& info, co
     done += file.bytes;
   }
   return absl::OkStatus();
+}
+
+// What was copied is what the backup lists, and can have been damaged before: a log of reads with holes must not come back in silence.
+absl::Status check_restored_reads(const RestoreOptions& options, const BackupInfo& info, const std::string& directory) {
+  if (options.damaged_reads) return absl::OkStatus();
+  const ReadsCheck reads = check_reads(directory + "/reads");
+  if (reads.findings.empty()) return absl::OkStatus();
+  const auto& [place, what] = reads.findings.front();
+  const std::size_t more = reads.findings.size() - 1;
+  return data_loss(
+      "backup {}: its log of reads is damaged: {}: {}{}; an earlier backup may hold it whole (--number), and --damaged-reads restores it "
+      "as "
+      "it is",
+      info.number, place, what, more == 0 ? "" : fmt::format(" (and {} more)", more));
 }
 
 // The heads that a file states: a heads file as it is, a checkpoint where one of the keys signed it.
@@ -121,6 +136,7 @@ absl::StatusOr<RestoreDone> restore_backup(const RestoreOptions& options) {
   RETURN_IF_ERROR(make_directories(making));
   RETURN_IF_ERROR(copy_back(options, done.info, making));
   RETURN_IF_ERROR(check_restored(making, done.info));
+  RETURN_IF_ERROR(check_restored_reads(options, done.info, making));
   ASSIGN_OR_RETURN(done.to_reach, raise_heads(options, making));
   fs::rename(making, data_dir, error);
   if (error) return unavailable("rename {} to {}: {}", making, data_dir, error.message());

@@ -133,6 +133,7 @@ def the_log_of_reads_comes_back(work: pathlib.Path):
         found = restored.run("verify", check=False)
         assert found.returncode == 1 and what in found.stdout, found.stdout
     log.write_bytes(b"".join(lines))
+    a_damaged_log_of_reads_is_refused(work, server, backups, lines)
     shutil.copy(server.data / "signing.key", restored.data)
     with restored:  # and the chain goes on
         restored.start()
@@ -140,6 +141,22 @@ def the_log_of_reads_comes_back(work: pathlib.Path):
         assert restored.stop() == 0
         assert len(reads_lines(restored.data)) == len(lines) + 1
         restored.verify()
+
+
+def a_damaged_log_of_reads_is_refused(work: pathlib.Path, server: harness.Server, backups: pathlib.Path, lines: list):
+    """It was damaged before it was copied, so that the backup holds what it lists: only the log itself can tell."""
+    (log,) = (server.data / "reads").glob("*.jsonl")
+    for name, damaged, what in (("line", lines[:5] + [lines[5].replace(b"/payload/", b"/payloads/")] + lines[6:], f"{log.name}:7"),
+                                ("end", lines[:-1], "missing at the end")):
+        log.write_bytes(b"".join(damaged))
+        assert server.run("backup", str(backups)).returncode == 0
+        restored = harness.Server(work / f"refused_{name}")
+        refused = restored.run("restore", str(backups), str(restored.data), check=False)
+        assert refused.returncode == 5 and "log of reads" in refused.stderr and what in refused.stderr, refused
+        assert not restored.data.exists(), "a refused restore leaves no data directory"
+        restored.run("restore", str(backups), str(restored.data), "--damaged-reads")
+        assert what in restored.run("verify", check=False).stdout
+    log.write_bytes(b"".join(lines))
 
 
 def answers(server: harness.Server) -> bool:
