@@ -33,12 +33,15 @@ void Projections::start() {
   impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
   impl_->view_builder = std::jthread([impl = impl_.get()] {
     lower_own_priority(kBehindOthers, "the builder of views");
-    if (const absl::Status status = impl->build_views(); !status.ok()) impl->fail(with_context(status, "building views"));
+    const ComputesFor computing(impl->views_abandoned);
+    const absl::Status status = impl->build_views();
+    if (!status.ok() && !absl::IsCancelled(status)) impl->fail(with_context(status, "building views"));
   });
 }
 
 void Projections::stop() {
   impl_->stopping = true;
+  *impl_->views_abandoned = true;
   impl_->queue.close();
   if (impl_->worker.joinable()) impl_->worker.join();
   if (impl_->view_builder.joinable()) impl_->view_builder.join();

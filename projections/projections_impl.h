@@ -16,6 +16,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "base/bounded_queue.h"
+#include "base/cancellation.h"
 #include "events/rules.h"
 #include "projections/facts.h"
 #include "projections/partition_fold.h"
@@ -145,6 +146,7 @@ struct Projections::Impl {
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> hand_offs_dropped{0}, caught_up_from_ledger{0}, segments_remade{0};
   std::jthread worker;
+  const AbandonedFlag views_abandoned = std::make_shared<std::atomic<bool>>(false);  // a stop does not wait for views
   std::jthread view_builder;
   std::jthread sealer;  // alone takes segments from the fold
   absl::Mutex seal_mutex;
