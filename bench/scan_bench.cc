@@ -133,6 +133,9 @@ BENCHMARK_CAPTURE(BM_Scan, memory_region, by({Dimension::region}), false)->Unit(
 BENCHMARK_CAPTURE(BM_Scan, memory_region_scale, by({Dimension::region, Dimension::scale}), false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Scan, memory_vendor_month, by({Dimension::vendor, Dimension::order_month}), false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Scan, memory_origin, by({Dimension::origin}), false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Scan, memory_stage_region, by({Dimension::stage, Dimension::region}), false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Scan, memory_commodity, by({Dimension::commodity}), false)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Scan, memory_vendor_commodity, by({Dimension::vendor, Dimension::commodity}), false)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(BM_Scan, sealed_region_scale, by({Dimension::region, Dimension::scale}), true)->Unit(benchmark::kMillisecond);
 
 }  // namespace

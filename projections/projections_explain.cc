@@ -5,6 +5,7 @@
 #include <charconv>
 #include <deque>
 #include <map>
+#include <span>
 
 #include "base/status.h"
 #include "projections/block_filter.h"
@@ -25,6 +26,17 @@ constexpr std::uint64_t kCandidatesReadMax = 5'000;  // of one page, judged by t
 constexpr std::uint64_t kWalkRows = 4 * kChunkRows;  // scanned before the page is looked at again
 constexpr std::array<std::string_view, kMeasureCount> kMeasureNames = {"packages", "vendors",       "committed", "strict",
                                                                        "broad",    "stage_unknown", "paid"};
+
+// What an explained transfer shows, what it adds, and what links it to the purchase's others.
+constexpr std::array kExplainedColumns = {
+    Column::sequence,  Column::row,    Column::previous,   Column::from,       Column::to,        Column::amount, Column::packages,
+    Column::cells,     Column::kind,   Column::flags,      Column::event_time, Column::component, Column::origin, Column::catalogue_kind,
+    Column::commodity, Column::vendor, Column::institution};
+
+void want(const std::vector<Column>& columns, std::vector<Column>& to) {
+  for (const Column c : columns)
+    if (std::find(to.begin(), to.end(), c) == to.end()) to.push_back(c);
+}
 
 // What one row adds: its measures, and what packages are counted from where they are counted purchase by purchase.
 struct RowAdds {
@@ -99,11 +111,9 @@ class CandidateWalk {
     at_.partition = start.partition;
     tests_.resize(sides_.size());
     hits_.resize(kChunkRows);
-    columns_ = {Column::sequence, Column::purchase, Column::from, Column::to, Column::kind, Column::previous};
-    for (const auto& side : sides_) {
-      for (const Column c : side->filter.columns())
-        if (std::find(columns_.begin(), columns_.end(), c) == columns_.end()) columns_.push_back(c);
-    }
+    columns_ = {Column::purchase, Column::from, Column::to};
+    if (scope_.kind) want({Column::sequence, Column::kind, Column::previous}, columns_);
+    for (const auto& side : sides_) want(side->filter.columns(), columns_);
   }
   // Appends at least `count` more, fewer at the end.
   absl::Status next(std::size_t count, std::deque<Candidate>& to) {
@@ -112,9 +122,10 @@ class CandidateWalk {
       const std::uint64_t end = scope_.limit[at_.partition];
       if (!begun_) RETURN_IF_ERROR(begin());
       const std::uint64_t segment = segment_end(scope_.snapshot.partitions[at_.partition], at_.row, end);
-      ASSIGN_OR_RETURN(const bool none, none_hit(segment));
-      const std::uint64_t limit = none ? segment : std::min(segment, at_.row + kWalkRows);
-      if (!none) RETURN_IF_ERROR(walk(limit, to));
+      ASSIGN_OR_RETURN(const Passing passing, look(segment));
+      const std::uint64_t limit = passing == Passing::many ? std::min(segment, at_.row + kWalkRows) : segment;
+      if (passing == Passing::many) RETURN_IF_ERROR(walk(limit, to));
+      if (passing == Passing::few) RETURN_IF_ERROR(walk_few(to));
       at_.row = limit;
       if (limit < end) continue;
       ++at_.partition;
@@ -133,34 +144,53 @@ class CandidateWalk {
     for (auto& side : sides_) RETURN_IF_ERROR(side->filter.prepare(at_.partition, scope_.snapshot.partitions[at_.partition]));
     return absl::OkStatus();
   }
-  // Whether the segment, up to here, can be left out; each is looked at once. Kinds of events are told row after row.
-  absl::StatusOr<bool> none_hit(std::uint64_t limit) {
-    if (scope_.kind || limit <= tested_ || limit == at_.row) return false;
+  // How many rows of the segment, up to here, may be hits; each segment is looked at once. Kinds of events are told row after row.
+  absl::StatusOr<Passing> look(std::uint64_t limit) {
+    if (scope_.kind || limit <= tested_ || limit == at_.row) return Passing::many;
     tested_ = limit;
+    Passing most = Passing::none;
     for (std::size_t s = 0; s < sides_.size(); ++s) {
       tests_[s].set(sides_[s]->filter.row_tests(at_.partition));
-      ASSIGN_OR_RETURN(const bool none, tests_[s].none_passes(scope_.snapshot.partitions[at_.partition], at_.row, limit, scratch_));
-      if (!none) return false;
+      ASSIGN_OR_RETURN(const Passing passing, tests_[s].look(scope_.snapshot.partitions[at_.partition], at_.row, limit, scratch_));
+      most = std::max(most, passing);
     }
-    return true;
+    return most == Passing::few && sides_.size() > 1 ? Passing::many : most;
   }
   absl::Status walk(std::uint64_t limit, std::deque<Candidate>& to) {
     const PartitionSnapshot& partition = scope_.snapshot.partitions[at_.partition];
     return for_each_block(partition, at_.row, limit, columns_, scratch_, [&](const RowBlock& block) {
-      std::fill_n(hits_.data(), block.rows, std::uint8_t{0});
-      for (auto& side : sides_) side->mark(at_.partition, block, hits_.data());
-      const auto* purchases = block.columns.values<std::uint32_t>(Column::purchase);
-      for (std::size_t i = 0; i < block.rows; ++i) {
-        const ChangeKind kind = kinds_.next(block, i);
-        if (hits_[i] == 0 || hits_[i] == 3 || (scope_.kind && kind != *scope_.kind)) continue;
-        if (purchases[i] >= seen_.size()) seen_.resize(std::max<std::size_t>(purchases[i] + 1, seen_.size() * 2));
-        if (seen_[purchases[i]]) continue;
-        seen_[purchases[i]] = true;
-        const Place place{at_.partition, block.first_row + i};
-        if (place.partition > start_.partition || place.row >= start_.row) to.push_back({place, purchases[i]});
-      }
+      take_hits(
+          block, [&](std::size_t i) { return block.first_row + i; }, to);
       return absl::OkStatus();
     });
+  }
+  absl::Status walk_few(std::deque<Candidate>& to) {
+    const FileSegment& segment = *segment_at(scope_.snapshot.partitions[at_.partition], at_.row);
+    std::span<const std::uint32_t> rows = tests_.front().few();
+    while (!rows.empty()) {
+      const std::size_t count = std::min(rows.size(), kChunkRows);
+      ASSIGN_OR_RETURN(const RowBlock block, gather_.gather(segment, scratch_.pointers(), columns_, rows.first(count)));
+      take_hits(
+          block, [&](std::size_t i) { return segment.header().first_row + rows[i]; }, to);
+      rows = rows.subspan(count);
+    }
+    return absl::OkStatus();
+  }
+  // row_of: the number of a row of the block.
+  template <class RowOf>
+  void take_hits(const RowBlock& block, RowOf row_of, std::deque<Candidate>& to) {
+    std::fill_n(hits_.data(), block.rows, std::uint8_t{0});
+    for (auto& side : sides_) side->mark(at_.partition, block, hits_.data());
+    const auto* purchases = block.columns.values<std::uint32_t>(Column::purchase);
+    for (std::size_t i = 0; i < block.rows; ++i) {
+      if (scope_.kind && kinds_.next(block, i) != *scope_.kind) continue;
+      if (hits_[i] == 0 || hits_[i] == 3) continue;
+      if (purchases[i] >= seen_.size()) seen_.resize(std::max<std::size_t>(purchases[i] + 1, seen_.size() * 2));
+      if (seen_[purchases[i]]) continue;
+      seen_[purchases[i]] = true;
+      const Place place{at_.partition, row_of(i)};
+      if (place.partition > start_.partition || place.row >= start_.row) to.push_back({place, purchases[i]});
+    }
   }
 
   const Scope& scope_;
@@ -175,6 +205,7 @@ class CandidateWalk {
   std::vector<std::uint8_t> hits_;
   std::vector<Column> columns_;
   SegmentColumns scratch_;
+  RowGather gather_;
 };
 
 bool adds_to(const PostingSums& sums, const std::vector<std::string>& vendors, std::optional<Measure> measure) {
@@ -264,6 +295,8 @@ class Projections::Impl::Explainer {
     by_purchase_ = shape.by_purchase;
     // Where all rows count, whatever their time and kind, what they come to is the state's image.
     by_image_ = !shape.of_rows && !scope_.kind && scope_.first == std::vector<std::uint64_t>(scope_.first.size());
+    columns_.assign(kExplainedColumns.begin(), kExplainedColumns.end());
+    for (const auto& side : sides_) want(side->filter.columns(), columns_);
   }
 
   absl::Status fill(Place start, ExplainAnswer& answer) {
@@ -370,7 +403,7 @@ class Projections::Impl::Explainer {
     std::vector<PurchaseRows*> to_read;
     for (PurchaseRows& one : read) to_read.push_back(&one);
     const PartitionSnapshot& of = newer.partitions[partition];
-    RETURN_IF_ERROR(read_purchase_rows(of, scope_.cut.size(of.id), to_read));
+    RETURN_IF_ERROR(read_purchase_rows(of, scope_.cut.size(of.id), to_read, columns_));
     read_ += candidates.size();
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       std::vector<Transfer> rows;
@@ -477,6 +510,7 @@ class Projections::Impl::Explainer {
   std::vector<std::unique_ptr<Side>> sides_;
   const FactsRange facts_;
   std::unique_ptr<RowChunk> chunk_;
+  std::vector<Column> columns_;  // of a purchase's rows
   bool by_purchase_ = false;
   bool by_image_ = false;
   std::uint64_t read_ = 0;

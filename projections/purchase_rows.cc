@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <queue>
+#include <utility>
 
 #include "base/status.h"
 
 namespace bukubesar {
 
-absl::Status read_purchase_rows(const PartitionSnapshot& partition, std::uint64_t size, const std::vector<PurchaseRows*>& purchases) {
+absl::Status read_purchase_rows(const PartitionSnapshot& partition, std::uint64_t size, const std::vector<PurchaseRows*>& purchases,
+                                std::vector<Column> columns) {
   const auto older = [](const PurchaseRows* a, const PurchaseRows* b) { return a->next < b->next; };
   std::priority_queue<PurchaseRows*, std::vector<PurchaseRows*>, decltype(older)> next(older);
   for (PurchaseRows* one : purchases)
     if (one->next != 0) next.push(one);
-  RowReader reader(partition);
+  RowReader reader(partition, std::move(columns));
   while (!next.empty()) {
     PurchaseRows* const one = next.top();
     next.pop();

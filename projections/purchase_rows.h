@@ -18,7 +18,8 @@ struct PurchaseRows {
 
 // Reads the rows of all these purchases whose sequence is below `size`, and leaves them oldest first. Rows are read from the newest to
 // the oldest over all of them, so that each segment is opened once, not once for each purchase. DataLoss: a link that leads nowhere.
+// columns: those that are looked at, sequence and previous among them.
 [[nodiscard]] absl::Status read_purchase_rows(const PartitionSnapshot& partition, std::uint64_t size,
-                                              const std::vector<PurchaseRows*>& purchases);
+                                              const std::vector<PurchaseRows*>& purchases, std::vector<Column> columns = all_columns());
 
 }  // namespace bukubesar

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <span>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
@@ -16,6 +18,43 @@ namespace {
 
 constexpr std::uint32_t kNoGroup = 0xFFFFFFFFU;
 constexpr std::size_t kDenseMax = 1U << 20;
+
+// By number of a value: where its text stands among the others.
+std::vector<std::uint32_t> ranks_of(const DimensionValues& values) {
+  std::vector<std::uint32_t> order(values.size()), ranks(values.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return values.text(a) < values.text(b); });
+  for (std::uint32_t rank = 0; rank < order.size(); ++rank) ranks[order[rank]] = rank;
+  return ranks;
+}
+
+// The groups in the order of their keys' texts. Texts are compared once for each value, not for each pair of groups.
+template <class Keys>
+std::vector<std::uint32_t> in_order(const Keys& keys, const std::vector<std::vector<std::uint32_t>>& ranks) {
+  struct Place {
+    std::uint64_t first_two = 0;
+    std::uint32_t group = 0;
+  };
+  std::vector<Place> places(keys.size());
+  for (std::uint32_t group = 0; group < keys.size(); ++group) {
+    std::uint64_t first_two = 0;
+    for (std::size_t d = 0; d < 2; ++d) first_two = first_two << 32 | (d < ranks.size() ? ranks[d][keys[group][d]] : 0U);
+    places[group] = {first_two, group};
+  }
+  std::sort(places.begin(), places.end(), [&](const Place& a, const Place& b) {
+    if (a.first_two != b.first_two) return a.first_two < b.first_two;
+    for (std::size_t d = 2; d < ranks.size(); ++d) {
+      const std::uint32_t of_a = ranks[d][keys[a.group][d]];
+      const std::uint32_t of_b = ranks[d][keys[b.group][d]];
+      if (of_a != of_b) return of_a < of_b;
+    }
+    return false;
+  });
+  std::vector<std::uint32_t> groups;
+  groups.reserve(places.size());
+  for (const Place& place : places) groups.push_back(place.group);
+  return groups;
+}
 
 }  // namespace
 
@@ -84,7 +123,8 @@ TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partition
   total_by_purchase_ = shape.total_by_purchase;
   row_tests_ = std::make_unique<RowTests>();
   mask_.resize(kChunkRows);
-  groups_of_rows_.resize(kChunkRows);
+  rows_.resize(kChunkRows);
+  groups_.resize(kChunkRows);
   distinct_.emplace(by_purchase_);
   posting_.emplace(/*with_paid=*/!by_cell_ && !by_stage_);
   collect_columns();
@@ -129,10 +169,24 @@ absl::Status TotalsScan::add(std::size_t partition_index, const PartitionSnapsho
   set_row_tests(partition_index);
   for (std::uint64_t end = 0; first < limit; first = end) {
     end = segment_end(partition, first, limit);
-    ASSIGN_OR_RETURN(const bool none, row_tests_->none_passes(partition, first, end, scratch_));
-    if (none) continue;
+    ASSIGN_OR_RETURN(const Passing passing, row_tests_->look(partition, first, end, scratch_));
+    if (passing == Passing::few) RETURN_IF_ERROR(add_few(partition_index, *segment_at(partition, first)));
+    if (passing != Passing::many) continue;
     RETURN_IF_ERROR(
         for_each_block(partition, first, end, columns_, scratch_, [&](const RowBlock& block) { return add_rows(partition_index, block); }));
+  }
+  gather_ = nullptr;  // a view that is kept for long should not keep it
+  return absl::OkStatus();
+}
+
+absl::Status TotalsScan::add_few(std::size_t partition_index, const FileSegment& segment) {
+  if (gather_ == nullptr) gather_ = std::make_unique<RowGather>();
+  std::span<const std::uint32_t> rows = row_tests_->few();
+  while (!rows.empty()) {
+    const std::size_t count = std::min(rows.size(), kChunkRows);
+    ASSIGN_OR_RETURN(const RowBlock block, gather_->gather(segment, scratch_.pointers(), columns_, rows.first(count)));
+    RETURN_IF_ERROR(add_rows(partition_index, block));
+    rows = rows.subspan(count);
   }
   return absl::OkStatus();
 }
@@ -153,10 +207,14 @@ absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<Part
   }
   std::vector<std::uint32_t> set_of = {kWholeSet};
   for (std::size_t d = 0; d < query_.by.size(); ++d) set_of.push_back(unknown_set(d));
+  std::vector<std::vector<std::uint32_t>> values(query_.by.size());  // by dimension, their number: ours
+  for (std::size_t d = 0; d < query_.by.size(); ++d) {
+    const DimensionValues& theirs = *other.used_[d].values;
+    for (std::uint32_t id = 0; id < theirs.size(); ++id) values[d].push_back(used_[d].values->intern(theirs.text(id)));
+  }
   for (std::size_t theirs = 0; theirs < other.sums_.size(); ++theirs) {
     GroupKey key{};
-    for (std::size_t d = 0; d < query_.by.size(); ++d)
-      key[d] = used_[d].values->intern(other.used_[d].values->text(other.keys_[theirs][d]));
+    for (std::size_t d = 0; d < query_.by.size(); ++d) key[d] = values[d][other.keys_[theirs][d]];
     const std::uint32_t group = group_of(key);
     sums_[group] += other.sums_[theirs];
     set_of.push_back(group_set(group));
@@ -285,6 +343,7 @@ absl::Status TotalsScan::mark_purchases(std::size_t partition_index, const Parti
   return for_each_block(partition, first, limit, columns, scratch_, [&](const RowBlock& block) {
     const auto* purchases = block.columns.values<std::uint32_t>(Column::purchase);
     for (const Column account : {Column::to, Column::from}) {
+      mask_all(block.rows);
       filter(partition_index, block, account);
       for (std::size_t i = 0; i < block.rows; ++i)
         if (mask_[i] != 0) marks[purchases[i]] = true;
@@ -296,19 +355,38 @@ absl::Status TotalsScan::mark_purchases(std::size_t partition_index, const Parti
 
 // sign 0: both accounts at once; otherwise the posting to one of them.
 absl::Status TotalsScan::add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign) {
+  mask_moving(block, account, sign);
   filter(partition_index, block, account);
-  RETURN_IF_ERROR(group_block(block.rows));
-  sum_block(block, account, sign);
-  count_block(partition_index, block, account, sign);
+  collect_rows(block.rows);
+  RETURN_IF_ERROR(group_rows());
+  sum_rows(block, account, sign);
+  count_rows(partition_index, block, account, sign);
   return absl::OkStatus();
 }
 
-void TotalsScan::filter(std::size_t partition_index, const RowBlock& block, Column account) {
+void TotalsScan::mask_all(std::size_t rows) {
   if (only_ != nullptr) {
-    std::copy_n(only_, block.rows, mask_.data());
+    std::copy_n(only_, rows, mask_.data());
   } else {
-    std::fill_n(mask_.data(), block.rows, std::uint8_t{1});
+    std::fill_n(mask_.data(), rows, std::uint8_t{1});
   }
+}
+
+// Most transfers of a purchase's life move it between stages that all measures see alike: nothing of them need be looked at.
+void TotalsScan::mask_moving(const RowBlock& block, Column account, int sign) {
+  mask_all(block.rows);
+  const auto* from = block.columns.values<std::uint8_t>(Column::from);
+  const auto* to = block.columns.values<std::uint8_t>(Column::to);
+  const auto* one = block.columns.values<std::uint8_t>(account);
+  if (sign == 0) {
+    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= static_cast<std::uint8_t>(posting_->of(from[i], to[i]).any);
+  } else {
+    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= static_cast<std::uint8_t>(posting_->of(one[i]).any);
+  }
+}
+
+// Narrows mask_ to the rows that the question takes in.
+void TotalsScan::filter(std::size_t partition_index, const RowBlock& block, Column account) {
   filter_times(block);
   for (std::size_t u = 0; u < used_.size(); ++u) {
     Used& used = used_[u];
@@ -316,6 +394,15 @@ void TotalsScan::filter(std::size_t partition_index, const RowBlock& block, Colu
     if (!used.filtered) continue;
     const std::uint8_t* allowed = used.values->allowed();
     for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= allowed[used.ids[i]];
+  }
+}
+
+// Which rows are left changes from one to the next, and so a test of each would be guessed wrong: a list needs none.
+void TotalsScan::collect_rows(std::size_t rows) {
+  row_count_ = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    rows_[row_count_] = static_cast<std::uint16_t>(i);
+    row_count_ += mask_[i];
   }
 }
 
@@ -331,11 +418,12 @@ void TotalsScan::filter_times(const RowBlock& block) {
   }
 }
 
-absl::Status TotalsScan::group_block(std::size_t rows) {
+// Fills groups_, beside rows_.
+absl::Status TotalsScan::group_rows() {
   const std::size_t dimensions = query_.by.size();
   if (dimensions == 0) {
     if (sums_.empty()) group_of(GroupKey{});
-    std::fill_n(groups_of_rows_.data(), rows, 0U);
+    std::fill_n(groups_.data(), row_count_, 0U);
     return absl::OkStatus();
   }
   for (std::size_t d = 0; d < dimensions; ++d) {
@@ -344,30 +432,32 @@ absl::Status TotalsScan::group_block(std::size_t rows) {
       break;
     }
   }
-  GroupKey key{};
-  std::uint32_t last = kNoGroup;
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (mask_[i] == 0) continue;
-    if (!dense_.empty()) {
-      std::size_t at = 0;
-      for (std::size_t d = 0; d < dimensions; ++d) at = at * dense_limits_[d] + used_[d].ids[i];
-      if (dense_[at] == kNoGroup) {
-        for (std::size_t d = 0; d < dimensions; ++d) key[d] = used_[d].ids[i];
-        dense_[at] = group_of(key);
-      }
-      groups_of_rows_[i] = dense_[at];
-      continue;
-    }
-    bool same = last != kNoGroup;
-    for (std::size_t d = 0; d < dimensions; ++d) {
-      same &= key[d] == used_[d].ids[i];
-      key[d] = used_[d].ids[i];
-    }
-    if (!same) last = group_of(key);
-    groups_of_rows_[i] = last;
-  }
+  dense_.empty() ? group_by_hash() : group_by_table();
   if (sums_.size() > kGroupsMax) return resource_exhausted("more than {} groups; group by fewer dimensions or filter", kGroupsMax);
   return absl::OkStatus();
+}
+
+void TotalsScan::group_by_table() {
+  const std::size_t dimensions = query_.by.size();
+  for (std::size_t n = 0; n < row_count_; ++n) {
+    const std::size_t i = rows_[n];
+    std::size_t at = 0;
+    for (std::size_t d = 0; d < dimensions; ++d) at = at * dense_limits_[d] + used_[d].ids[i];
+    if (dense_[at] == kNoGroup) dense_[at] = group_of(key_of(i));
+    groups_[n] = dense_[at];
+  }
+}
+
+// What is looked up is far from the cache where groups are many: all of it is asked for before any of it is waited for.
+void TotalsScan::group_by_hash() {
+  for (std::size_t n = 0; n < row_count_; ++n) index_.prefetch(key_of(rows_[n]));
+  for (std::size_t n = 0; n < row_count_; ++n) groups_[n] = group_of(key_of(rows_[n]));
+}
+
+TotalsScan::GroupKey TotalsScan::key_of(std::size_t row) const {
+  GroupKey key{};
+  for (std::size_t d = 0; d < query_.by.size(); ++d) key[d] = used_[d].ids[row];
+  return key;
 }
 
 std::uint32_t TotalsScan::group_of(const GroupKey& key) {
@@ -400,24 +490,23 @@ void TotalsScan::rebuild_dense() {
   }
 }
 
-void TotalsScan::sum_block(const RowBlock& block, Column account, int sign) {
+void TotalsScan::sum_rows(const RowBlock& block, Column account, int sign) {
   const auto* from = block.columns.values<std::uint8_t>(Column::from);
   const auto* to = block.columns.values<std::uint8_t>(Column::to);
   const auto* one = block.columns.values<std::uint8_t>(account);
   const auto* amounts = block.columns.values<std::int64_t>(Column::amount);
   const auto* packages = block.columns.values<std::int8_t>(Column::packages);
   const int factor = sign < 0 ? -direction_ : direction_;
-  for (std::size_t i = 0; i < block.rows; ++i) {
-    if (mask_[i] == 0) continue;
+  for (std::size_t n = 0; n < row_count_; ++n) {
+    const std::size_t i = rows_[n];
     const PostingWeights& w = sign == 0 ? posting_->of(from[i], to[i]) : posting_->of(one[i]);
-    if (!w.any) continue;
-    PostingSums& s = sums_[groups_of_rows_[i]];
+    PostingSums& s = sums_[groups_[n]];
     s.add(factor < 0 ? -static_cast<MoneySum>(amounts[i]) : static_cast<MoneySum>(amounts[i]), w);
     s.packages += factor * packages[i] * w.committed;
   }
 }
 
-void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign) {
+void TotalsScan::count_rows(std::size_t partition_index, const RowBlock& block, Column account, int sign) {
   const auto* from = block.columns.values<std::uint8_t>(Column::from);
   const auto* to = block.columns.values<std::uint8_t>(Column::to);
   const auto* one = block.columns.values<std::uint8_t>(account);
@@ -427,8 +516,9 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
   const auto* vendors = block.columns.values<std::uint32_t>(Column::vendor);
   const auto* purchases = by_purchase_ ? block.columns.values<std::uint32_t>(Column::purchase) : nullptr;
   const int factor = sign < 0 ? -direction_ : direction_;
-  for (std::size_t i = 0; i < block.rows; ++i) {
-    if (mask_[i] == 0 || (packages[i] == 0 && cells[i] == 0)) continue;
+  for (std::size_t n = 0; n < row_count_; ++n) {
+    const std::size_t i = rows_[n];
+    if (packages[i] == 0 && cells[i] == 0) continue;
     const PostingWeights& w = sign == 0 ? posting_->of(from[i], to[i]) : posting_->of(one[i]);
     const int weight = factor * w.committed;
     if (weight == 0) continue;
@@ -440,7 +530,7 @@ void TotalsScan::count_block(std::size_t partition_index, const RowBlock& block,
     if (total_by_purchase_ ? totals[i] != 0 : packages[i] != 0)
       total_by_purchase_ ? count(kWholeSet, totals[i]) : count_vendor_of_whole(vendor, weight * packages[i]);
     if (cells[i] == 0) continue;
-    const std::uint32_t group = groups_of_rows_[i];
+    const std::uint32_t group = groups_[n];
     count(group_set(group), cells[i]);
     for (std::size_t d = 0; unknown_[group] >> d != 0; ++d)
       if (is_unknown(group, d)) count(unknown_set(d), cells[i]);
@@ -494,7 +584,9 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
     to.packages = packages_of(set, summed);
     to.vendors = static_cast<std::uint64_t>(distinct_->of(set).vendors);
   };
-  for (std::size_t group = 0; group < sums_.size(); ++group) {
+  std::vector<std::vector<std::uint32_t>> ranks;
+  for (std::size_t d = 0; d < query_.by.size(); ++d) ranks.push_back(ranks_of(*used_[d].values));
+  for (const std::uint32_t group : in_order(keys_, ranks)) {
     const PostingSums& s = sums_[group];
     total += s;
     for (std::size_t d = 0; d < query_.by.size(); ++d) {
@@ -509,10 +601,10 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
         m.paid.value_or(0) == 0) {
       continue;
     }
+    row.key.reserve(query_.by.size());
     for (std::size_t d = 0; d < query_.by.size(); ++d) row.key.push_back(used_[d].values->text(keys_[group][d]));
     answer.rows.push_back(std::move(row));
   }
-  std::sort(answer.rows.begin(), answer.rows.end(), [](const TotalsRow& a, const TotalsRow& b) { return a.key < b.key; });
   answer.total = measures_of(total);
   if (total_by_purchase_) {
     set_counts(answer.total, kWholeSet, 0);

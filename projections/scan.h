@@ -95,17 +95,24 @@ class TotalsScan {
   absl::Status move_rows(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t limit,
                          const Facts::Changed& changed, Resolvers to);
   void set_row_tests(std::size_t partition_index);
+  absl::Status add_few(std::size_t partition_index, const FileSegment& segment);  // those that row_tests_ found
   absl::Status add_rows(std::size_t partition_index, const RowBlock& block);
   absl::Status add_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   absl::Status prepare(std::size_t partition_index, const PartitionSnapshot& partition);
-  // Fills mask_, and the dimensions' ids, for one account of each row.
+  void mask_all(std::size_t rows);
+  void mask_moving(const RowBlock& block, Column account, int sign);
+  // Narrows mask_, and fills the dimensions' ids, for one account of each row.
   void filter(std::size_t partition_index, const RowBlock& block, Column account);
   void filter_times(const RowBlock& block);
-  absl::Status group_block(std::size_t rows);
+  void collect_rows(std::size_t rows);
+  absl::Status group_rows();
+  void group_by_table();
+  void group_by_hash();
+  [[nodiscard]] GroupKey key_of(std::size_t row) const;
   std::uint32_t group_of(const GroupKey& key);
   void rebuild_dense();
-  void sum_block(const RowBlock& block, Column account, int sign);
-  void count_block(std::size_t partition_index, const RowBlock& block, Column account, int sign);
+  void sum_rows(const RowBlock& block, Column account, int sign);
+  void count_rows(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
   std::uint32_t vendor_named(const std::string& text);
   void count_vendor_of_whole(std::uint32_t vendor, std::int64_t packages);
@@ -131,11 +138,13 @@ class TotalsScan {
 
   int direction_ = 1;                   // -1: rows are taken out
   const std::uint8_t* only_ = nullptr;  // where set: these rows of a block alone
-  std::vector<std::uint8_t> mask_;
-  std::vector<std::uint32_t> groups_of_rows_;
-  std::vector<GroupKey> keys_;         // by group
-  std::vector<PostingSums> sums_;      // by group
-  std::vector<std::uint8_t> unknown_;  // by group: a bit for each grouped dimension whose value is not known
+  std::vector<std::uint8_t> mask_;      // by row of the block: 0 or 1
+  std::vector<std::uint16_t> rows_;     // of the block: those that the question takes in and that move a measure
+  std::size_t row_count_ = 0;           // of rows_ and groups_
+  std::vector<std::uint32_t> groups_;   // beside rows_
+  std::vector<GroupKey> keys_;          // by group
+  std::vector<PostingSums> sums_;       // by group
+  std::vector<std::uint8_t> unknown_;   // by group: a bit for each grouped dimension whose value is not known
   std::vector<std::uint32_t> dense_;
   std::array<std::uint32_t, kGroupDimensionsMax> dense_limits_{};
   absl::flat_hash_map<GroupKey, std::uint32_t> index_;
@@ -147,6 +156,7 @@ class TotalsScan {
   std::vector<const Dictionaries*> dictionaries_;
   SegmentColumns scratch_;
   std::unique_ptr<RowTests> row_tests_;
+  std::unique_ptr<RowGather> gather_;
   std::uint64_t rows_scanned_ = 0;
 };
 

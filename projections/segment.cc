@@ -12,6 +12,7 @@
 #include <limits>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -148,18 +149,34 @@ class SectionWriter {
   std::string data_;
 };
 
+// All planes of a run of values at once, and a run of fixed length: what the compiler makes vector instructions of.
+template <class T, std::size_t kWidth>
+void spread_planes(const std::uint8_t* planes, std::make_unsigned_t<T> base, std::size_t count, T* values) {
+  using Unsigned = std::make_unsigned_t<T>;
+  constexpr std::size_t kRun = 64;
+  const auto value_at = [&](std::size_t at) {
+    Unsigned value = base;
+    for (std::size_t k = 0; k < kWidth; ++k)
+      value = static_cast<Unsigned>(value + static_cast<Unsigned>(Unsigned{planes[k * count + at]} << (8 * k)));
+    return static_cast<T>(value);
+  };
+  std::size_t at = 0;
+  for (; at + kRun <= count; at += kRun)
+    for (std::size_t i = 0; i < kRun; ++i) values[at + i] = value_at(at + i);
+  for (; at < count; ++at) values[at] = value_at(at);
+}
+
 template <class T>
 void spread(std::string_view planes, std::uint64_t base, std::uint8_t width, std::size_t count, std::byte* to) {
+  const auto* from = reinterpret_cast<const std::uint8_t*>(planes.data());
   T* values = reinterpret_cast<T*>(to);
-  std::fill_n(values, count, static_cast<T>(base));
-  using Unsigned = std::make_unsigned_t<T>;
-  for (std::size_t k = 0; k < width; ++k) {
-    const auto* plane = reinterpret_cast<const std::uint8_t*>(planes.data()) + k * count;
-    if (k >= sizeof(T)) break;
-    for (std::size_t i = 0; i < count; ++i) {
-      values[i] = static_cast<T>(static_cast<Unsigned>(values[i]) + static_cast<Unsigned>(Unsigned{plane[i]} << (8 * k)));
-    }
-  }
+  const auto low = static_cast<std::make_unsigned_t<T>>(base);
+  const auto of_width = [&]<std::size_t... kWidths>(std::index_sequence<kWidths...>) {
+    // Planes beyond the value's own width hold nothing of it.
+    const std::size_t used = std::min<std::size_t>(width, sizeof(T));
+    ((used == kWidths ? spread_planes<T, kWidths>(from, low, count, values) : void()), ...);
+  };
+  of_width(std::make_index_sequence<sizeof(T) + 1>());
 }
 
 void spread_as(const ColumnInfo& info, std::string_view planes, std::uint64_t base, std::uint8_t width, std::size_t count, std::byte* to) {

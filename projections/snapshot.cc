@@ -1,6 +1,7 @@
 #include "projections/snapshot.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/status.h"
 
@@ -27,6 +28,12 @@ std::size_t segment_of(const FileSegments& segments, std::uint64_t row) {
 }
 
 }  // namespace snapshot_internal
+
+std::vector<Column> all_columns() {
+  std::vector<Column> to;
+  for (std::size_t c = 0; c < kColumnCount; ++c) to.push_back(static_cast<Column>(c));
+  return to;
+}
 
 absl::Status SegmentColumns::open(const FileSegment& segment, const std::vector<Column>& columns) {
   if (open_ != &segment) {
@@ -68,18 +75,53 @@ absl::StatusOr<std::uint64_t> rows_below(const PartitionSnapshot& partition, std
   return below;
 }
 
-std::uint64_t segment_end(const PartitionSnapshot& partition, std::uint64_t row, std::uint64_t limit) {
+const FileSegment* segment_at(const PartitionSnapshot& partition, std::uint64_t row) {
   const FileSegments& sealed = *partition.sealed;
-  if (sealed.empty()) return limit;
-  const SegmentHeader& header = sealed[snapshot_internal::segment_of(sealed, row)]->header();
-  const std::uint64_t end = header.first_row + header.rows;
-  return row < end ? std::min(end, limit) : limit;
+  if (sealed.empty()) return nullptr;
+  const FileSegment& segment = *sealed[snapshot_internal::segment_of(sealed, row)];
+  return row < segment.header().first_row + segment.header().rows ? &segment : nullptr;
+}
+
+std::uint64_t segment_end(const PartitionSnapshot& partition, std::uint64_t row, std::uint64_t limit) {
+  const FileSegment* segment = segment_at(partition, row);
+  return segment == nullptr ? limit : std::min(segment->header().first_row + segment->header().rows, limit);
+}
+
+absl::StatusOr<RowBlock> RowGather::gather(const FileSegment& segment, const ColumnPointers& decoded, const std::vector<Column>& columns,
+                                           std::span<const std::uint32_t> rows) {
+  if (open_ != &segment) planes_ = {};
+  open_ = &segment;
+  RowBlock block;
+  block.rows = rows.size();
+  for (const Column c : columns) {
+    const auto index = static_cast<std::size_t>(c);
+    const std::size_t width = info_of(c).width;
+    std::vector<std::byte>& to = values_[index];
+    to.resize(kChunkRows * width);
+    block.columns.at[index] = to.data();
+    if (const std::byte* from = decoded.at[index]; from != nullptr) {
+      for (std::size_t i = 0; i < rows.size(); ++i) std::memcpy(to.data() + i * width, from + rows[i] * width, width);
+      continue;
+    }
+    std::optional<std::string>& planes = planes_[index];
+    if (!planes) {
+      if (absl::Status status = segment.read_planes(c, planes.emplace()); !status.ok()) {
+        planes.reset();
+        return status;
+      }
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::uint64_t value = segment.value_of(c, *planes, rows[i]);  // in the low bytes
+      std::memcpy(to.data() + i * width, &value, width);
+    }
+  }
+  return block;
 }
 
 absl::Status RowReader::open(const FileSegment& segment) {
   if (open_ == &segment) return absl::OkStatus();
   open_ = nullptr;
-  for (std::size_t c = 0; c < kColumnCount; ++c) RETURN_IF_ERROR(segment.read_planes(static_cast<Column>(c), planes_[c]));
+  for (const Column c : columns_) RETURN_IF_ERROR(segment.read_planes(c, planes_[static_cast<std::size_t>(c)]));
   open_ = &segment;
   return absl::OkStatus();
 }
@@ -96,9 +138,10 @@ absl::StatusOr<Transfer> RowReader::at(std::uint64_t row) {
   RETURN_IF_ERROR(open(segment));
   std::array<std::uint64_t, kColumnCount> values{};
   ColumnPointers pointers;
-  for (std::size_t c = 0; c < kColumnCount; ++c) {
-    values[c] = segment.value_of(static_cast<Column>(c), planes_[c], row - segment.header().first_row);
-    pointers.at[c] = reinterpret_cast<const std::byte*>(&values[c]);
+  for (std::size_t c = 0; c < kColumnCount; ++c) pointers.at[c] = reinterpret_cast<const std::byte*>(&values[c]);
+  for (const Column c : columns_) {
+    const auto index = static_cast<std::size_t>(c);
+    values[index] = segment.value_of(c, planes_[index], row - segment.header().first_row);
   }
   return gather(pointers, 0);
 }

@@ -1,8 +1,13 @@
 // Snapshot: what a read sees. Taken under the owner's lock in a moment, scanned without it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/cut.h"
@@ -38,6 +43,8 @@ struct Snapshot {
 // Rows whose sequence is below `size`.
 [[nodiscard]] absl::StatusOr<std::uint64_t> rows_below(const PartitionSnapshot& partition, std::uint64_t size);
 
+[[nodiscard]] std::vector<Column> all_columns();
+
 // One run of at most kChunkRows rows.
 struct RowBlock {
   ColumnPointers columns;
@@ -59,6 +66,20 @@ class SegmentColumns {
   ColumnPointers pointers_;
 };
 
+// A few rows of a sealed segment, put together as a block: columns that are not decoded yet are taken as they are stored.
+// Threads  one.
+class RowGather {
+ public:
+  // rows: at most kChunkRows places in the segment. decoded: what there is of its columns. The block stands until the next call.
+  [[nodiscard]] absl::StatusOr<RowBlock> gather(const FileSegment& segment, const ColumnPointers& decoded,
+                                                const std::vector<Column>& columns, std::span<const std::uint32_t> rows);
+
+ private:
+  const FileSegment* open_ = nullptr;
+  std::array<std::optional<std::string>, kColumnCount> planes_;  // of the open segment
+  std::array<std::vector<std::byte>, kColumnCount> values_;
+};
+
 // Calls visit(const RowBlock&) → absl::Status for the rows [first, limit), with `columns` filled.
 template <class Visit>
 absl::Status for_each_block(const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit,
@@ -67,11 +88,16 @@ absl::Status for_each_block(const PartitionSnapshot& partition, std::uint64_t fi
 // Where the sealed segment ends that holds `row`, at most `limit`; `limit` where it stands in memory.
 [[nodiscard]] std::uint64_t segment_end(const PartitionSnapshot& partition, std::uint64_t row, std::uint64_t limit);
 
+// The sealed segment that holds `row`; null where it stands in memory.
+[[nodiscard]] const FileSegment* segment_at(const PartitionSnapshot& partition, std::uint64_t row);
+
 // Rows one by one. A segment's columns are decompressed when the first of its rows is read and kept until another segment is opened.
 // Threads  one.
 class RowReader {
  public:
-  explicit RowReader(const PartitionSnapshot& partition) : partition_(partition) {}
+  // columns: those that the caller looks at; the others may be left 0. Decompressing is what a row costs.
+  explicit RowReader(const PartitionSnapshot& partition, std::vector<Column> columns = all_columns())
+      : partition_(partition), columns_(std::move(columns)) {}
   // OutOfRange beyond the rows.
   [[nodiscard]] absl::StatusOr<Transfer> at(std::uint64_t row);
 
@@ -79,6 +105,7 @@ class RowReader {
   absl::Status open(const FileSegment& segment);
 
   const PartitionSnapshot& partition_;
+  const std::vector<Column> columns_;
   const FileSegment* open_ = nullptr;
   std::array<std::string, kColumnCount> planes_;
 };

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::size_t kTimesWindow = 4096;
 
-std::vector<Column> all_columns() {
-  std::vector<Column> columns;
-  for (std::size_t c = 0; c < kColumnCount; ++c) columns.push_back(static_cast<Column>(c));
-  return columns;
-}
-
 // Ledger times by sequence, ascending, read from the ledger a window at a time.
 class LedgerTimes {
  public:
