@@ -15,8 +15,10 @@ if(BUKUBESAR_SYNTAX_ONLY)
   set(CMAKE_CXX_LINK_EXECUTABLE "${CMAKE_COMMAND} -E touch <TARGET>")
   set(CMAKE_GTEST_DISCOVER_TESTS_DISCOVERY_MODE PRE_TEST)
 elseif(CCACHE)
-  # Neither the checkout's place nor the build directory's name counts, so that every build of the same text meets the same cache.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE})
+  # Neither the checkout's place nor the build directory's name counts, so that every build of the same text meets the same cache. Nor do
+  # time macros, which ccache would have to rule out in precompiled headers, and we do not use.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
 endif()
 
 # What the release build carries against memory errors that tests did not find; tests/project/hardening_test.py reads them out of the binary.
@@ -30,13 +32,15 @@ endif()
 # clang's builds (sanitizers, analysis) read other people's headers once, in bukubesar_base, not in each source again. The release
 # build does not: there each source shows that it includes what it uses.
 function(bukubesar_precompile target)
-  if(BUKUBESAR_FUZZ OR NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     return()
   endif()
   # What GoogleTest's targets define must hold in all that shares these headers.
   target_compile_definitions(${target} PRIVATE GTEST_HAS_PTHREAD=1)
   if(target STREQUAL "bukubesar_base")
     target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/ops/cmake/precompiled.h)
+    # Without a time in it, equal headers are equal to ccache.
+    target_compile_options(${target} PUBLIC "SHELL:-Xclang -fno-pch-timestamp")
   else()
     target_precompile_headers(${target} REUSE_FROM bukubesar_base)
   endif()
@@ -50,10 +54,14 @@ function(bukubesar_target target)
   bukubesar_precompile(${target})
 endfunction()
 
-# A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries.
+# A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries. BUKUBESAR_LEFT_OUT, a
+# regular expression, names sources that a preset has no use for.
 function(bukubesar_module name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
+  if(BUKUBESAR_LEFT_OUT)
+    list(FILTER sources EXCLUDE REGEX "${BUKUBESAR_LEFT_OUT}")
+  endif()
   if(sources)
     add_library(bukubesar_${name} STATIC ${sources})
     target_link_libraries(bukubesar_${name} PUBLIC ${ARGN})

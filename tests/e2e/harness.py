@@ -24,6 +24,9 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("BUKUBESAR_BINARY", str(ROOT / "build/release/bukubesar"))
 KAFKA = str(ROOT / "ops/kafka")
+# The sanitizer that the program was built with, if any: it is slower then, and what it holds in memory says little.
+SANITIZER = next((name for name in ("asan", "tsan") if pathlib.Path(os.environ.get("BUKUBESAR_BUILD", "")).name == name), None)
+PATIENCE = {"asan": 4, "tsan": 8}.get(SANITIZER, 1)
 # Without what is meant for the tests: the program refuses variables that are none of its settings.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("BUKUBESAR_")}
 
@@ -45,6 +48,7 @@ def free_port(run_of: int = 1) -> int:
 
 def wait_until(what: str, condition, seconds: float = 60.0):
     """Calls `condition` until it gives something true, and returns that."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         result = condition()
@@ -111,7 +115,7 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(60)
+                self.process.wait(60 * PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise AssertionError(f"serve did not stop on SIGTERM:\n{self.log()[-4000:]}")
@@ -130,6 +134,7 @@ class Server:
         return f"{'https' if self.ca else 'http'}://127.0.0.1:{self.port}"
 
     def connect(self, timeout: float = 60.0) -> http.client.HTTPConnection:
+        timeout *= PATIENCE
         if self.ca is None:
             return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=ssl.create_default_context(cafile=str(self.ca)))
@@ -175,7 +180,7 @@ class Server:
         pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 600.0) -> subprocess.CompletedProcess:
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT)
+        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=timeout * PATIENCE, env=ENVIRONMENT)
         if check and done.returncode != 0:
             raise AssertionError(f"{arguments} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
         return done

@@ -1,7 +1,7 @@
 """Two nodes, one real topic, nothing else in common: another build of the program (clang, -O1 or a sanitizer) where there is one, other batch
 sizes, another number of threads, hand-offs that get lost, kills in the middle. They must agree on every root, segment, view and finding (I5).
 
-The other build: BUKUBESAR_OTHER_BINARY, else build/dev, build/asan, build/tsan or build/fuzz; without any, the program under test twice.
+The other build: BUKUBESAR_OTHER_BINARY, else build/dev, build/asan or build/tsan; without any, the program under test twice.
 BUKUBESAR_SEED=N repeats a run.
 """
 
@@ -21,7 +21,7 @@ PURCHASES, REFERENCE = "bukubesar.purchases", "bukubesar.reference"
 
 def other_binary() -> str:
     named = os.environ.get("BUKUBESAR_OTHER_BINARY")
-    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("dev", "asan", "tsan", "fuzz")]
+    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("dev", "asan", "tsan")]
     found = [str(each) for each in candidates if each.is_file() and str(each) != harness.BINARY]
     assert found or not named, f"BUKUBESAR_OTHER_BINARY: {named} is not there, or is the program under test"
     return found[0] if found else harness.BINARY

@@ -73,7 +73,7 @@ class Tree(unittest.TestCase):
         self.assertEqual(found, [], "\n" + "\n".join(found))
 
     def test_scripts_can_be_run_and_say_how(self):
-        for name in ["run", "test", "build", "install", "lint", "kafka", "campaign"]:
+        for name in ["run", "test", "build", "install", "lint", "kafka", "campaign", "sanitize"]:
             script = ROOT / "ops" / name
             self.assertTrue(script.stat().st_mode & stat.S_IXUSR, f"ops/{name} is not executable")
             done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=False)
@@ -83,7 +83,7 @@ class Tree(unittest.TestCase):
                 subprocess.run(["bash", "-n", script], check=True)
 
     def test_scripts_refuse_what_they_do_not_know(self):
-        for command in (["run", "--nope"], ["run", "--port"], ["run", "--port", "0"], ["run", "--port", "x"], ["install", "nope"], ["lint", "nope"], ["campaign", "nope"]):
+        for command in (["run", "--nope"], ["run", "--port"], ["run", "--port", "0"], ["run", "--port", "x"], ["install", "nope"], ["lint", "nope"], ["campaign", "nope"], ["sanitize", "nope"]):
             done = subprocess.run([ROOT / "ops" / command[0], *command[1:]], capture_output=True, text=True, timeout=60, check=False)
             self.assertEqual(done.returncode, 2, f"{command}: {done.stderr}")
             self.assertNotEqual(done.stderr, "")
