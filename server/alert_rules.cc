@@ -414,7 +414,7 @@ class Evaluation {
     ASSIGN_OR_RETURN(const TotalsAnswer whole, projections_.totals(all));
     for (const ViewInfo& view : projections_.views()) {
       const auto before = balanced_.find(view.name);
-      if (!cut_ && before != balanced_.end() && before->second == view.cut) continue;
+      if (before != balanced_.end() && before->second == view.cut) continue;
       ASSIGN_OR_RETURN(const TotalsAnswer answer, projections_.view(view.name, all));
       MoneySum committed = 0, broad = 0;
       for (const TotalsRow& row : answer.rows) {
@@ -423,7 +423,7 @@ class Evaluation {
       }
       const bool own = committed == answer.total.committed && broad == answer.total.broad;
       const bool same = !answer.query.where.empty() || answer.cut != whole.cut || answer.total.committed == whole.total.committed;
-      if (own && same && !cut_) balanced_[view.name] = answer.cut;
+      if (own && same) balanced_[view.name] = answer.cut;
       if (!own || !same)
         firings.push_back({rule.name,
                            view.name,
@@ -450,8 +450,8 @@ Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projec
   Looked looked;
   for (const AlertRule& rule : rules) {
     Evaluation evaluation(projections, cut, time, balanced);
-    if (absl::Status added = evaluation.add(rule); !added.ok()) {
-      looked.failed.emplace(rule.name, with_context(std::move(added), "alert " + rule.name));
+    if (const absl::Status added = evaluation.add(rule); !added.ok()) {
+      looked.failed.emplace(rule.name, with_context(added, "alert " + rule.name));
       continue;
     }
     looked.firings.insert(looked.firings.end(), evaluation.firings.begin(), evaluation.firings.end());

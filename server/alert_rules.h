@@ -73,8 +73,8 @@ struct Looked {
 };
 
 // Of all kinds but those that look at the node; by alert in the order declared, then by key. Without a cut: now, from the sums that are
-// kept and only extended, each alert at the cut of its own sums. `balanced`: the cut at which each view was last found to add up; now, one
-// that nobody has read since is not summed only to be looked at.
+// kept and only extended, each alert at the cut of its own sums. `balanced`: the cut at which each view was last found to add up; one
+// that nobody has read since is not summed only to be looked at. Empty where all are to be, as with a cut.
 [[nodiscard]] Looked firings_at(const std::vector<AlertRule>& rules, const Projections& projections, const std::optional<Cut>& cut,
                                 const AlertTime& time, std::map<std::string, Cut>& balanced);
 
