@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "base/thread.h"
 
 namespace bukubesar {
 
@@ -33,6 +34,7 @@ std::vector<ContractFinding> warnings_of(const std::vector<ContractFinding>& fin
 
 struct ContractWatch::Impl {
   void run() {
+    name_own_thread("contract");
     for (;;) {
       {
         const absl::MutexLock lock(&mutex);

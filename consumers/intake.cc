@@ -18,6 +18,7 @@
 #include "base/crash_point.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "consumers/batcher.h"
 #include "consumers/contract_watch.h"
 #include "consumers/epochs.h"
@@ -236,6 +237,7 @@ struct Intake::Impl {
   // ---- the commit thread ----
 
   void run_commits() {
+    name_own_thread("commit");
     while (auto job = queue.pop()) {
       const absl::Status status = commit_now(*job);
       if (!status.ok()) refused(status);
@@ -308,6 +310,7 @@ struct Intake::Impl {
   // ---- the intake thread ----
 
   void run_intake() {
+    name_own_thread("intake");
     while (!stopping.load() && !failed.load()) {
       if (suspended.load()) {
         wait_for_disk();

@@ -11,6 +11,7 @@
 
 #include "base/private_file.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "config/broker_security.h"
 #include "consumers/kafka_embedded.h"
 
@@ -66,6 +67,7 @@ struct KafkaProducer::Impl final : KafkaCallbacks {
   }
 
   void run() {
+    name_own_thread("producer");
     while (!stopping.load()) {
       rd_kafka_poll(handle.get(), kPollMs);
       if (options.tick) options.tick();

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "consumers/kafka_record.h"
 
 namespace bukubesar {
@@ -83,6 +84,7 @@ std::optional<WatchFinding> look(const KafkaAddress& address, const std::vector<
 
 struct TopicWatch::Impl {
   void run() {
+    name_own_thread("topics");
     for (;;) {
       std::vector<WatchedPartition> older;
       {

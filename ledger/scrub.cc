@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/rows.h"
 
@@ -162,6 +162,7 @@ ScrubStatus Scrub::status() const {
 }
 
 void Scrub::loop() {
+  name_own_thread("scrub");
   lower_own_priority(kLast, "the scrub");
   if (!wait(absl::FromChrono(std::min<std::chrono::seconds>(options_.interval, kFirstPassAfter)))) return;
   for (;;) {

@@ -9,7 +9,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "projections/projections_impl.h"
 
 namespace bukubesar {
@@ -32,6 +32,7 @@ void Projections::start() {
   impl_->sealer = std::jthread([impl = impl_.get()] { impl->seal(); });
   impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
   impl_->view_builder = std::jthread([impl = impl_.get()] {
+    name_own_thread("views");
     lower_own_priority(kBehindOthers, "the builder of views");
     const ComputesFor computing(impl->views_abandoned);
     const absl::Status status = impl->build_views();
@@ -66,6 +67,7 @@ void Projections::Impl::fail(const absl::Status& status) {
 }
 
 void Projections::Impl::work() {
+  name_own_thread("fold");
   absl::Status status = catch_up(options.ledger->cut());  // what was committed between open() and now
   while (absl::IsUnavailable(status) && !stopping) status = try_again(status);
   while (status.ok() && !stopping) {
@@ -242,6 +244,7 @@ absl::Status Projections::Impl::make_room() {
 
 // A disk that refuses is asked again after a while; meanwhile segments wait in memory.
 void Projections::Impl::seal() {
+  name_own_thread("segments");
   const auto asked = [this] {
     seal_mutex.AssertHeld();
     return seal_asked || seal_ended;

@@ -7,7 +7,7 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "projections/projections_impl.h"
 #include "projections/purchase_rows.h"
 #include "projections/scan_dimensions.h"

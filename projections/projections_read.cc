@@ -7,7 +7,7 @@
 
 #include "base/day.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "projections/fact_names.h"
 #include "projections/projections_impl.h"
 #include "projections/scan_ranges.h"

@@ -7,7 +7,7 @@
 
 #include "base/cancellation.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 
 namespace bukubesar {
 

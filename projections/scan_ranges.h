@@ -2,7 +2,7 @@
 //
 // The sums are the same whoever adds which piece (I5): a helper has a scan of its own, and all are added up at the end.
 //
-// Threads  the caller's, and helpers that end before it returns; none where the caller stands behind others (base/thread_priority.h).
+// Threads  the caller's, and helpers that end before it returns; none where the caller stands behind others (base/thread.h).
 // Limits   kScanHelpersMax helpers, over all questions, and one fewer than there are cores; whoever finds none does the work alone.
 // Errors   those of TotalsScan::add(). Cancelled: nobody waits any more. After an error the scan is of no use.
 #pragma once

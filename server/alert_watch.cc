@@ -18,7 +18,7 @@
 #include "base/private_file.h"
 #include "base/sha256.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "server/json.h"
 #include "server/node.h"
 
@@ -216,6 +216,7 @@ void AlertWatch::stop() {
 }
 
 void AlertWatch::Impl::look_loop() {
+  name_own_thread("alerts");
   lower_own_priority(kBehindOthers, "alerts");
   milliseconds pause{0};
   while (!wait(pause)) {
@@ -346,6 +347,7 @@ void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) 
 }
 
 void AlertWatch::Impl::deliver_loop() {
+  name_own_thread("webhook");
   const std::pair<std::string, std::string> url = split_url(settings.webhook_url);
   milliseconds pause{100};
   while (!wait(pause)) {

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/status.h"
+#include "base/thread.h"
 #include "server/backup_parts.h"
 #include "server/data_lock.h"
 
@@ -44,6 +45,7 @@ absl::Status BackupJob::start() {
   state_.what = "setting the data directory aside";
   state_.bytes_done = state_.bytes_total = 0;
   thread_ = std::thread([this] {
+    name_own_thread("backup");
     auto done = run();
     remove_frozen(config_.data_dir);
     absl::MutexLock ended(&mutex_);

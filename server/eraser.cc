@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/status.h"
+#include "base/thread.h"
 
 namespace bukubesar {
 
@@ -50,6 +51,7 @@ void Eraser::wake() {
 }
 
 void Eraser::loop() {
+  name_own_thread("erase");
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || woken_; };
   std::string trouble;
   while (true) {

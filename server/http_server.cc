@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -19,6 +18,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "server/problem.h"
 #include "server/tls_certificate.h"
 
@@ -607,7 +607,7 @@ absl::Status HttpServer::listen(const TlsCertificate* tls) {
   asio::co_spawn(impl_->io, impl_->accept_loop(), asio::detached);
   for (std::uint32_t i = 0; i < std::max(1U, impl_->config.threads); ++i)
     impl_->threads.emplace_back([impl = impl_.get()] {
-      ::pthread_setname_np(::pthread_self(), "http");  // bench/web tells what clients cost from what intake does
+      name_own_thread("http");  // bench/web tells what clients cost from what intake does
       impl->io.run();
     });
   return absl::OkStatus();

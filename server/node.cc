@@ -16,6 +16,7 @@
 #include "base/crash_point.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "server/backup_parts.h"
 #include "server/problem.h"
 #include "server/routes.h"
@@ -203,6 +204,7 @@ absl::Status Node::open_access() {
 }
 
 void Node::look_at_access_files() {
+  name_own_thread("access");
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
@@ -484,6 +486,7 @@ absl::Status Node::start_witness() {
 }
 
 void Node::witness_loop() {
+  name_own_thread("witness");
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
@@ -522,6 +525,7 @@ std::vector<std::string> Node::known_sources() {
 }
 
 void Node::sign_loop() {
+  name_own_thread("sign");
   const absl::Duration interval = absl::Milliseconds(std::max(1U, config_.signing.interval_ms));
   while (true) {
     {

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "base/status.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "server/json.h"
 
@@ -249,6 +250,7 @@ absl::Status ReadsLog::Impl::sync() {
 }
 
 void ReadsLog::Impl::sync_loop() {
+  name_own_thread("reads-log");
   std::string last;
   while (true) {
     {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/status.h"
+#include "base/thread.h"
 #include "server/entry_json.h"
 #include "server/measures_json.h"
 #include "server/node.h"
@@ -115,6 +116,7 @@ StreamStats StreamHub::stats() const {
 }
 
 void StreamHub::run() {
+  name_own_thread("stream");
   using Steady = std::chrono::steady_clock;
   while (true) {
     {

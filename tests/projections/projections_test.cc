@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "base/status.h"
-#include "base/thread_priority.h"
+#include "base/thread.h"
 #include "projections/segment.h"
 #include "tests/projections/answers.h"
 #include "tests/projections/event_spec.h"

@@ -301,6 +301,20 @@ bool copy_as_of_one_moment(const std::string& from, const std::string& to) {
   return false;
 }
 
+// RUNBOOK tells an operator by these which part is busy.
+TEST_F(NodeTest, ThreadsHaveNames) {
+  start();
+  std::set<std::string> missing{"intake", "commit", "fold", "segments", "sign", "http", "stream", "alerts"};
+  wait_until("each thread to name itself", [&] {
+    for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::getline(std::ifstream(thread.path() / "comm"), name);
+      missing.erase(name);
+    }
+    return missing.empty();
+  });
+}
+
 // I8: an answer of "stored" is about what is already in the ledger: it is there for whoever opens the directory next.
 TEST_F(NodeTest, I8_NoAcknowledgementBeforeDurability) {
   start();

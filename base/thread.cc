@@ -1,5 +1,6 @@
-#include "base/thread_priority.h"
+#include "base/thread.h"
 
+#include <pthread.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -17,6 +18,10 @@ constexpr int kBestEffortLowest = 2 << kClassShift | 7, kIdleClass = 3 << kClass
 
 thread_local bool lowered = false;
 }  // namespace
+
+void name_own_thread(const char* name) {
+  if (::pthread_setname_np(::pthread_self(), name) != 0) spdlog::warn("a thread keeps its name, {} is too long", name);
+}
 
 bool own_priority_is_lowered() { return lowered; }
 

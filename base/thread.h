@@ -1,4 +1,4 @@
-// How a thread that nobody waits for stands behind those that somebody does.
+// What a thread calls itself, and how one that nobody waits for stands behind those that somebody does.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,8 @@ namespace bukubesar {
 inline constexpr int kBehindOthers = 10;  // people may come to wait for its result: about a tenth of a busy core is left to it
 inline constexpr int kLast = 19;          // nobody does: what it writes down is looked at some time later
 
+// The calling thread's, for `top -H`, perf, core dumps. At most 15 bytes, which is what Linux keeps; RUNBOOK lists them.
+void name_own_thread(const char* name);
 // Of the calling thread, processor and disk. A system that refuses is logged with the thread's `name`, and the thread stays as it is.
 void lower_own_priority(int nice, const char* name);
 // Whether the calling thread did that: it then takes no other threads to help it, so that one core at most is behind others' backs.
