@@ -52,7 +52,7 @@ constexpr std::array<Spoiling, 27> kSpoilings{{
      R"("funding":["APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD APBD"])"},
 }};
 
-enum : std::size_t { kNullValue = kSpoilings.size(), kTooDeep, kPurchaseOnReference, kReferenceOnPurchase, kKinds };
+enum : std::size_t { kNullValue = kSpoilings.size(), kTooDeep, kPurchaseOnReference, kReferenceOnPurchase, kBadKinds };
 
 std::string good_event(const std::string& subject, EventIds& ids) {
   DocumentDraft document;
@@ -77,7 +77,7 @@ std::string spoiled_key(const Spoiling& spoiling, const std::string& subject) {
 
 }  // namespace
 
-std::size_t demo_bad_kinds() { return kKinds; }
+std::size_t demo_bad_kinds() { return kBadKinds; }
 
 DemoBadRecord make_demo_bad_record(std::size_t kind, std::uint64_t seed, std::uint64_t number, EventIds& ids) {
   const std::string subject = fmt::format("e-katalog-5/sintetis-{}-rusak-{}", seed, number);

@@ -11,27 +11,27 @@ namespace bukubesar {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-absl::StatusOr<Json> get(HttpClient& client, const std::string& target) {
+absl::StatusOr<OrderedJson> get(HttpClient& client, const std::string& target) {
   ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));
   RETURN_IF_ERROR(status_of(response));
-  Json json = Json::parse(response.body, nullptr, false);
+  OrderedJson json = OrderedJson::parse(response.body, nullptr, false);
   if (!json.is_object()) return unavailable("GET {}: no JSON object", target);
   return json;
 }
 
 absl::StatusOr<std::vector<std::string>> all_views(HttpClient& client) {
-  ASSIGN_OR_RETURN(const Json json, get(client, "/v1/views"));
+  ASSIGN_OR_RETURN(const OrderedJson json, get(client, "/v1/views"));
   std::vector<std::string> names;
   if (json.contains("views"))
-    for (const Json& view : json["views"])
+    for (const OrderedJson& view : json["views"])
       if (view.is_object() && view.contains("name") && view["name"].is_string()) names.push_back(view["name"].get<std::string>());
   return names;
 }
 
 absl::StatusOr<std::string> current_cut(HttpClient& client) {
-  ASSIGN_OR_RETURN(const Json json, get(client, "/v1/cut"));
+  ASSIGN_OR_RETURN(const OrderedJson json, get(client, "/v1/cut"));
   std::string text;
   if (json.contains("cut"))
     for (const auto& [partition, size] : json["cut"].items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();

@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include "adapters/json_member.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -13,11 +14,6 @@ namespace bukubesar {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string text_member(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
 
 // True where nothing is left.
 bool strip(Json& value) {

@@ -126,9 +126,9 @@ std::optional<std::int64_t> index_in(const std::string_view (&names)[N], std::st
 }
 
 // One line → one row, column by column as fact_transfer has them.
-class RowReader {
+class BatchReader {
  public:
-  RowReader(MartKeys& keys, MartBatch& to) : keys_(keys), to_(to) {}
+  BatchReader(MartKeys& keys, MartBatch& to) : keys_(keys), to_(to) {}
   absl::Status head(const std::vector<std::string_view>& names) {
     for (std::size_t i = 0; i < kFieldCount; ++i) {
       const auto found = std::find(names.begin(), names.end(), kNames[i]);
@@ -349,7 +349,7 @@ std::int64_t MartKeys::date_key(std::string_view text, std::vector<NewMember>& a
 absl::Status read_transfers(MartKeys& keys, MartBatch& to) {
   CsvReader csv(to.answer, to.held);
   std::vector<std::string_view> fields;
-  RowReader rows(keys, to);
+  BatchReader rows(keys, to);
   if (!csv.line(fields)) return unavailable("GET /v1/transfers: no head in the answer");
   RETURN_IF_ERROR(rows.head(fields));
   while (!csv.at_end()) {

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::optional<std::string> text_member(const Json& object, const char* name) {
+std::optional<std::string> optional_text(const Json& object, const char* name) {
   const auto at = object.find(name);
   if (at == object.end() || !at->is_string()) return std::nullopt;
   return at->get<std::string>();
@@ -30,18 +30,18 @@ absl::Status MartFacts::add(std::string_view answer, std::optional<std::uint64_t
   const Json json = Json::parse(answer.begin(), answer.end(), nullptr, false);
   if (!json.is_object() || !json.contains("facts") || !json["facts"].is_array())
     return unavailable("GET /v1/facts: no facts in the answer");
-  month_ = parse_month(text_member(json, "month").value_or(""));
+  month_ = parse_month(optional_text(json, "month").value_or(""));
   for (const Json& fact : json["facts"]) {
-    const auto table = text_member(fact, "table");
-    const auto code = text_member(fact, "code");
-    const auto from = parse_month(text_member(fact, "valid_from").value_or(""));
+    const auto table = optional_text(fact, "table");
+    const auto code = optional_text(fact, "code");
+    const auto from = parse_month(optional_text(fact, "valid_from").value_or(""));
     if (!table || !code || !from) return unavailable("GET /v1/facts: a statement without table, code or month: {}", fact.dump());
-    Statement statement{*from, text_member(fact, "name"), text_member(fact, place_member(*table)), std::nullopt, std::nullopt, {}};
-    if (const auto scale = text_member(fact, "scale")) statement.scale = parse_scale(*scale);
-    if (const auto kind = text_member(fact, "kind")) statement.cooperative = *kind == "cooperative";
+    Statement statement{*from, optional_text(fact, "name"), optional_text(fact, place_member(*table)), std::nullopt, std::nullopt, {}};
+    if (const auto scale = optional_text(fact, "scale")) statement.scale = parse_scale(*scale);
+    if (const auto kind = optional_text(fact, "kind")) statement.cooperative = *kind == "cooperative";
     if (fact.contains("work_units"))
       for (const Json& unit : fact["work_units"])
-        statement.work_units.emplace_back(text_member(unit, "code").value_or(""), text_member(unit, "name").value_or(""));
+        statement.work_units.emplace_back(optional_text(unit, "code").value_or(""), optional_text(unit, "name").value_or(""));
     all_[{*table, *code}].push_back(std::move(statement));
     ++statements_;
   }

@@ -7,6 +7,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
+#include "adapters/json_member.h"
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -63,15 +64,6 @@ std::int64_t number_of(std::string_view text) {
   return number;
 }
 std::int64_t number_of(const std::optional<std::string>& text) { return text ? number_of(std::string_view(*text)) : 0; }
-
-std::string text_member(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-std::uint64_t number_member(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_number_unsigned() ? at->get<std::uint64_t>() : 0;
-}
 
 }  // namespace
 

@@ -17,10 +17,10 @@ struct Table {
   std::string_view name;
   EventType type;
 };
-constexpr std::array<Table, 4> kTables{{{"vendor", EventType::reference_vendor},
-                                        {"institution", EventType::reference_institution},
-                                        {"commodity", EventType::reference_commodity},
-                                        {"region", EventType::reference_region}}};
+constexpr std::array<Table, 4> kReferenceTables{{{"vendor", EventType::reference_vendor},
+                                                 {"institution", EventType::reference_institution},
+                                                 {"commodity", EventType::reference_commodity},
+                                                 {"region", EventType::reference_region}}};
 
 absl::StatusOr<Outgoing> reference_event(std::string_view line, std::string_view source, EventIds& ids) {
   // Ordered: the bytes sent are the file's, member by member.
@@ -29,8 +29,8 @@ absl::StatusOr<Outgoing> reference_event(std::string_view line, std::string_view
   const auto text = [&](const char* name) { return fact.contains(name) && fact[name].is_string() ? fact[name].get<std::string>() : ""; };
   const std::string table = text("table");
   const std::string code = text("code");
-  const auto known = std::find_if(kTables.begin(), kTables.end(), [&](const Table& t) { return t.name == table; });
-  if (known == kTables.end()) return invalid_argument("table \"{}\": want vendor, institution, commodity or region", table);
+  const auto known = std::find_if(kReferenceTables.begin(), kReferenceTables.end(), [&](const Table& t) { return t.name == table; });
+  if (known == kReferenceTables.end()) return invalid_argument("table \"{}\": want vendor, institution, commodity or region", table);
   if (!is_code_text(code)) return invalid_argument("code \"{}\": want 1 to 64 of A-Z a-z 0-9 . _ -", code);
   if (!parse_month(text("valid_from"))) return invalid_argument("valid_from \"{}\": want a month like 2023-01", text("valid_from"));
   fact.erase("table");

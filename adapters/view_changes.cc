@@ -8,27 +8,29 @@ namespace bukubesar {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kCounts[] = {"packages", "vendors"};
 constexpr const char* kAmounts[] = {"committed", "strict", "broad", "stage_unknown", "paid"};
 
-Json field(const std::string& name, const char* type, bool optional) { return {{"type", type}, {"optional", optional}, {"field", name}}; }
+OrderedJson field(const std::string& name, const char* type, bool optional) {
+  return {{"type", type}, {"optional", optional}, {"field", name}};
+}
 
-Json structure(const std::string& name, Json fields) {
+OrderedJson structure(const std::string& name, OrderedJson fields) {
   return {{"type", "struct"}, {"name", name}, {"optional", false}, {"fields", std::move(fields)}};
 }
 
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text_of(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
 
 // row: the values of the view's dimensions as a JSON array; empty: the record that carries the cut.
 std::string key_of(const std::string& view, const std::string& row) {
-  static const Json schema = structure("bukubesar.view.key", {field("view", "string", false), field("row", "string", false)});
+  static const OrderedJson schema = structure("bukubesar.view.key", {field("view", "string", false), field("row", "string", false)});
   return text_of({{"schema", schema}, {"payload", {{"view", view}, {"row", row}}}});
 }
 
-Json row_schema(const ViewAnswer& view) {
-  Json fields = Json::array();
+OrderedJson row_schema(const ViewAnswer& view) {
+  OrderedJson fields = OrderedJson::array();
   for (const std::string& name : view.by) fields.push_back(field(name, "string", false));
   for (const char* name : kCounts) fields.push_back(field(name, "int64", false));
   for (const char* name : kAmounts) fields.push_back(field(name, "string", true));
@@ -37,16 +39,16 @@ Json row_schema(const ViewAnswer& view) {
 }
 
 std::string cut_record(const std::string& cut) {
-  static const Json schema = structure("bukubesar.view.cut", {field("cut", "string", false)});
+  static const OrderedJson schema = structure("bukubesar.view.cut", {field("cut", "string", false)});
   return text_of({{"schema", schema}, {"payload", {{"cut", cut}}}});
 }
 
-std::string text_member(const Json& object, const char* name) {
+std::string text_member(const OrderedJson& object, const char* name) {
   const auto at = object.find(name);
   return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
-std::string cut_text(const Json& cut) {
+std::string cut_text(const OrderedJson& cut) {
   std::string text;
   for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
   return text;
@@ -55,24 +57,24 @@ std::string cut_text(const Json& cut) {
 }  // namespace
 
 absl::StatusOr<ViewAnswer> parse_view_answer(std::string_view body) {
-  const Json json = Json::parse(body.begin(), body.end(), nullptr, false);
+  const OrderedJson json = OrderedJson::parse(body.begin(), body.end(), nullptr, false);
   for (const char* member : {"view", "cut", "by", "rows"})
     if (!json.is_object() || !json.contains(member)) return unavailable("GET /v1/views/…: no {} in the answer", member);
   ViewAnswer view;
   if (!json["view"].is_string() || !json["by"].is_array() || !json["rows"].is_array()) return unavailable("GET /v1/views/…: not a view");
   view.name = json["view"].get<std::string>();
   view.cut = cut_text(json["cut"]);
-  for (const Json& name : json["by"]) view.by.push_back(name.is_string() ? name.get<std::string>() : "");
-  const Json schema = row_schema(view);
-  for (const Json& row : json["rows"]) {
+  for (const OrderedJson& name : json["by"]) view.by.push_back(name.is_string() ? name.get<std::string>() : "");
+  const OrderedJson schema = row_schema(view);
+  for (const OrderedJson& row : json["rows"]) {
     if (!row.is_object()) return unavailable("GET /v1/views/{}: a row that is no object", view.name);
-    Json values = Json::array(), payload = Json::object();
+    OrderedJson values = OrderedJson::array(), payload = OrderedJson::object();
     for (const std::string& name : view.by) {
-      values.push_back(row.value(name, Json()));
-      payload[name] = row.value(name, Json());
+      values.push_back(row.value(name, OrderedJson()));
+      payload[name] = row.value(name, OrderedJson());
     }
-    for (const char* name : kCounts) payload[name] = row.value(name, Json());
-    for (const char* name : kAmounts) payload[name] = row.value(name, Json());
+    for (const char* name : kCounts) payload[name] = row.value(name, OrderedJson());
+    for (const char* name : kAmounts) payload[name] = row.value(name, OrderedJson());
     const std::string key = key_of(view.name, text_of(values));
     view.rows[key] = text_of(payload);
     payload["cut"] = view.cut;
@@ -95,7 +97,7 @@ std::vector<ViewRecord> changes_of(const ViewRows& before, const ViewAnswer& now
 }
 
 bool apply_record(std::string_view key, std::optional<std::string_view> value, std::map<std::string, ViewRows>& views) {
-  const Json json = Json::parse(key.begin(), key.end(), nullptr, false);
+  const OrderedJson json = OrderedJson::parse(key.begin(), key.end(), nullptr, false);
   if (!json.is_object() || !json.contains("payload") || !json["payload"].is_object()) return false;
   const std::string view = text_member(json["payload"], "view"), row = text_member(json["payload"], "row");
   if (view.empty()) return false;
@@ -104,9 +106,9 @@ bool apply_record(std::string_view key, std::optional<std::string_view> value, s
     rows.rows.erase(std::string(key));
     return true;
   }
-  const Json record = Json::parse(value->begin(), value->end(), nullptr, false);
+  const OrderedJson record = OrderedJson::parse(value->begin(), value->end(), nullptr, false);
   if (!record.is_object() || !record.contains("payload") || !record["payload"].is_object()) return false;
-  Json payload = record["payload"];
+  OrderedJson payload = record["payload"];
   if (row.empty()) {
     rows.cut = text_member(payload, "cut");
     return true;

@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "base/ascii.h"
+
 namespace bukubesar {
 
 std::optional<Money> checked_add(Money a, Money b) {
@@ -18,9 +20,7 @@ std::optional<Money> checked_subtract(Money a, Money b) {
   return difference;
 }
 
-namespace {
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-}  // namespace
+namespace {}  // namespace
 
 ParsedMoney parse_rupiah(std::string_view text) {
   const ParsedMoney syntax{{}, MoneyError::syntax};

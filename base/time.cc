@@ -11,8 +11,6 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::int64_t kMsPerDay = 86'400'000;
-
 // Exactly `count` digits at `at`, as a number; -1 where they are not digits.
 int digits(std::string_view text, std::size_t at, std::size_t count) {
   if (at + count > text.size()) return -1;
@@ -106,7 +104,7 @@ std::optional<std::int64_t> parse_instant_ms(std::string_view text) {
   }
   const auto zone = parse_zone_minutes(text.substr(at));
   if (!zone) return std::nullopt;
-  return date->days * kMsPerDay + ((hour * 60 + minute - *zone) * 60LL + std::min(second, 59)) * 1000 + milliseconds;
+  return date->days * kDayMs + ((hour * 60 + minute - *zone) * 60LL + std::min(second, 59)) * 1000 + milliseconds;
 }
 
 std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
@@ -114,7 +112,7 @@ std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
   constexpr std::int64_t kFirstDay = -719'528, kLastDay = 2'932'896;
   const std::int64_t day = day_of(instant_ms, zone_minutes);
   if (day < kFirstDay || day > kLastDay) return fmt::format("{} ms after 1970", instant_ms);
-  const std::int64_t in_day = instant_ms + zone_minutes * 60'000LL - day * kMsPerDay;
+  const std::int64_t in_day = instant_ms + zone_minutes * 60'000LL - day * kDayMs;
   const auto ms = static_cast<std::uint32_t>(in_day);
   std::string text = format_date(Date{static_cast<std::int32_t>(day)});
   text.reserve(sizeof "2023-05-11T09:12:00.000+08:00");
@@ -129,6 +127,6 @@ std::string format_instant_ms(std::int64_t instant_ms, int zone_minutes) {
   return text;
 }
 
-std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kMsPerDay - zone_minutes * 60'000LL; }
+std::int64_t day_start_ms(Date date, int zone_minutes) { return date.days * kDayMs - zone_minutes * 60'000LL; }
 
 }  // namespace bukubesar

@@ -11,12 +11,7 @@ namespace bukubesar {
 
 namespace {
 
-constexpr int kTimeoutMs = 3000;
-
-struct MessageDeleter {
-  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
-};
-using Message = std::unique_ptr<rd_kafka_message_t, MessageDeleter>;
+constexpr int kGapTimeoutMs = 3000;
 
 }  // namespace
 
@@ -36,7 +31,7 @@ absl::StatusOr<std::optional<Offset>> record_in_gap(const Config& config, const 
   const KafkaQueue queue(rd_kafka_queue_new(handle.get()));
   if (rd_kafka_consume_start_queue(topic.get(), source.kafka_partition, gap.first.value(), queue.get()) != 0)
     return unavailable("cannot consume {} [{}]: {}", source.topic, source.kafka_partition, rd_kafka_err2str(rd_kafka_last_error()));
-  const Message message(rd_kafka_consume_queue(queue.get(), kTimeoutMs));
+  const KafkaMessage message(rd_kafka_consume_queue(queue.get(), kGapTimeoutMs));
   rd_kafka_consume_stop(topic.get(), source.kafka_partition);
   if (message == nullptr) return unavailable("{} [{}]: no broker answers", source.topic, source.kafka_partition);
   switch (message->err) {

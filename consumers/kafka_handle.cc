@@ -72,6 +72,7 @@ void KafkaHandleDeleter::operator()(rd_kafka_s* handle) const {
 }
 void KafkaTopicDeleter::operator()(rd_kafka_topic_s* topic) const { rd_kafka_topic_destroy(topic); }
 void KafkaQueueDeleter::operator()(rd_kafka_queue_s* queue) const { rd_kafka_queue_destroy(queue); }
+void KafkaMessageDeleter::operator()(rd_kafka_message_s* message) const { rd_kafka_message_destroy(message); }
 
 absl::StatusOr<KafkaHandle> make_kafka_handle(KafkaRole role, const KafkaAddress& address, const KafkaSettings& fixed,
                                               KafkaCallbacks* callbacks) {

@@ -52,9 +52,13 @@ struct KafkaTopicDeleter {
 struct KafkaQueueDeleter {
   void operator()(rd_kafka_queue_s* queue) const;
 };
+struct KafkaMessageDeleter {
+  void operator()(rd_kafka_message_s* message) const;
+};
 using KafkaHandle = std::unique_ptr<rd_kafka_s, KafkaHandleDeleter>;
 using KafkaTopic = std::unique_ptr<rd_kafka_topic_s, KafkaTopicDeleter>;
 using KafkaQueue = std::unique_ptr<rd_kafka_queue_s, KafkaQueueDeleter>;
+using KafkaMessage = std::unique_ptr<rd_kafka_message_s, KafkaMessageDeleter>;
 
 // `fixed` wins over the operator's settings: it is what the design insists on. `callbacks` must outlive the handle; may be null.
 // InvalidArgument names the setting that librdkafka refuses; other errors are of broker_properties().

@@ -68,11 +68,6 @@ KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
           {"fetch.wait.max.ms", options.embedded ? "5" : "100"}};
 }
 
-struct MessageDeleter {
-  void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
-};
-using Message = std::unique_ptr<rd_kafka_message_t, MessageDeleter>;
-
 }  // namespace
 
 struct KafkaSource::Impl final : KafkaCallbacks {
@@ -114,7 +109,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   void disconnect() {
     // librdkafka does not end while messages of its are held.
     current.reset();
-    for (std::size_t i = cursor; i < taken_count; ++i) Message(taken[i]).reset();
+    for (std::size_t i = cursor; i < taken_count; ++i) KafkaMessage(taken[i]).reset();
     cursor = taken_count = 0;
     if (handle == nullptr) return;
     for (Partition& partition : partitions) {
@@ -553,7 +548,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   KafkaQueue queue;
   std::vector<rd_kafka_message_t*> taken;  // [cursor, taken_count) wait to be delivered
   std::size_t cursor = 0, taken_count = 0;
-  Message current;  // the one that is looked at; disconnect() lets go of it
+  KafkaMessage current;  // the one that is looked at; disconnect() lets go of it
   std::size_t last_hit = 0;
   std::vector<Header> headers;                 // reused
   std::string broker_error;                    // set by the callback, on the thread that polls

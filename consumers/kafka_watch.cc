@@ -18,7 +18,7 @@ namespace bukubesar {
 namespace {
 
 constexpr int kLookTimeoutMs = 3000;
-constexpr int kMetadataTimeoutMs = 1000;  // a stop waits for a look under way
+constexpr int kCountTimeoutMs = 1000;  // a stop waits for a look under way
 constexpr std::string_view kInDoubt =
     ". The topic was recreated or truncated: a source statement in the definition has to say where to go on. Entries stored after that "
     "offset since then may come from the new topic";
@@ -45,12 +45,9 @@ std::optional<std::string> look_at(rd_kafka_t* handle, const WatchedPartition& w
   if (rd_kafka_consume_start_queue(topic->get(), watched.kafka_partition, watched.anchor->offset.value(), queue.get()) != 0) {
     return std::nullopt;
   }
-  rd_kafka_message_t* message = rd_kafka_consume_queue(queue.get(), kLookTimeoutMs);
+  const KafkaMessage message(rd_kafka_consume_queue(queue.get(), kLookTimeoutMs));
   std::optional<std::string> why;
-  if (message != nullptr) {
-    why = judge_anchor(handle, watched, *message);
-    rd_kafka_message_destroy(message);
-  }
+  if (message != nullptr) why = judge_anchor(handle, watched, *message);
   rd_kafka_consume_stop(topic->get(), watched.kafka_partition);
   return why;
 }
@@ -69,7 +66,7 @@ std::optional<WatchFinding> look(const KafkaAddress& address, const std::vector<
                                         nullptr);
   if (!handle.ok()) return std::nullopt;
   for (const auto& [topic, wanted] : partition_counts(partitions)) {
-    const auto found = kafka_partition_count(handle->get(), topic, kMetadataTimeoutMs);
+    const auto found = kafka_partition_count(handle->get(), topic, kCountTimeoutMs);
     if (absl::IsUnavailable(found.status())) return std::nullopt;  // the others would not be answered either
     if (found.ok() && *found != wanted) return WatchFinding{std::nullopt, why_count_differs(topic, *found, wanted)};
   }

@@ -4,13 +4,13 @@
 #include <cstring>
 #include <limits>
 
+#include "base/ascii.h"
 #include "events/decoder.h"
 
 namespace bukubesar {
 
 namespace {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 // Each event's salt is asked: a look-up a digit instead of six comparisons.
 constexpr std::array<bool, 256> kHexDigits = [] {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/ascii.h"
 #include "events/json.h"
 
 namespace bukubesar {
@@ -32,8 +33,6 @@ std::string_view name_of(JsonKind kind) {
 namespace {
 
 constexpr std::size_t kShownBytesMax = 80;
-
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The size of the well-formed UTF-8 sequence at `at`; 0 where there is none (RFC 3629 §4).
 std::size_t utf8_size(std::string_view text, std::size_t at) {

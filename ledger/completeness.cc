@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cancellation.h"
+#include "base/day.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -10,12 +11,11 @@ namespace bukubesar {
 namespace {
 
 constexpr std::size_t kRun = 8192;
-constexpr std::int64_t kDayMs = 86'400'000;
 
-std::optional<Date> day_of(std::int64_t time_ms, int zone_minutes) {
+// Of an entry that has a time.
+std::optional<Date> day_in_zone(std::int64_t time_ms, int zone_minutes) {
   if (time_ms == 0) return std::nullopt;
-  const std::int64_t local = time_ms + std::int64_t{zone_minutes} * 60'000;
-  return Date{static_cast<std::int32_t>(local >= 0 ? local / kDayMs : (local - kDayMs + 1) / kDayMs)};
+  return Date{static_cast<std::int32_t>(day_of(time_ms, zone_minutes))};
 }
 
 class PartitionCount {
@@ -63,7 +63,7 @@ absl::Status PartitionCount::run() {
 
 CompletenessRow& PartitionCount::row_of(std::uint64_t sequence, const Entry& entry) {
   time_ms_ = ledger_time_after(definition_.clock, time_ms_, entry);
-  const std::optional<Date> day = day_of(time_ms_, definition_.zone_minutes);
+  const std::optional<Date> day = day_in_zone(time_ms_, definition_.zone_minutes);
   if (to_.rows.size() > first_row_ && to_.rows.back().epoch == epoch_ && to_.rows.back().day == day) return to_.rows.back();
   CompletenessRow row;
   row.partition = partition_;

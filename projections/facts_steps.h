@@ -9,14 +9,14 @@
 namespace bukubesar {
 
 // Statements about vendors, about all else, or both; by entries [first, limit), and valid from a later month than `after`.
-struct FactsRange {
+struct StatedFacts {
   std::uint64_t first = 0, limit = 0;
   bool vendors = false, others = false;
   std::optional<Month> after;
 };
 struct FactsStep {
   FactsCut before, after;
-  FactsRange range;  // what was stated
+  StatedFacts stated;
 };
 [[nodiscard]] FactsStep facts_step(ChangeKind kind, const FactsCut& from, const FactsCut& to);
 

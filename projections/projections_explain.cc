@@ -284,7 +284,7 @@ std::optional<Measure> parse_measure(std::string_view name) {
 // One page of an explanation.
 class Projections::Impl::Explainer {
  public:
-  Explainer(Impl& impl, const ExplainQuery& query, Scope scope, std::vector<std::unique_ptr<Side>> sides, FactsRange facts)
+  Explainer(Impl& impl, const ExplainQuery& query, Scope scope, std::vector<std::unique_ptr<Side>> sides, StatedFacts facts)
       : impl_(impl),
         query_(query),
         scope_(std::move(scope)),
@@ -508,7 +508,7 @@ class Projections::Impl::Explainer {
   const ExplainQuery& query_;
   const Scope scope_;
   std::vector<std::unique_ptr<Side>> sides_;
-  const FactsRange facts_;
+  const StatedFacts facts_;
   std::unique_ptr<RowChunk> chunk_;
   std::vector<Column> columns_;  // of a purchase's rows
   bool by_purchase_ = false;
@@ -619,7 +619,7 @@ absl::StatusOr<ExplainAnswer> Projections::explain(const ExplainQuery& query) co
   for (const auto& side : sides) {
     for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) RETURN_IF_ERROR(side->filter.prepare(i, snapshot.partitions[i]));
   }
-  Impl::Explainer explainer(*impl_, query, std::move(scope), std::move(sides), step.range);
+  Impl::Explainer explainer(*impl_, query, std::move(scope), std::move(sides), step.stated);
   RETURN_IF_ERROR(explainer.fill(start, answer));
   return answer;
 }

@@ -328,18 +328,18 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseF
 namespace {
 
 // A purchase on a page as of a cut: as it stands where it did not change after the cut, else to be restored from its rows below it.
-struct Candidate {
+struct ListedPurchase {
   std::uint64_t key = 0;
   PurchaseState state;
   PurchaseRows rows;
 };
 
-absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, const std::vector<Candidate*>& candidates) {
+absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, const std::vector<ListedPurchase*>& candidates) {
   std::vector<PurchaseRows*> rows;
-  for (Candidate* one : candidates) rows.push_back(&one->rows);
+  for (ListedPurchase* one : candidates) rows.push_back(&one->rows);
   RETURN_IF_ERROR(read_purchase_rows(partition, size, rows));
   const PurchaseState nothing;  // copied: g++ 12 takes a moved one's inlined cells for uninitialised
-  for (Candidate* one : candidates) {
+  for (ListedPurchase* one : candidates) {
     one->state = nothing;
     for (const auto& [number, row] : one->rows.rows) restore(one->state, row, number);
     one->rows = {};
@@ -356,7 +356,7 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
   impl_->refresh_listing();
   Impl::ListingWalk walk(*impl_, cursor);
   std::vector<CodedFilter> filters;
-  std::vector<Candidate> candidates;
+  std::vector<ListedPurchase> candidates;
   std::size_t changed = 0;
   std::uint64_t last_key = 0;
   do {
@@ -378,14 +378,14 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
   } while (!walk.at_end() && candidates.size() < limit);
   const Snapshot now = impl_->snapshot();
   for (std::size_t i = 0; i < now.partitions.size() && changed > 0; ++i) {
-    std::vector<Candidate*> of_partition;
-    for (Candidate& one : candidates)
+    std::vector<ListedPurchase*> of_partition;
+    for (ListedPurchase& one : candidates)
       if (one.key >> 32 == i && one.rows.next != 0) of_partition.push_back(&one);
     RETURN_IF_ERROR(restore_at(now.partitions[i], cut.size(now.partitions[i].id), of_partition));
   }
   PurchasePage page;
   page.cut = cut;
-  for (const Candidate& one : candidates) {
+  for (const ListedPurchase& one : candidates) {
     const PartitionSnapshot& partition = now.partitions[one.key >> 32];
     if (matches(filters[one.key >> 32], one.state))
       page.purchases.push_back(summary_of(impl_->listed_id(one.key), partition.id, one.state, *partition.dictionaries));

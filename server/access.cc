@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/private_file.h"
 #include "base/status.h"
 #include "config/names.h"
@@ -16,13 +17,6 @@ namespace bukubesar {
 namespace {
 
 using std::chrono::nanoseconds;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
 
 // "example.org:8443" → "example.org", "[::1]:8443" → "::1"
 std::string host_name_of(std::string_view host) {

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::string_view kKinds[] = {"share_below", "stalled",    "spiking",    "splitting",
                                        "no_progress", "intake_lag", "unbalanced", "unverifiable"};
-constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::size_t kPageRows = 1000;
 constexpr std::size_t kNamedMost = 5;
 

@@ -42,12 +42,6 @@ absl::StatusOr<Json> ask_json(HttpClient& client, const std::string& target) {
 
 std::string raw_cell(const Json& json) { return json.is_null() ? std::string() : cell_of(json); }
 
-std::string cut_text(const Json& cut) {
-  std::string text;
-  for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  return text;
-}
-
 void print_notes(const Json& json) {
   if (json.contains("cut")) fmt::print("cut {}\n", cut_text(json["cut"]));
   if (json.value("synthetic", false)) fmt::print("synthetic: this ledger holds events of the demo; its figures are made up\n");

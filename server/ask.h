@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "adapters/http_client.h"
 #include "server/cli.h"
+#include "server/cut_text.h"
 #include "server/json.h"
 
 namespace bukubesar {
@@ -26,8 +27,6 @@ using Parameters = std::vector<std::pair<std::string, std::string>>;
 
 // For programs: as the server says it; what is not known is empty.
 [[nodiscard]] std::string raw_cell(const Json& json);
-// "0=812,reference=97"
-[[nodiscard]] std::string cut_text(const Json& cut);
 // The cut, and whether the figures are the demo's.
 void print_notes(const Json& json);
 void print(std::string_view text);

@@ -2,6 +2,7 @@
 
 #include "adapters/http_client.h"
 #include "base/status.h"
+#include "server/ask.h"
 #include "server/cli.h"
 #include "server/json.h"
 #include "server/table.h"
@@ -13,14 +14,6 @@ namespace {
 struct Flags {
   bool rejected = false, gaps = false;
 };
-
-absl::StatusOr<Json> ask(HttpClient& client, const std::string& target) {
-  ASSIGN_OR_RETURN(const HttpResponse response, client.get(target));
-  RETURN_IF_ERROR(status_of(response));
-  Json json = Json::parse(response.body, nullptr, false);
-  if (!json.is_object()) return unavailable("{}: the answer is no JSON object", target);
-  return json;
-}
 
 void print_table(const CliContext& context, const Table& table) {
   fmt::print("{}", context.format == OutputFormat::csv ? table.csv() : table.text());
@@ -60,12 +53,12 @@ void print_gaps(const CliContext& context, const Json& answer) {
 
 // Of all partitions, page by page.
 absl::StatusOr<Json> all_rejected(HttpClient& client) {
-  ASSIGN_OR_RETURN(const Json cut, ask(client, "/v1/cut"));
+  ASSIGN_OR_RETURN(const Json cut, ask_json(client, "/v1/cut"));
   Json rows = Json::array();
   for (const auto& [partition, size] : cut["committed"].items()) {
     std::string cursor = "0";
     while (!cursor.empty()) {
-      ASSIGN_OR_RETURN(const Json page, ask(client, fmt::format("/v1/rejected/{}?limit=1000&cursor={}", partition, cursor)));
+      ASSIGN_OR_RETURN(const Json page, ask_json(client, fmt::format("/v1/rejected/{}?limit=1000&cursor={}", partition, cursor)));
       for (const Json& row : page["rejected"]) rows.push_back(row);
       cursor = page["next_cursor"].is_string() ? page["next_cursor"].get<std::string>() : "";
     }
@@ -101,7 +94,7 @@ absl::Status completeness(CliContext& context, const Flags& flags) {
   ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
   options.attempts_max = 3;
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(options)));
-  ASSIGN_OR_RETURN(const Json answer, flags.rejected ? all_rejected(client) : ask(client, "/v1/completeness"));
+  ASSIGN_OR_RETURN(const Json answer, flags.rejected ? all_rejected(client) : ask_json(client, "/v1/completeness"));
   if (answer.contains("complete") && !answer["complete"].get<bool>()) context.exit_code = 1;
   if (context.format == OutputFormat::json)
     fmt::print("{}\n", to_text(answer));

@@ -26,7 +26,7 @@ bool refuses_format(CliContext& context, std::string_view prints) {
   return true;
 }
 
-void check(CliContext& context) {
+void check_config(CliContext& context) {
   if (refuses_format(context, "a sentence, or an error; its exit code is for programs")) return;
   const auto config = context.config();
   if (!config.ok()) return context.fail(config.status());
@@ -89,7 +89,7 @@ void add_config_command(CLI::App& app, CliContext& context) {
       "  bukubesar config definition --append "
       "'{\"feed\":{\"system\":\"e-katalog-6\",\"institution\":\"*\",\"source\":\"/feed/inaproc-realisasi\"}}'");
   command->add_subcommand("check", "name every wrong line of the configuration, and of the definition where there is one")
-      ->callback([&context] { check(context); });
+      ->callback([&context] { check_config(context); });
   command->add_subcommand("show", "the effective configuration, as JSON")->callback([&context] { show(context); });
   command->add_subcommand("show-default", "the commented default file")->callback([] { fmt::print("{}", default_config_text()); });
   CLI::App* definition =

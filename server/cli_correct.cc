@@ -17,6 +17,7 @@
 #include "events/json_peek.h"
 #include "events/payload.h"
 #include "ledger/signer.h"
+#include "server/ask.h"
 #include "server/cli.h"
 #include "server/correction_signature.h"
 #include "server/entry_json.h"
@@ -64,11 +65,6 @@ absl::StatusOr<std::string> read_document(const std::string& path) {
 }
 
 std::string now_text() { return format_instant_ms(Clock::system().wall_ms(), 0); }
-
-absl::StatusOr<HttpClient> client_of(const CliContext& context) {
-  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
-  return HttpClient::make(std::move(options));
-}
 
 absl::StatusOr<Json> get_json(HttpClient& client, const std::string& target) {
   ASSIGN_OR_RETURN(const HttpResponse answer, client.get(target));

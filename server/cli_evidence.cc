@@ -76,7 +76,7 @@ std::string_view name_of(EvidenceResult result) {
   return names[static_cast<std::size_t>(result)];
 }
 
-void check(CliContext& context, const std::string& file, const std::vector<std::string>& given) {
+void check_pack(CliContext& context, const std::string& file, const std::vector<std::string>& given) {
   const auto keys = read_keys(given);
   if (!keys.ok()) return context.fail(keys.status());
   const auto files = open_pack(context, file);
@@ -212,7 +212,7 @@ void add_evidence_command(CLI::App& app, CliContext& context) {
       ->type_name("KEY|FILE")
       ->allow_extra_args(false);
   checking->footer("Example:\n  bukubesar evidence check kalsel.zip --key vkeys");
-  checking->callback([&context, file, keys] { check(context, *file, *keys); });
+  checking->callback([&context, file, keys] { check_pack(context, *file, *keys); });
 
   CLI::App* proving =
       command->add_subcommand("prove", "one entry of a pack as a C2SP tlog-proof, for `bukubesar check` and other software");

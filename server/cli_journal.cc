@@ -24,12 +24,12 @@ struct JournalFlags {
 constexpr const char* kAccounts[] = {"unknown",   "negotiating", "ordered",   "contracted", "shipping",   "delivered", "addendum",
                                      "completed", "cancelled",   "withdrawn", "paid",       "commitment", "payable"};
 
-struct CloseFile {
+struct CloseUnlessStdout {
   void operator()(std::FILE* file) const {
     if (file != stdout) std::fclose(file);
   }
 };
-using File = std::unique_ptr<std::FILE, CloseFile>;
+using File = std::unique_ptr<std::FILE, CloseUnlessStdout>;
 
 class JournalExport {
  public:

@@ -139,7 +139,7 @@ std::string_view name_of(CheckResult result) {
   return "damaged";
 }
 
-void check(CliContext& context, const std::string& file, const std::vector<std::string>& given) {
+void check_proof(CliContext& context, const std::string& file, const std::vector<std::string>& given) {
   const auto keys = read_keys(given);
   if (!keys.ok()) return context.fail(keys.status());
   const auto text = read_file(file);
@@ -250,7 +250,7 @@ void add_check_command(CLI::App& app, CliContext& context) {
       "Examples:\n"
       "  bukubesar check order.proof --key vkeys\n"
       "  bukubesar check checkpoint --key 'kalsel/0+27ad4a98+AfokH…' --key witness.vkey --format json");
-  command->callback([&context, file, keys] { check(context, *file, *keys); });
+  command->callback([&context, file, keys] { check_proof(context, *file, *keys); });
 }
 
 void add_export_command(CLI::App& app, CliContext& context) {

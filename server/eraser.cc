@@ -11,7 +11,7 @@ namespace bukubesar {
 
 namespace {
 constexpr absl::Duration kLookInterval = absl::Seconds(1);  // also after a disk that refused
-constexpr std::size_t kReadRun = 1024;
+constexpr std::size_t kLookRun = 1024;
 }  // namespace
 
 std::string_view name_of(RedactionState state) {
@@ -98,7 +98,7 @@ absl::Status Eraser::read_requests() {
   const Definition& definition = definition_();
   Judge judge(Routing{parse_partitioner(definition.partitioner).value_or(Partitioner::murmur2), definition.partitions});
   while (next_ < ledger_.head(reference).size) {
-    ASSIGN_OR_RETURN(const StoredRun run, ledger_.read(reference, Sequence(next_), kReadRun));
+    ASSIGN_OR_RETURN(const StoredRun run, ledger_.read(reference, Sequence(next_), kLookRun));
     if (run.entries.empty()) return data_loss("reference:{}: not stored", next_);
     for (const StoredEntry& stored : run.entries) {
       auto request = redaction_request(stored, judge);

@@ -10,6 +10,8 @@
 #include "events/payload.h"
 #include "projections/recount.h"
 #include "projections/views.h"
+#include "server/cut_text.h"
+#include "server/html.h"
 #include "server/report_text.h"
 #include "server/table.h"
 #include "server/totals_request.h"
@@ -51,41 +53,18 @@ std::optional<std::string> payload_of(const Json& json) {
                         value ? std::optional<std::string_view>(*value) : std::nullopt);
 }
 
-std::string escaped(std::string_view text) {
-  std::string to;
-  for (const char c : text) {
-    if (c == '&')
-      to += "&amp;";
-    else if (c == '<')
-      to += "&lt;";
-    else if (c == '>')
-      to += "&gt;";
-    else if (c == '"')
-      to += "&quot;";
-    else
-      to += c;
-  }
-  return to;
-}
-
 constexpr const char* kMeasureNames[] = {"packages", "vendors", "committed", "strict", "broad", "stage_unknown", "paid"};
 
-std::string measure_cells(const Json& measures) {
+std::string measure_cells_html(const Json& measures) {
   std::string cells;
   for (const char* name : kMeasureNames) {
     const Json& value = measures[name];
     const std::string text = value.is_string()            ? for_people(value.get<std::string>())
                              : value.is_number_unsigned() ? for_people(value.get<std::uint64_t>())
                                                           : "–";
-    cells += "<td class=\"n\">" + escaped(text) + "</td>";
+    cells += "<td class=\"n\">" + html_escaped(text) + "</td>";
   }
   return cells;
-}
-
-std::string cut_text(const Json& cut) {
-  std::string text;
-  for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  return text;
 }
 
 constexpr std::string_view kStyle =
@@ -97,10 +76,10 @@ constexpr std::string_view kStyle =
 std::string report_html(const Json& report, const Json& pack) {
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{} as of {}</title><style>{}</style></head><body>\n",
-      escaped(pack["report"].get<std::string>()), escaped(cut_text(report["cut"])), kStyle);
-  html += fmt::format("<h1>{}</h1>\n<dl>", escaped(report.contains("title") ? report["title"].get<std::string>() : "Totals"));
+      html_escaped(pack["report"].get<std::string>()), html_escaped(cut_text(report["cut"])), kStyle);
+  html += fmt::format("<h1>{}</h1>\n<dl>", html_escaped(report.contains("title") ? report["title"].get<std::string>() : "Totals"));
   const auto line = [&html](std::string_view name, const std::string& value) {
-    html += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, escaped(value));
+    html += fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, html_escaped(value));
   };
   line("Ledger", pack["ledger"].get<std::string>());
   line("Question", pack["report"].get<std::string>());
@@ -113,7 +92,7 @@ std::string report_html(const Json& report, const Json& pack) {
   line("Configuration (SHA-256)", pack["configuration_sha256"].get<std::string>());
   if (report.value("synthetic", false)) line("Synthetic", "this ledger holds events of the demo; its figures are made up");
   html += "</dl>\n<table><thead><tr>";
-  for (const Json& name : report["by"]) html += "<th>" + escaped(name.get<std::string>()) + "</th>";
+  for (const Json& name : report["by"]) html += "<th>" + html_escaped(name.get<std::string>()) + "</th>";
   if (report["by"].empty()) html += "<th></th>";
   for (const char* name : {"packages", "vendors", "committed (Rp)", "strict (Rp)", "broad (Rp)", "stage unknown (Rp)", "paid (Rp)"})
     html += fmt::format("<th class=\"n\">{}</th>", name);
@@ -124,13 +103,13 @@ std::string report_html(const Json& report, const Json& pack) {
       const auto dimension = name.get<std::string>();
       std::string text = row[dimension].get<std::string>();
       if (row.contains("names") && row["names"].contains(dimension)) text += " " + row["names"][dimension].get<std::string>();
-      html += "<td>" + escaped(text) + "</td>";
+      html += "<td>" + html_escaped(text) + "</td>";
     }
     if (report["by"].empty()) html += "<td></td>";
-    html += measure_cells(row) + "</tr>\n";
+    html += measure_cells_html(row) + "</tr>\n";
   }
   html += fmt::format("</tbody><tfoot><tr><td colspan=\"{}\">total</td>{}</tr></tfoot></table>\n",
-                      std::max<std::size_t>(report["by"].size(), 1), measure_cells(report["total"]));
+                      std::max<std::size_t>(report["by"].size(), 1), measure_cells_html(report["total"]));
   html +=
       "<p>Computed from the entries in this pack. To compute it again: <code>bukubesar evidence check PACK.zip --key KEYS</code>.</p>\n";
   return html + "</body></html>\n";

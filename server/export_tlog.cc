@@ -16,7 +16,7 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::uint32_t kHashOnly = 0xFFFFFFFF;
+constexpr std::uint32_t kNoPayload = 0xFFFFFFFF;
 constexpr std::size_t kBundleEntryBytes = 2 + kEntryBytes;
 
 // One partition's files.
@@ -76,7 +76,7 @@ absl::Status PartitionExport::check_payloads(std::uint64_t first, const std::vec
     const auto entry = decode_entry(entries[i]);
     if (!entry) return data_loss("{}/{}: the bytes are no entry of version 1", partition_.name(), first + i);
     const auto size = reader.be<std::uint32_t>();
-    if (reader.ok() && size == kHashOnly) continue;
+    if (reader.ok() && size == kNoPayload) continue;
     const std::string_view payload = reader.take(size);
     if (!reader.ok() || payload.size() != entry->payload_size || sha256(payload) != entry->payload_hash)
       return data_loss("{}/{}: the payload is not the one that the entry names", partition_.name(), first + i);
@@ -92,7 +92,7 @@ absl::StatusOr<std::string> PartitionExport::payloads_of(std::uint64_t first, co
   std::string file;
   ASSIGN_OR_RETURN(const auto payloads, log_.payloads(partition_, Sequence(first), entries.size()));
   for (const std::optional<std::string>& payload : payloads) {
-    append_be(file, payload ? static_cast<std::uint32_t>(payload->size()) : kHashOnly);
+    append_be(file, payload ? static_cast<std::uint32_t>(payload->size()) : kNoPayload);
     if (payload) file += *payload;
   }
   return file;

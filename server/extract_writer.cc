@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "server/json.h"
+#include "server/measures_json.h"
 #include "server/table.h"
 
 namespace bukubesar {
@@ -19,17 +20,6 @@ void append_number(std::int64_t value, std::string& to) {
   char digits[24];
   const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), value);
   to.append(digits, end);
-}
-
-void append_json_text(std::string_view value, std::string& to) {
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) { return c >= ' ' && c < 0x7F && c != '"' && c != '\\'; });
-  if (!plain) {
-    to += to_text(Json(value));
-    return;
-  }
-  to += '"';
-  to += value;
-  to += '"';
 }
 
 class CsvWriter final : public ExtractWriter {
@@ -94,7 +84,7 @@ class NdjsonWriter final : public ExtractWriter {
   void head(std::string&) override {}
   void text(std::string_view value, std::string& to) override {
     next(to);
-    append_json_text(value, to);
+    append_json_text(to, value);
   }
   void integer(std::int64_t value, std::string& to) override {
     next(to);

@@ -17,6 +17,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
+#include "base/ascii.h"
 #include "base/status.h"
 #include "base/thread.h"
 #include "server/problem.h"
@@ -60,13 +61,6 @@ struct Pending {
 bool has_closed(tcp::socket& socket) {
   pollfd look{socket.native_handle(), POLLRDHUP, 0};
   return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
-}
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
 }
 
 std::string head_of(const ServerResponse& response, bool keep_alive, bool chunked, bool http_1_0) {

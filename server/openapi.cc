@@ -4,16 +4,13 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+#include "server/html.h"
 #include "server/roles.h"
 
 namespace bukubesar {
 
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 // A route that the file does not describe.
 Json bare_operation(const Route& route) {
@@ -30,23 +27,6 @@ Json bare_operation(const Route& route) {
                     {"responses", {{"default", {{"description", "See docs/API.md."}}}}}};
   if (!parameters.empty()) operation["parameters"] = parameters;
   return operation;
-}
-
-std::string escaped(std::string_view text) {
-  std::string to;
-  for (const char c : text) {
-    if (c == '<')
-      to += "&lt;";
-    else if (c == '>')
-      to += "&gt;";
-    else if (c == '&')
-      to += "&amp;";
-    else if (c == '"')
-      to += "&quot;";
-    else
-      to += c;
-  }
-  return to;
 }
 
 std::string text_of(const Json& object, const char* name) {
@@ -77,15 +57,15 @@ std::string schema_text(const Json& schema) {
 void append_operation(const Json& document, const std::string& path, const std::string& method, const Json& operation, std::string& to) {
   std::string shown = method;
   std::transform(shown.begin(), shown.end(), shown.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  to += fmt::format("<section><h2><code>{} {}</code></h2><p>{} <small>role: {}</small></p>", shown, escaped(path),
-                    escaped(text_of(operation, "summary")), escaped(text_of(operation, "x-role")));
+  to += fmt::format("<section><h2><code>{} {}</code></h2><p>{} <small>role: {}</small></p>", shown, html_escaped(path),
+                    html_escaped(text_of(operation, "summary")), html_escaped(text_of(operation, "x-role")));
   if (operation.contains("parameters")) {
     to += "<table><tr><th>parameter</th><th>in</th><th>what</th><th>values</th></tr>";
     for (const Json& one : operation["parameters"]) {
       const Json& parameter = resolved(document, one);
-      to += fmt::format("<tr><td><code>{}</code>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", escaped(text_of(parameter, "name")),
-                        parameter.value("required", false) ? " *" : "", escaped(text_of(parameter, "in")),
-                        escaped(text_of(parameter, "description")), escaped(schema_text(parameter.value("schema", Json()))));
+      to += fmt::format("<tr><td><code>{}</code>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", html_escaped(text_of(parameter, "name")),
+                        parameter.value("required", false) ? " *" : "", html_escaped(text_of(parameter, "in")),
+                        html_escaped(text_of(parameter, "description")), html_escaped(schema_text(parameter.value("schema", Json()))));
     }
     to += "</table>";
   }
@@ -95,8 +75,8 @@ void append_operation(const Json& document, const std::string& path, const std::
     std::string media;
     if (response.contains("content"))
       for (const auto& [name, content] : response["content"].items()) media += (media.empty() ? "" : ", ") + name;
-    to += fmt::format("<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>", escaped(status), escaped(text_of(response, "description")),
-                      escaped(media));
+    to += fmt::format("<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>", html_escaped(status),
+                      html_escaped(text_of(response, "description")), html_escaped(media));
   }
   to += "</table></details></section>\n";
 }
@@ -123,9 +103,9 @@ std::string openapi_page(const Json& document) {
       "max-width:60rem;margin:2rem auto;padding:0 1rem}table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid "
       "#8886;padding:.25rem .5rem;text-align:left;vertical-align:top}section{margin:2rem 0}h2{font-size:1.1rem}td{overflow-wrap:anywhere}"
       "</style></head><body>\n";
-  page +=
-      fmt::format("<h1>{} {}</h1><p>{}</p><p><a href=\"/openapi.json\">openapi.json</a></p>\n", escaped(text_of(document["info"], "title")),
-                  escaped(text_of(document["info"], "version")), escaped(text_of(document["info"], "description")));
+  page += fmt::format("<h1>{} {}</h1><p>{}</p><p><a href=\"/openapi.json\">openapi.json</a></p>\n",
+                      html_escaped(text_of(document["info"], "title")), html_escaped(text_of(document["info"], "version")),
+                      html_escaped(text_of(document["info"], "description")));
   for (const auto& [path, operations] : document["paths"].items())
     for (const auto& [method, operation] : operations.items()) append_operation(document, path, method, operation, page);
   return page + "</body></html>\n";

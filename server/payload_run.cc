@@ -8,9 +8,9 @@
 namespace bukubesar {
 
 namespace {
-constexpr std::uint8_t kPayload = 1;
-constexpr std::uint8_t kHashOnly = 2;
-constexpr std::uint8_t kErased = 3;
+constexpr std::uint8_t kKindPayload = 1;
+constexpr std::uint8_t kKindHashOnly = 2;
+constexpr std::uint8_t kKindErased = 3;
 }  // namespace
 
 std::string encode_payload_run(const std::vector<StoredEntry>& entries) {
@@ -21,15 +21,15 @@ std::string encode_payload_run(const std::vector<StoredEntry>& entries) {
   };
   for (const StoredEntry& stored : entries) {
     if (stored.payload) {
-      append_be(run, kPayload);
+      append_be(run, kKindPayload);
       add(*stored.payload);
     } else if (stored.redaction != nullptr) {
-      append_be(run, kErased);
+      append_be(run, kKindErased);
       append_be(run, stored.redaction->by.value());
       run += as_view(stored.redaction->event_digest);
       add(stored.redaction->substitute);
     } else {
-      append_be(run, kHashOnly);
+      append_be(run, kKindHashOnly);
     }
     if (run.size() >= kPayloadRunBytesMax) break;
   }
@@ -42,9 +42,9 @@ absl::StatusOr<std::vector<RunPayload>> decode_payload_run(std::string_view byte
   while (reader.ok() && !reader.at_end()) {
     RunPayload one;
     const auto kind = reader.be<std::uint8_t>();
-    if (kind == kPayload) {
+    if (kind == kKindPayload) {
       one.payload = reader.take(reader.be<std::uint32_t>());
-    } else if (kind == kErased) {
+    } else if (kind == kKindErased) {
       auto redaction = std::make_shared<Redaction>();
       redaction->by = Sequence(reader.be<std::uint64_t>());
       const std::string_view digest = reader.take(redaction->event_digest.size());
@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<RunPayload>> decode_payload_run(std::string_view byte
       redaction->substitute = std::string(reader.take(reader.be<std::uint32_t>()));
       redaction->gone = true;  // it never was here
       one.redaction = std::move(redaction);
-    } else if (kind != kHashOnly) {
+    } else if (kind != kKindHashOnly) {
       return invalid_argument("payload run: {} is no kind of payload", kind);
     }
     if (!reader.ok() || run.size() == kPayloadRunEntriesMax) return invalid_argument("payload run: payload {} is cut off", run.size());

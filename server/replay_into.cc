@@ -26,7 +26,7 @@ namespace bukubesar {
 namespace {
 
 constexpr std::size_t kCommitRecords = 4096;
-constexpr std::uint64_t kCommitBytes = 16U << 20;
+constexpr std::uint64_t kFlushBytes = 16U << 20;
 constexpr std::size_t kBundleEntries = 256;
 constexpr std::size_t kDifferencesMax = 10;  // of one kind, that are listed
 
@@ -104,7 +104,7 @@ class PartitionReplay {
     inbox.batch.records.push_back(record);
     wanted_.push_back(*entry);
     bytes_ += payload->size();
-    return wanted_.size() >= kCommitRecords || bytes_ >= kCommitBytes ? flush() : absl::OkStatus();
+    return wanted_.size() >= kCommitRecords || bytes_ >= kFlushBytes ? flush() : absl::OkStatus();
   }
   // A statement is its own reason; of a payload that is not kept there is nothing to judge. What stands in for an erased one is folded.
   absl::Status take_over(const Entry& entry, const RunPayload& given) {

@@ -8,8 +8,6 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
-
 Json rules_json(const AlertSettings& settings) {
   Json rules = Json::array();
   for (const AlertRule& rule : settings.rules)
@@ -26,11 +24,10 @@ absl::StatusOr<ServerResponse> alerts_answer(Node& node, const ServerRequest& re
   const AlertWatch& watch = node.alerts();
   Json firing = Json::array();
   if (query.has("as_of")) {
-    ASSIGN_OR_RETURN(const AsOf as_of, resolve_as_of(query.text("as_of"), node));
-    RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
-    ASSIGN_OR_RETURN(const std::vector<Firing> firings, watch.at(as_of.cut));
+    ASSIGN_OR_RETURN(const std::optional<Cut> cut, read_cut(node, query));
+    ASSIGN_OR_RETURN(const std::vector<Firing> firings, watch.at(*cut));
     for (const Firing& one : firings) firing.push_back(firing_json(watch.settings(), one));
-    return json_response({{"cut", to_json(as_of.cut)}, {"alerts", rules_json(watch.settings())}, {"firing", firing}}, as_of.cut);
+    return json_response({{"cut", to_json(*cut)}, {"alerts", rules_json(watch.settings())}, {"firing", firing}}, *cut);
   }
   const AlertState state = watch.state();
   const bool webhook = !watch.settings().webhook_url.empty();

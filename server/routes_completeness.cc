@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kRejectedUsual = 100;
 constexpr std::size_t kRejectedMost = 1000;
 constexpr std::uint64_t kScanMax = 65'536;  // entries looked at for one page
-constexpr std::size_t kReadRun = 1024;
+constexpr std::size_t kCountRun = 1024;
 
 Json time_or_null(std::int64_t time_ms, int zone_minutes) {
   return time_ms == 0 ? Json(nullptr) : Json(format_instant_ms(time_ms, zone_minutes));
@@ -144,7 +144,7 @@ absl::StatusOr<ServerResponse> rejected_answer(Node& node, const ServerRequest& 
   while (rows.size() < limit && at < scan_limit) {
     RETURN_IF_ERROR(still_wanted());
     ASSIGN_OR_RETURN(const std::vector<Entry> entries,
-                     node.ledger().read_entries(partition, Sequence(at), std::min<std::uint64_t>(kReadRun, scan_limit - at)));
+                     node.ledger().read_entries(partition, Sequence(at), std::min<std::uint64_t>(kCountRun, scan_limit - at)));
     for (std::size_t i = 0; i < entries.size() && rows.size() < limit; ++i, ++at) {
       if (entries[i].verdict != Verdict::rejected) continue;
       ASSIGN_OR_RETURN(Json row, rejected_json(node, partition, Sequence(at)));

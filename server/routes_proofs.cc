@@ -87,7 +87,7 @@ absl::StatusOr<ServerResponse> checkpoints_answer(Node& node, const ServerReques
                        cut);
 }
 
-absl::StatusOr<ServerResponse> checkpoint_answer(Node& node, const ServerRequest& request) {
+absl::StatusOr<ServerResponse> chosen_checkpoint_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const PartitionId partition, partition_of(node, request.captures[0]));
   RETURN_IF_ERROR(Query::parse(request.query, {}).status());
   CheckpointChoice choice;
@@ -176,7 +176,7 @@ void add_proof_routes(Router& router, Node& node) {
   read("/v1/consistency/{partition}", consistency_answer);
   read("/v1/checkpoints/{partition}", checkpoints_answer);
   read("/v1/events", event_answer);
-  read("/log/{partition}/checkpoint/{size}", checkpoint_answer);
+  read("/log/{partition}/checkpoint/{size}", chosen_checkpoint_answer);
   add_read(router, node, "/v1/definition", RunsOn::io, [&node](const ServerRequest& request) { return definition_answer(node, request); });
   add_read(router, node, "/log/vkeys", RunsOn::io, [&node](const ServerRequest&) { return keys_answer(node); });
   Route route;

@@ -72,12 +72,6 @@ Json purchase_json(const PurchaseAnswer& purchase, int zone_minutes) {
           {"findings", findings_json(purchase.findings)}};
 }
 
-absl::StatusOr<std::optional<Cut>> cut_of(Node& node, const Query& query) {
-  if (query.has("as_of") && query.text("as_of").empty()) return invalid_argument("query: as_of: empty");
-  ASSIGN_OR_RETURN(std::optional<AsOf> as_of, read_as_of(query.text("as_of"), node));
-  return as_of ? std::optional<Cut>(std::move(as_of->cut)) : std::nullopt;
-}
-
 // Who signed a correction, and whether that holds.
 absl::Status add_signatures(Node& node, const PurchaseAnswer& purchase, Json& json) {
   for (std::size_t i = 0; i < purchase.history.size(); ++i) {
@@ -92,7 +86,7 @@ absl::Status add_signatures(Node& node, const PurchaseAnswer& purchase, Json& js
 
 absl::StatusOr<ServerResponse> purchase_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"as_of", "min_cut"}));
-  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, read_cut(node, query));
   ASSIGN_OR_RETURN(const PurchaseAnswer purchase, node.projections().purchase(request.captures[0], cut));
   Json json = purchase_json(purchase, node.definition().zone_minutes);
   RETURN_IF_ERROR(add_signatures(node, purchase, json));
@@ -206,7 +200,7 @@ absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest&
     if (*year > 9999) return invalid_argument("query: fiscal_year: {} is no year", *year);
     filter.fiscal_year = static_cast<std::int32_t>(*year);
   }
-  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, read_cut(node, query));
   ASSIGN_OR_RETURN(const ExtractFormat format, extract_format_of(query));
   if (format != ExtractFormat::json) return purchases_extract(node, format, cut, filter, query.text("cursor"));
   ASSIGN_OR_RETURN(const Projections::PurchasePage page, cut ? node.projections().purchases_at(*cut, filter, query.text("cursor"), limit)
@@ -251,7 +245,7 @@ absl::StatusOr<ServerResponse> findings_extract(Node& node, ExtractFormat format
 absl::StatusOr<ServerResponse> findings_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"kind", "purchase", "cursor", "limit", "as_of", "min_cut", "format"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(100, kFindingsLimitMost));
-  ASSIGN_OR_RETURN(const std::optional<Cut> cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(const std::optional<Cut> cut, read_cut(node, query));
   ASSIGN_OR_RETURN(const ExtractFormat format, extract_format_of(query));
   if (format != ExtractFormat::json) return findings_extract(node, format, cut, query);
   ASSIGN_OR_RETURN(const FindingsPage page,

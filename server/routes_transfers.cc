@@ -17,7 +17,6 @@ constexpr std::size_t kFactsLimitUsual = 1000;
 constexpr std::size_t kFactsLimitMost = 10'000;
 constexpr std::uint64_t kTransfersLimitMost = 1'000'000'000;
 constexpr std::size_t kStepRows = 128;
-constexpr std::chrono::milliseconds kAsOfWaitMax{1'000};  // blocks a worker: the ledger is at most a moment ahead
 
 const std::vector<std::string>& transfer_columns() {
   static const std::vector<std::string> columns = {
@@ -74,14 +73,6 @@ void write_transfer(const TransferView& view, std::string_view partition, int zo
   writer.end_row(to);
 }
 
-// `as_of`, once the projections have read it.
-absl::StatusOr<std::optional<Cut>> cut_of(Node& node, const Query& query) {
-  if (!query.has("as_of")) return std::optional<Cut>();
-  ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(query.text("as_of"), node));
-  RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kAsOfWaitMax));
-  return std::optional<Cut>(std::move(as_of.cut));
-}
-
 absl::StatusOr<ServerResponse> transfers_answer(Node& node, ExtractSlots& slots, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"from", "limit", "as_of", "format", "min_cut"}));
   TransferRange range;
@@ -94,7 +85,7 @@ absl::StatusOr<ServerResponse> transfers_answer(Node& node, ExtractSlots& slots,
   const auto format = query.has("format") ? parse_extract_format(query.text("format")) : ExtractFormat::ndjson;
   if (!format || *format == ExtractFormat::json)
     return invalid_argument("query: format: '{}' is none of ndjson, csv, csv_semicolon, xlsx", query.text("format"));
-  ASSIGN_OR_RETURN(range.cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(range.cut, read_cut(node, query));
   ASSIGN_OR_RETURN(auto slot, slots.take());
   ASSIGN_OR_RETURN(std::shared_ptr<TransferReader> reader, TransferReader::open(node.projections(), range));
   const auto step = [reader, partition = range.partition.name(), zone = node.definition().zone_minutes](
@@ -126,7 +117,7 @@ absl::StatusOr<ServerResponse> facts_answer(Node& node, const ServerRequest& req
   ASSIGN_OR_RETURN(const std::optional<std::uint64_t> from, query.number("from"));
   range.first = Sequence(from.value_or(0));
   ASSIGN_OR_RETURN(range.limit, query.limit(kFactsLimitUsual, kFactsLimitMost));
-  ASSIGN_OR_RETURN(range.cut, cut_of(node, query));
+  ASSIGN_OR_RETURN(range.cut, read_cut(node, query));
   ASSIGN_OR_RETURN(const FactsPage page, read_facts(node.projections(), range));
   Json facts = Json::array();
   for (const FactRow& row : page.rows) facts.push_back(fact_json(row));

@@ -13,6 +13,7 @@
 #include <ctime>
 
 #include "base/clock.h"
+#include "base/day.h"
 #include "base/private_file.h"
 #include "base/status.h"
 #include "base/time.h"
@@ -23,7 +24,6 @@ namespace {
 
 namespace ssl = boost::asio::ssl;
 
-constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
 constexpr std::int64_t kExpiresSoonMs = 14 * kDayMs;
 // Of TLS 1.2; those of 1.3 are all good.
 constexpr const char* kCiphers =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/day.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "config/names.h"
@@ -10,8 +11,6 @@
 namespace bukubesar {
 
 namespace {
-
-constexpr std::int64_t kDayMs = 86'400'000;
 
 // In a query string '+' means a blank, so an unescaped "+08:00" arrives as " 08:00".
 std::string with_plus(std::string_view text) {
@@ -236,6 +235,12 @@ absl::StatusOr<std::optional<AsOf>> read_as_of(std::string_view text, Node& node
   ASSIGN_OR_RETURN(AsOf as_of, resolve_as_of(text, node));
   RETURN_IF_ERROR(node.projections().wait_for(as_of.cut, kWaitMax));
   return std::optional<AsOf>(std::move(as_of));
+}
+
+absl::StatusOr<std::optional<Cut>> read_cut(Node& node, const Query& query) {
+  if (query.has("as_of") && query.text("as_of").empty()) return invalid_argument("query: as_of: empty");
+  ASSIGN_OR_RETURN(std::optional<AsOf> as_of, read_as_of(query.text("as_of"), node));
+  return as_of ? std::optional<Cut>(std::move(as_of->cut)) : std::nullopt;
 }
 
 absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition) {

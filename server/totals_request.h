@@ -27,6 +27,8 @@ struct AsOf {
 [[nodiscard]] absl::StatusOr<AsOf> resolve_as_of(std::string_view text, Node& node);
 // The same, once the projections have read it; nothing where the text is empty.
 [[nodiscard]] absl::StatusOr<std::optional<AsOf>> read_as_of(std::string_view text, Node& node);
+// The cut of a request's `as_of`, once the projections have read it; nothing where it has none.
+[[nodiscard]] absl::StatusOr<std::optional<Cut>> read_cut(Node& node, const Query& query);
 // "min_cut" of a raw query string; nothing where it is not there.
 [[nodiscard]] absl::StatusOr<std::optional<Cut>> min_cut_of(std::string_view raw_query, const Definition& definition);
 

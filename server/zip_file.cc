@@ -21,7 +21,7 @@ struct Discard {
   void operator()(zip_t* archive) const { zip_discard(archive); }
 };
 using Archive = std::unique_ptr<zip_t, Discard>;
-struct CloseFile {
+struct CloseEntry {
   void operator()(zip_file_t* file) const { zip_fclose(file); }
 };
 
@@ -49,7 +49,7 @@ absl::Status add(zip_t* archive, const std::string& name, const std::string& con
 }
 
 absl::StatusOr<std::string> read(zip_t* archive, zip_uint64_t index, const std::string& where, const zip_stat_t& info) {
-  const std::unique_ptr<zip_file_t, CloseFile> file(zip_fopen_index(archive, index, 0));
+  const std::unique_ptr<zip_file_t, CloseEntry> file(zip_fopen_index(archive, index, 0));
   if (!file) return data_loss("{}: damaged: {}", where, zip_strerror(archive));
   std::string content(info.size, '\0');
   zip_uint64_t done = 0;
