@@ -67,6 +67,9 @@ std::map<std::string, std::string> texts_in(const Json& line, const char* member
   return texts;
 }
 
+// The kinds that no cut decides.
+bool is_of_the_node(AlertKind kind) { return kind == AlertKind::intake_lag || kind == AlertKind::unverifiable; }
+
 std::uint64_t entries_of(const Cut& cut) {
   std::uint64_t entries = 0;
   for (const auto& [partition, size] : cut.sizes()) entries += size;
@@ -107,6 +110,10 @@ struct AlertWatch::Impl {
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
   absl::StatusOr<Looked> at(const std::optional<Cut>& cut, std::map<std::string, Cut>& views_balanced) const;
   std::vector<Firing> of_the_node() const;
+  [[nodiscard]] bool fires_already(const std::string& alert, const std::string& key) const {
+    absl::MutexLock lock(&mutex);
+    return firing.count({alert, key}) != 0;
+  }
   bool append(const Json& line);
   // True: stop was asked for.
   bool wait(milliseconds time) {
@@ -117,8 +124,9 @@ struct AlertWatch::Impl {
   Node& node;
   AlertSettings settings;
   std::string path;
-  // The looking thread's alone.
+  // The looking thread's alone. What was known at the start stands until figures can be looked at.
   Looked of_figures;
+  Cut figures_cut;
   std::map<std::string, Cut> balanced;
   struct Look {
     steady_clock::time_point time;
@@ -169,6 +177,8 @@ absl::Status AlertWatch::Impl::read_known() {
     if (const absl::Status taken = take_line(line); !taken.ok()) return data_loss("{}:{}: {}", path, number + 1, message_of(taken));
     at = end + 1;
   }
+  for (const auto& [key, known] : firing)
+    if (!is_of_the_node(known.what.kind)) of_figures.firings.push_back(known.what);
   return absl::OkStatus();
 }
 
@@ -241,6 +251,7 @@ absl::Status AlertWatch::Impl::look() {
     for (const Firing& one : of_figures.firings)
       if (looked.failed.count(one.alert) != 0) looked.firings.push_back(one);
     of_figures = std::move(looked);
+    figures_cut = cut;
     figures_looked_at = {steady_clock::now(), entries_of(cut)};
   }
   std::vector<Firing> firings = of_figures.firings;
@@ -287,8 +298,10 @@ std::vector<Firing> AlertWatch::Impl::of_the_node() const {
   };
   for (const AlertRule& rule : settings.rules) {
     if (rule.kind == AlertKind::intake_lag) {
+      // While nobody knows the lag (the broker is away, or the node has just started), what was said stands.
       for (const SourceStatus& source : node.intake().sources())
-        if (source.lag_records > static_cast<std::int64_t>(rule.records))
+        if (source.lag_records < 0 ? fires_already(rule.name, source.partition.name())
+                                   : source.lag_records > static_cast<std::int64_t>(rule.records))
           fire(rule, source.partition.name(), {{"partition", source.partition.name()}}, {{"records", fmt::format("{}", rule.records)}});
     } else if (rule.kind == AlertKind::unverifiable) {
       if (const std::string damage = node.damage_text(); !damage.empty()) fire(rule, "damage", {}, {{"why", damage}});
@@ -317,7 +330,7 @@ bool AlertWatch::Impl::append(const Json& line) {
 // What can't be written down has not happened: it is noticed again at the next look.
 void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) {
   absl::MutexLock lock(&mutex);
-  looked_at = cut;
+  looked_at = figures_cut;
   std::map<std::pair<std::string, std::string>, const Firing*> now;
   left_out = firings.size() - std::min(firings.size(), kFiringsMax);
   for (std::size_t i = 0; i < std::min(firings.size(), kFiringsMax); ++i) now.emplace(about(firings[i]), &firings[i]);

@@ -34,7 +34,7 @@ struct KnownFiring {
 };
 
 struct AlertState {
-  Cut cut;  // of the last look
+  Cut cut;  // of the last look at figures
   std::vector<KnownFiring> firing;
   std::uint64_t pending = 0;  // begun and not delivered
   std::uint64_t left_out = 0;

@@ -138,6 +138,29 @@ class Alerts(unittest.TestCase):
         self.assertEqual([line["what"] for line in lines if line["alert"] == share[0]], ["began", "delivered", "ended"])
         self.assertIn("umkk_share_low", server.log())
 
+    def test_a_restart_ends_nothing_and_posts_nothing_again(self):
+        """Also where the standing views take longer to build than the first look is away."""
+        hook = Webhook()
+        hook.mode = "take"
+        self.addCleanup(hook.close)
+        with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
+            self.rules(work, hook)
+            server.start()
+            server.run("--url", server.url, "demo", "--rate", "0", "--purchases", "3000", "--until", "2023-04-01", timeout=120)
+
+            def settled() -> bool:
+                alerts = server.get_json("/v1/alerts")
+                return alerts["cut"] == server.cut() and bool(alerts["firing"]) and all(one["delivered"] for one in alerts["firing"])
+            harness.wait_until("the webhook to have all", settled)
+            before = (server.data / "alerts.jsonl").read_text(encoding="utf-8")
+            for _ in range(3):
+                self.assertEqual(server.stop(), 0)
+                server.start()
+                self.assertTrue(server.get_json("/v1/alerts")["firing"], "what fired stands from the start on")
+                harness.wait_until("a look at figures", lambda: server.get_json("/v1/alerts")["cut"] == server.cut())
+            self.assertEqual((server.data / "alerts.jsonl").read_text(encoding="utf-8"), before)
+            self.assertEqual(len(hook.taken), len({headers["Bukubesar-Firing"] for headers, _ in hook.taken}))
+
     def test_what_is_wrong_in_the_file_is_named(self):
         for content, what in [("{", "no JSON object"), ('{"alerts": [{"name": "x", "kind": "nope"}]}', "'x': kind: 'nope' is none of"),
                               ('{"alerts": [{"name": "x", "kind": "stalled", "severity": "info", "title": {"id": "a", "en": "b"}}]}', "'x': by: is missing"),
