@@ -396,19 +396,27 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
 
 namespace {
 
+constexpr std::string_view kNewestFirst = "newest";
+
 struct FindingCursor {
   PartitionId partition;
   std::uint64_t index = 0;
+  bool newest_first = false, begins = true;
 };
 
+// "", "0:12", "newest", "newest:0:12": the row that the page begins with.
 absl::StatusOr<FindingCursor> parse_cursor(std::string_view text) {
   FindingCursor to;
-  if (text.empty()) return to;
+  const std::string_view whole = text;
+  to.newest_first = text == kNewestFirst || text.starts_with("newest:");
+  if (text.empty() || text == kNewestFirst) return to;
+  if (to.newest_first) text.remove_prefix(kNewestFirst.size() + 1);
+  to.begins = false;
   const std::size_t colon = text.find(':');
   const auto partition = PartitionId::parse(text.substr(0, colon));
-  if (colon == std::string_view::npos || !partition) return invalid_argument("cursor: '{}' is not one that was given", text);
+  if (colon == std::string_view::npos || !partition) return invalid_argument("cursor: '{}' is not one that was given", whole);
   const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), to.index);
-  if (error != std::errc() || end != text.data() + text.size()) return invalid_argument("cursor: '{}' is not one that was given", text);
+  if (error != std::errc() || end != text.data() + text.size()) return invalid_argument("cursor: '{}' is not one that was given", whole);
   to.partition = *partition;
   return to;
 }
@@ -459,6 +467,35 @@ std::size_t first_from(const StableVector<FindingRow>& findings, std::size_t cou
   return low;
 }
 
+// Newest first: by sequence, the highest first; where two partitions have the same, in the order of partitions.
+template <typename Source>
+std::optional<std::size_t> newest_of(const std::vector<Source>& sources, const std::vector<std::size_t>& ends) {
+  std::optional<std::size_t> best;
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    if (ends[s] == 0) continue;
+    const auto sequence_at = [&](std::size_t of) { return (*sources[of].findings)[ends[of] - 1].sequence; };
+    if (!best || sequence_at(s) > sequence_at(*best)) best = s;
+  }
+  return best;
+}
+
+// Lowers the ends to a page that begins with the cursor's row.
+template <typename Source>
+absl::Status end_at(const std::vector<Source>& sources, const FindingCursor& from, std::vector<std::size_t>& ends) {
+  if (from.begins) return absl::OkStatus();
+  const auto of = std::find_if(sources.begin(), sources.end(), [&](const Source& source) { return source.id == from.partition; });
+  if (of == sources.end() || from.index >= of->count)
+    return invalid_argument("cursor: newest:{}:{} is not one that was given", from.partition.name(), from.index);
+  const std::size_t place = static_cast<std::size_t>(of - sources.begin());
+  const std::uint64_t sequence = (*of->findings)[from.index].sequence;
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    const std::size_t end =
+        s == place ? from.index + 1 : first_from(*sources[s].findings, sources[s].count, sequence + (s > place ? 1 : 0));
+    ends[s] = std::min(ends[s], end);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::string_view purchase, std::string_view cursor,
@@ -478,26 +515,41 @@ absl::StatusOr<FindingsPage> Projections::findings(std::string_view kind, std::s
   }
   if (at && !page.cut.covers(*at)) return out_of_range("cut {}: read is {}", at->text(), page.cut.text());
   if (at) page.cut = *at;
+  const auto matches = [&](std::size_t s, const FindingRow& finding) {
+    return (!wanted || finding.kind == *wanted) && (purchase.empty() || finding.purchase == *numbers[s]);
+  };
+  // True where the page has room for one more; else the next one begins with this row.
+  const auto take = [&](std::size_t s, std::size_t i) {
+    const Impl::FindingSource& source = sources[s];
+    const bool room = page.findings.size() < limit;
+    if (room)
+      page.findings.push_back(finding_of(source.id, (*source.findings)[i], *source.dictionaries));
+    else if (!page.next_cursor)
+      page.next_cursor = fmt::format("{}{}:{}", from.newest_first ? "newest:" : "", source.id.name(), i);
+    return room;
+  };
   FindingCounts counts{};
+  std::vector<std::size_t> ends;  // of what the cut has, beside sources
   for (std::size_t s = 0; s < sources.size(); ++s) {
     const Impl::FindingSource& source = sources[s];
-    const std::uint64_t size = page.cut.size(source.id);
-    if (!purchase.empty() && !numbers[s]) continue;
-    for (std::size_t i = 0; i < source.count; ++i) {
+    ends.push_back(first_from(*source.findings, source.count, page.cut.size(source.id)));
+    if (!purchase.empty() && !numbers[s]) ends[s] = 0;
+    for (std::size_t i = 0; i < ends[s]; ++i) {
       const FindingRow& finding = (*source.findings)[i];
-      if (finding.sequence >= size) break;
       if (i % kListingSlice == 0) RETURN_IF_ERROR(still_wanted());
-      if ((wanted && finding.kind != *wanted) || (!purchase.empty() && finding.purchase != *numbers[s])) continue;
+      if (!matches(s, finding)) continue;
       ++counts[static_cast<std::size_t>(finding.kind)];
-      if (source.id < from.partition || (source.id == from.partition && i < from.index)) continue;
-      if (page.findings.size() == limit) {
-        if (!page.next_cursor) page.next_cursor = fmt::format("{}:{}", source.id.name(), i);
-        continue;
-      }
-      page.findings.push_back(finding_of(source.id, finding, *source.dictionaries));
+      if (!from.newest_first && (from.begins || source.id > from.partition || (source.id == from.partition && i >= from.index))) take(s, i);
     }
   }
   page.counts = named(counts);
+  if (!from.newest_first) return page;
+  RETURN_IF_ERROR(end_at(sources, from, ends));
+  for (std::optional<std::size_t> s = newest_of(sources, ends); s; s = newest_of(sources, ends)) {
+    const std::size_t i = --ends[*s];
+    if (i % kListingSlice == 0) RETURN_IF_ERROR(still_wanted());
+    if (matches(*s, (*sources[*s].findings)[i]) && !take(*s, i)) break;
+  }
   return page;
 }
 

@@ -145,12 +145,13 @@ void add_findings_command(CLI::App& app, CliContext& context) {
                    {{"as_of", kAsOfHelp},
                     {"kind", "only of this kind"},
                     {"purchase", "only about this purchase"},
+                    {"order", "oldest (default) or newest first"},
                     {"cursor", "where the last page ended"}},
                    flags);
   add_paging(*command, flags);
   command->footer(
       "Examples:\n"
-      "  bukubesar findings --kind overpaid\n"
+      "  bukubesar findings --kind overpaid --order newest --limit 20\n"
       "  bukubesar findings --as-of checkpoint:0/4096 --format csv");
   command->callback([&context, flags] {
     const absl::Status done =

@@ -222,11 +222,19 @@ absl::StatusOr<ServerResponse> purchases_answer(Node& node, const ServerRequest&
   return response;
 }
 
+// Where a page of findings begins; a cursor keeps the order of the page that gave it.
+absl::StatusOr<std::string> findings_begin(const Query& query) {
+  const std::string_view order = query.has("order") ? query.text("order") : "oldest";
+  if (order != "oldest" && order != "newest") return invalid_argument("query: order: '{}' is neither oldest nor newest", order);
+  return std::string(query.has("cursor") ? query.text("cursor") : order == "newest" ? "newest" : "");
+}
+
 absl::StatusOr<ServerResponse> findings_extract(Node& node, ExtractFormat format, const std::optional<Cut>& as_of, const Query& query) {
+  ASSIGN_OR_RETURN(const std::string begin, findings_begin(query));
   Extract extract{
       format, as_of ? *as_of : node.projections().cut(), {"partition", "sequence", "kind", "purchase", "detail"}, nullptr, nullptr};
   extract.step = [&node, cut = extract.cut, kind = std::string(query.text("kind")), purchase = std::string(query.text("purchase")),
-                  next = std::string(query.text("cursor"))](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
+                  next = begin](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const FindingsPage page, node.projections().findings(kind, purchase, next, kFindingsLimitMost, cut));
     for (const Finding& one : page.findings) {
       writer.text(one.partition.name(), to);
@@ -243,13 +251,14 @@ absl::StatusOr<ServerResponse> findings_extract(Node& node, ExtractFormat format
 }
 
 absl::StatusOr<ServerResponse> findings_answer(Node& node, const ServerRequest& request) {
-  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"kind", "purchase", "cursor", "limit", "as_of", "min_cut", "format"}));
+  ASSIGN_OR_RETURN(const Query query,
+                   Query::parse(request.query, {"kind", "purchase", "order", "cursor", "limit", "as_of", "min_cut", "format"}));
   ASSIGN_OR_RETURN(const std::size_t limit, query.limit(100, kFindingsLimitMost));
   ASSIGN_OR_RETURN(const std::optional<Cut> cut, read_cut(node, query));
   ASSIGN_OR_RETURN(const ExtractFormat format, extract_format_of(query));
   if (format != ExtractFormat::json) return findings_extract(node, format, cut, query);
-  ASSIGN_OR_RETURN(const FindingsPage page,
-                   node.projections().findings(query.text("kind"), query.text("purchase"), query.text("cursor"), limit, cut));
+  ASSIGN_OR_RETURN(const std::string begin, findings_begin(query));
+  ASSIGN_OR_RETURN(const FindingsPage page, node.projections().findings(query.text("kind"), query.text("purchase"), begin, limit, cut));
   Json counts = Json::object();
   for (const auto& [kind, count] : page.counts) counts[kind] = count;
   Json json = {{"cut", to_json(page.cut)},

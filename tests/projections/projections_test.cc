@@ -488,6 +488,48 @@ TEST(Projections, PagesFindingsAndPurchases) {
   EXPECT_THAT(p->purchases(filter, "", 10)->purchases, IsEmpty());
 }
 
+TEST(Projections, GivesFindingsNewestFirst) {
+  Node node(test_definition(3));
+  fill(node, 23, 50, 1000);
+  const auto p = open_projections(node.options());
+  for (const char* kind : {"", "duplicate_different"}) {
+    const auto all = p->findings(kind, "", "", 10'000, std::nullopt);
+    ASSERT_TRUE(all.ok()) << all.status();
+    std::vector<Finding> wanted = all->findings;
+    ASSERT_GT(wanted.size(), 3U);
+    // Within an entry they were listed in the order in which they were raised, so the other way round now.
+    std::reverse(wanted.begin(), wanted.end());
+    std::stable_sort(wanted.begin(), wanted.end(), [](const Finding& a, const Finding& b) {
+      return std::pair(b.sequence, a.partition) < std::pair(a.sequence, b.partition);
+    });
+    const auto texts = [](const std::vector<Finding>& findings) {
+      std::vector<std::string> to;
+      for (const Finding& f : findings) to.push_back(fmt::format("{}:{} {} {}", f.partition.name(), f.sequence.value(), f.kind, f.detail));
+      return to;
+    };
+    for (const std::size_t limit : {1U, 3U, 10'000U}) {
+      std::vector<Finding> paged;
+      std::string cursor = "newest";
+      for (bool more = true; more;) {
+        const auto page = p->findings(kind, "", cursor, limit, std::nullopt);
+        ASSERT_TRUE(page.ok()) << page.status();
+        paged.insert(paged.end(), page->findings.begin(), page->findings.end());
+        cursor = page->next_cursor.value_or("");
+        more = page->next_cursor.has_value();
+      }
+      EXPECT_EQ(texts(paged), texts(wanted));
+    }
+  }
+  const Cut whole = node.ledger().cut();
+  Cut half = whole;
+  for (const auto& [partition, size] : whole.sizes()) half.set(partition, size / 2);
+  const auto then = p->findings("", "", "newest", 10, half);
+  ASSERT_TRUE(then.ok()) << then.status();
+  for (const Finding& f : then->findings) EXPECT_LT(f.sequence.value(), half.size(f.partition));
+  for (const char* wrong : {"newestx", "newest:", "newest:0", "newest:0:99999", "newest:7:0"})
+    EXPECT_TRUE(absl::IsInvalidArgument(p->findings("", "", wrong, 1, std::nullopt).status())) << wrong;
+}
+
 TEST(Projections, ListsPurchasesAsOfACut) {
   Node node;
   const auto p = open_projections(node.options(100));
