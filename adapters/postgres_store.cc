@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
-#include <algorithm>
-
 #include "adapters/mart_load.h"
 #include "adapters/postgres_copy.h"
 #include "base/status.h"
@@ -21,10 +19,17 @@ struct ResultDeleter {
 };
 using Result = std::unique_ptr<PGresult, ResultDeleter>;
 
+// On one line: libpq breaks and indents what it says.
 std::string trimmed(const char* text) {
-  std::string line = text == nullptr ? "" : text;
-  while (!line.empty() && (line.back() == '\n' || line.back() == ' ')) line.pop_back();
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::string line;
+  for (const char c : std::string_view(text == nullptr ? "" : text)) {
+    const bool blank = c == ' ' || c == '\n' || c == '\t';
+    if (!blank)
+      line += c;
+    else if (!line.empty() && line.back() != ' ')
+      line += ' ';
+  }
+  while (!line.empty() && line.back() == ' ') line.pop_back();
   return line;
 }
 

@@ -44,7 +44,8 @@ void print_status(const CliContext& context, const MartStatus& status, const std
       fmt::print("{}", measures_csv(json));
       break;
     case OutputFormat::table:
-      fmt::print("{} is at {}: {} transfers and {} findings stored by this run\n", where, status.cut.text(), for_people(status.transfers),
+      fmt::print("{} {}: {} transfers and {} findings stored by this run\n", where,
+                 status.cut.sizes().empty() ? "was not reached" : "is at " + status.cut.text(), for_people(status.transfers),
                  for_people(status.findings));
   }
 }
