@@ -243,6 +243,93 @@ class Dashboard(unittest.TestCase):
         self.browser.until(expression="document.body.textContent.includes('purchase.paid for a purchase without a document')")
         self.assertIn("it stands with value 0", self.browser.text(selector="main"))
 
+    def test_findings_come_newest_first(self):
+        """On the overview too where nothing has come for long, and as of a cut."""
+        cut = ",".join(f"{name}={size}" for name, size in self.server.cut().items())
+        self.publish(kind="paid", amount=12_600)  # of a purchase without a document
+        newest = self.server.get_json("/v1/findings", order="newest", limit=1, min_cut=f"0={self.server.cut()['0']}")["findings"][0]
+        self.assertEqual(newest["purchase"], f"e-katalog-6/P{self.number:08d}")
+        before = self.server.get_json("/v1/findings", order="newest", limit=1, as_of=cut)["findings"][0]
+        self.assertLess(before["sequence"], newest["sequence"])
+        for query, first in (("", newest), ("page=findings", newest), ("as_of=" + urllib.parse.quote(cut), before)):
+            with self.subTest(query=query):
+                self.open(query)
+                self.browser.until(expression=f"document.querySelector('[data-finding] a.mono[href*=\"page=purchase\"]')?.textContent === {json.dumps(first['purchase'])}")
+
+    def test_what_goes_on_beside_it_does_not_check_a_proof_again(self):
+        self.open("page=purchase&id=" + self.purchase["id"])
+        self.browser.wait(selector="[data-proof=ok]")
+        asked = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/v1/proofs/')).length"
+        again = "performance.getEntriesByType('resource').filter((each) => each.name.includes('/v1/purchases/')).length"
+        self.assertEqual(self.browser.eval(expression=asked), 1)
+        before = self.browser.eval(expression=again)
+        self.publish(amount=2_000)
+        self.browser.until(expression=f"{again} > {before}")  # the page has followed the stream
+        self.browser.until(expression="document.querySelector('[data-proof=ok]')")
+        self.assertEqual(self.browser.eval(expression=asked), 1)
+
+    def test_another_key_is_said_until_the_reader_forgets_the_first_one(self):
+        self.open("page=purchase&id=" + self.purchase["id"])
+        self.browser.wait(selector="[data-proof=ok]")
+        self.browser.eval(expression="""(() => { const name = Object.keys(localStorage).find((each) => each.startsWith('checkpoint '));
+            localStorage.setItem(name, JSON.stringify({ ...JSON.parse(localStorage.getItem(name)), key: 'another' })) })()""")
+        self.browser.reload()
+        self.browser.wait(selector="[data-proof=bad]")
+        self.browser.click(selector="[data-proof] summary")
+        self.browser.click(selector="[data-proof] button.quiet")
+        self.browser.wait(selector="[data-proof=ok]")
+
+    def test_a_file_is_of_the_position_on_screen(self):
+        self.open()
+        self.browser.wait(selector="main a[download$='.csv'][href*=institution]")
+        cut = self.server.get_json("/v1/totals")["cut"]
+        file = self.browser.download(selector="main a[download$='.csv'][href*=institution]")
+        text = ",".join(f"{name}={cut[name]}" for name in sorted(cut))
+        self.assertTrue(file["name"].endswith(f" {text}.csv"), file["name"])
+        self.assertEqual(file["text"], self.server.get("/v1/totals", by="institution", region="63", names="true", format="csv", as_of=text).body.decode())
+
+    def test_the_purchases_behind_a_figure_are_one_file_however_many_pages(self):
+        self.open("page=explain&of=region:63.09&measure=broad")
+        self.browser.wait(selector="a[data-paged]")
+        figure = self.browser.attribute(selector="[data-figure=explained]", name="data-exact")
+        self.browser.eval(expression="(() => { const link = document.querySelector('a[data-paged]'); link.href = link.href.replace('limit=1000', 'limit=3') })()")
+        lines = self.browser.download(selector="a[data-paged]")["text"].splitlines()
+        columns = lines[0].split(",")
+        self.assertNotIn(lines[0], lines[1:])
+        self.assertGreater(len({line.split(",")[columns.index("purchase")] for line in lines[1:]}), 3)
+        self.assertEqual(sum(decimal.Decimal(line.split(",")[columns.index("broad")]) for line in lines[1:]), decimal.Decimal(figure))
+
+    def test_what_changed_between_two_positions(self):
+        sizes = [each["size"] for each in self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"]]
+        then = f"checkpoint:0/{sizes[len(sizes) // 2]}"
+        cut = ",".join(f"{name}={size}" for name, size in self.server.cut().items())
+        self.open(f"vs={then}&as_of={urllib.parse.quote(cut)}&lang=en")
+        self.browser.wait(selector="[data-part=change]")
+        parts = {name: decimal.Decimal(self.browser.attribute(selector=f"[data-part={name}]", name="data-exact"))
+                 for name in self.browser.eval(expression="[...document.querySelectorAll('[data-part]')].map((row) => row.dataset.part)")}
+        change = parts.pop("change")
+        broad = {at: decimal.Decimal(self.totals(region="63", as_of=at)["total"]["broad"]) for at in (then, cut)}
+        self.assertEqual((sum(parts.values()), change), (change, broad[cut] - broad[then]))
+
+    def test_search_by_the_beginning_of_an_id(self):
+        for number in (1, 2):
+            self.server.post_events([harness.purchase_event(800 + number) | {"subject": f"tender/T77{number}/v-1"}])
+        self.open()
+        self.browser.fill(selector="#search", text="T77")
+        self.browser.press(key="Enter")
+        self.browser.until(expression="[...document.querySelectorAll('[role=search] li a')].map((link) => link.textContent).join() === 'tender/T771/v-1,tender/T772/v-1'")
+        self.browser.fill(selector="#search", text="T772")
+        self.browser.press(key="Enter")
+        self.browser.until(expression="location.search.includes('tender/T772/v-1')")
+
+    def test_only_filters_that_count_are_offered(self):
+        fields = "[...document.querySelectorAll('.filters label > span')].map((each) => each.textContent)"
+        for query, missing in (("page=vendor&id=" + self.purchase["vendor"], ["Wilayah"]), ("page=institution&id=sintetis-63.09", ["Wilayah", "Instansi"])):
+            self.open(query)
+            shown = self.browser.eval(expression=fields)
+            self.assertGreater(len(shown), 7)
+            self.assertEqual([name for name in missing if name in shown], [], query)
+
     def test_search_and_keys(self):
         self.open()
         self.browser.press(key="/")
@@ -286,6 +373,33 @@ class Dashboard(unittest.TestCase):
                     self.assertLessEqual(too_wide, 0, f"{query} at {width} px is {too_wide} px too wide")
                     if checked:
                         self.assertEqual(self.browser.axe(), [], query)
+
+
+class WithToken(unittest.TestCase):
+    """Where the server asks for a token the page does, and what its links bring comes with it."""
+
+    def test_files_come_with_the_token(self):
+        with harness.workspace("dashboard_token") as work, harness.Server(work / "data", settings={"http.tokens_required": "true"}) as server, Browser() as browser:
+            server.key_new()
+            server.token = re.search(r"bkb_\S+", server.run("token", "new", "one", "--role", "read", "--role", "ingest").stdout)[0]
+            server.start()
+            answer = server.post_events([harness.purchase_event(number) for number in range(5)])
+            cut = f"0={answer.json()['cut']['0']}"
+            server.get_json("/v1/totals", min_cut=cut)
+            browser.fresh()
+            browser.goto(url=server.url)
+            browser.fill(selector="form.token input", text=server.token)
+            browser.click(selector="form.token button")
+            browser.wait(selector="main a[download$='.csv'][href*=institution]")
+            file = browser.download(selector="main a[download$='.csv'][href*=institution]")
+            self.assertEqual(file["text"], server.get("/v1/totals", by="institution", region="63", names="true", format="csv").body.decode())
+            browser.goto(url=f"{server.url}/?page=purchase&id=e-katalog-6/P00000001")
+            browser.wait(selector="[data-proof=ok]")
+            browser.click(selector="[data-proof] summary")
+            file = browser.download(selector="[data-proof] a[download]")
+            self.assertTrue(file["name"].endswith(".tlog-proof") and file["text"].startswith("c2sp.org/tlog-proof@v1"), file)
+            self.assertEqual(browser.errors(), [])
+            server.stop()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ const commands = {
   until: ({ expression, ms = patienceMs }) => until(expression, ms),
   eval: ({ expression }) => evaluate(expression),
   click: ({ selector }) => page.click(selector).then(() => null),
+  // Clicks, and answers the file that comes of it: its name and what it holds.
+  download: async ({ selector }) => {
+    const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+    return { name: file.suggestedFilename(), text: readFileSync(await file.path(), "utf8") };
+  },
   press: ({ key }) => page.keyboard.press(key).then(() => null),
   fill: ({ selector, text }) => page.fill(selector, text).then(() => null),
   select: ({ selector, value }) => page.selectOption(selector, value).then(() => null),

@@ -87,7 +87,8 @@ for (const [name, crypto] of [["the browser's", await cryptoOfHere()], ["noble's
     assert.deepEqual(asked, ["1-2"]);
     assert.equal((await checkEntry(crypto, proofText, shown, keys, { ...before, root: toHex(broken(older.root)) }, ask)).consistency, "broken");
     assert.equal((await checkEntry(crypto, proofText, shown, keys, { ...before, key: "another" }, ask)).consistency, "key_changed");
-    assert.equal((await checkEntry(crypto, proofText, shown, keys, before, async () => Promise.reject(new Error("gone")))).consistency, "broken");
+    assert.equal((await checkEntry(crypto, proofText, shown, keys, before, async () => "")).consistency, "broken", "a server that has no such proof");
+    await assert.rejects(checkEntry(crypto, proofText, shown, keys, before, async () => Promise.reject(new Error("gone"))), /gone/, "a server that is away says nothing");
     assert.equal(parseConsistencyProof(file).length, 1);
   });
 

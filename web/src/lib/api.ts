@@ -215,6 +215,7 @@ export function useToken(text: string) {
   token = text.trim();
   sessionStorage.setItem("token", token);
 }
+export const hasToken = (): boolean => token !== "";
 export const withToken = (headers: Record<string, string> = {}): Record<string, string> => (token ? { ...headers, Authorization: `Bearer ${token}` } : headers);
 
 export async function ask(path: string, signal?: AbortSignal): Promise<Response> {

@@ -8,6 +8,7 @@ import type { Bilingual } from "./api";
 
 export type { Word };
 
+const problems: Record<number, Word> = { 0: "error_away", 400: "error_address", 404: "not_found", 416: "error_beyond", 429: "error_busy", 503: "error_away", 504: "error_busy" };
 const language = (): Language => (url.get("lang") === "en" ? "en" : "id");
 
 /** Texts and figures in the language of the URL. */
@@ -43,6 +44,8 @@ export const say = {
   finding(kind: string, detail: string): string {
     return say.amountsIn(language() === "en" ? detail : inIndonesian(kind, detail, (code) => (/^\d{4}-\d{2}-\d{2}$/.test(code) ? say.date(code) : /^\d{4}-\d{2}-\d{2}T/.test(code) ? say.instant(code, true) : say.value(code))));
   },
+  /** What went wrong, in short; the server's own words say the rest. */
+  problem: (status: number): string => say.word(problems[status] ?? "error"),
   either: (text: Bilingual): string => text[language()],
   /** A warning of the node's own. */
   warning: (sentence: string): string => (language() === "en" ? sentence : warningInIndonesian(sentence)),

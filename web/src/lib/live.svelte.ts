@@ -1,12 +1,11 @@
 // One stream a browser: /v1/stream by fetch, since EventSource can carry no token. It comes back with Last-Event-ID, the cut, so
 // nothing between is lost; what is lost to slowness the server says.
-import { askJson, cutText, useToken, withToken, type Cut, type EntrySummary, type FindingRow, type Firing, type Measures } from "./api";
+import { askJson, cutText, useToken, withToken, type Cut, type EntrySummary, type Firing } from "./api";
 
 export type LiveState = "connecting" | "live" | "disconnected" | "paused" | "refused";
 /** What began while this page was open: a warning of the node's own (kind "warning"), or a firing. */
 export type Begun = { message: string } & ({ kind: "warning" } | Firing);
 const entriesKept = 40;
-const findingsKept = 40;
 const lookBack = 2000;  // entries: what the first page tells of before it was opened
 const retryMs = [500, 1000, 2000, 4000];
 
@@ -23,11 +22,8 @@ async function before(signal: AbortSignal): Promise<string> {
 class Live {
   state = $state<LiveState>("connecting");
   cut = $state.raw<Cut | null>(null);
-  total = $state.raw<Measures | null>(null);
-  views = $state.raw<{ name: string; rows: number; build_progress: number }[]>([]);
   entries = $state.raw<EntrySummary[]>([]);
   skipped = $state(0);
-  findings = $state.raw<FindingRow[]>([]);
   begun = $state.raw<Begun[]>([]);
   /** How often an alert began or ended. */
   alertsMoved = $state(0);
@@ -49,6 +45,9 @@ class Live {
     if (this.state !== "paused" && this.state !== "refused") return;
     this.state = "connecting";
     void this.#run();
+  }
+  dismiss(one: Begun) {
+    this.begun = this.begun.filter((each) => each !== one);
   }
   signIn(token: string) {
     useToken(token);
@@ -75,12 +74,12 @@ class Live {
     const headers = withToken({ Accept: "text/event-stream" });
     if (!this.#lastId) this.#lastId = await before(signal);
     if (this.#lastId) headers["Last-Event-ID"] = this.#lastId;
-    const answer = await fetch("/v1/stream", { headers, signal, cache: "no-store" });
+    const answer = await fetch("/v1/stream?topics=entries,alerts", { headers, signal, cache: "no-store" });
     if (answer.status === 401 || answer.status === 403) {
       this.state = "refused";
       return;
     }
-    if (answer.status === 416) this.#lastId = "";  // another ledger stands there now
+    if (answer.status === 416) location.reload();  // another ledger stands there now: nothing here is of it
     this.starting = answer.status === 503 ? (((await answer.json().catch(() => ({}))) as { detail?: string }).detail ?? "") : "";
     if (!answer.ok || !answer.body) throw new Error(String(answer.status));
     this.#tries = 0;
@@ -112,14 +111,9 @@ class Live {
     if (event === "cut") {
       this.cut = said.cut;
       this.#lastId = id;
-    } else if (event === "views") {
-      this.total = said.total;
-      this.views = said.views;
     } else if (event === "entries") {
       this.skipped = this.entries.length ? said.count - said.entries.length : 0;
       this.entries = [...said.entries.slice().reverse(), ...this.entries].slice(0, entriesKept);
-    } else if (event === "findings") {
-      this.findings = [...said.findings.slice().reverse(), ...this.findings].slice(0, findingsKept);
     } else if (event === "alert") {
       const others = this.begun.filter((one) => one.message !== said.message);
       this.begun = said.firing ? [said as Begun, ...others].slice(0, 20) : others;

@@ -186,7 +186,7 @@ export interface Verdict {
 export const isProven = (verdict: Verdict): boolean =>
   verdict.signature && verdict.inclusion && verdict.payload !== false && (verdict.consistency === "first" || verdict.consistency === "holds");
 
-/** entry: as it is shown; keys: /log/vkeys; before: of the last visit; consistency: asks for hashes from a size on. */
+/** entry: as it is shown; keys: /log/vkeys; before: of the last visit; consistency: asks for hashes from a size on, empty where the server has none. */
 export async function checkEntry(
   crypto: Crypto, proofText: string, shown: { partition: string; sequence: number; leaf: string }, keys: string, before: Seen | null,
   consistency: (old: string, now: string) => Promise<string>,
@@ -221,9 +221,9 @@ async function consistencyOf(crypto: Crypto, checkpoint: Checkpoint, key: string
   const then = { size: BigInt(before.size), root: fromHex(before.root) };
   const [older, newer] = then.size <= checkpoint.size ? [then, checkpoint] : [checkpoint, then];
   if (older.size === newer.size) return same(older.root, newer.root) ? "holds" : "broken";
+  const text = await ask(String(older.size), String(newer.size));
   try {
-    const path = parseConsistencyProof(await ask(String(older.size), String(newer.size)));
-    return (await continues(crypto, older, newer, path)) ? "holds" : "broken";
+    return (await continues(crypto, older, newer, parseConsistencyProof(text))) ? "holds" : "broken";
   } catch {
     return "broken";
   }

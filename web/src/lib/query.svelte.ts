@@ -1,7 +1,7 @@
 // Query: an answer of the server that follows the URL and, where no position is pinned, the stream. It asks again at most once a second,
 // and leaves four times as long as the last answer took: a slow server is not asked faster than it answers.
 import { untrack } from "svelte";
-import { askJson, Problem } from "./api";
+import { askJson, covers, Problem, type Cut } from "./api";
 import { live } from "./live.svelte";
 import { url } from "./url.svelte";
 
@@ -43,7 +43,7 @@ export class Query<T> {
     if (!follows) return;
     $effect(() => {
       if (live.cut === null || url.asOf) return;
-      untrack(() => this.#later());
+      untrack(() => this.#isNewest() || this.#later());
     });
   }
   again() {
@@ -51,6 +51,11 @@ export class Query<T> {
     this.#later();
   }
 
+  /** Answers of these paths are functions of the cut, and this one has all that the stream has told of. */
+  #isNewest(): boolean {
+    const cut = (this.data as { cut?: Cut } | null)?.cut;
+    return /^\/v1\/(totals|findings|purchases)/.test(this.#shown) && cut !== undefined && live.cut !== null && covers(cut, live.cut);
+  }
   #later() {
     if (this.#abort || this.#timer !== undefined) return;
     this.#timer = setTimeout(
@@ -82,6 +87,6 @@ export class Query<T> {
     this.#abort = null;
     const now = performance.now();
     this.#notBefore = now + Math.max(this.pauseMs, 4 * (now - start));
-    if (!url.asOf && (live.cut !== before || this.problem?.status === 0 || this.problem?.status === 503)) this.#later();
+    if (!url.asOf && ((live.cut !== before && !this.#isNewest()) || this.problem?.status === 0 || this.problem?.status === 503)) this.#later();
   }
 }

@@ -27,4 +27,6 @@ export function partOf(totals: Totals | null, dimension: string, value: string):
   return shareOf(part ? sen(valueOf(part)) : 0n, sen(valueOf(totals.total)));
 }
 export const difference = (now: string, before: string): string => amountOf(sen(now) - sen(before));
+/** With its sign; show: of an amount. */
+export const signed = (amount: string, show: (amount: string) => string): string => (sen(amount) > 0n ? `+${show(amount)}` : show(amount));
 export const bySize = (rows: TotalsRow[]): TotalsRow[] => rows.slice().sort((a, b) => (sen(valueOf(b)) > sen(valueOf(a)) ? 1 : -1));

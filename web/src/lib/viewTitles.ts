@@ -1,0 +1,20 @@
+// Titles of the views that come with the program, in Indonesian; those that somebody declared keep their own (config/views.json).
+export const viewTitles: Record<string, string> = {
+  provinces: "Belanja menurut provinsi pembeli",
+  districts: "Belanja menurut kabupaten/kota pembeli",
+  regions: "Belanja menurut wilayah pembeli sendiri",
+  institutions: "Belanja menurut instansi",
+  work_units: "Belanja menurut satuan kerja (satker)",
+  scales: "Belanja menurut skala penyedia",
+  umkm: "UMK-K terhadap seluruhnya: bagiannya yang dihitung aturan 40 %",
+  umkm_by_region: "UMK-K terhadap seluruhnya, per kabupaten/kota",
+  scales_by_region: "Skala penyedia menurut wilayah pembeli",
+  local_catalogue: "Produksi lokal, ukuran 1: lewat katalog lokal",
+  local_vendors: "Produksi lokal, ukuran 2: domisili penyedia terhadap pembeli",
+  domestic_products: "Produksi lokal, ukuran 3: produk dalam negeri (PDN)",
+  vendors: "Belanja menurut penyedia",
+  commodities: "Belanja menurut komoditas",
+  months: "Belanja menurut bulan pesanan",
+  funding: "Belanja menurut sumber dana",
+  systems: "Belanja menurut sistem",
+};
