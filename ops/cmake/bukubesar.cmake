@@ -29,8 +29,8 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
   add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack "$<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>")
 endif()
 
-# clang's builds (sanitizers, analysis) read other people's headers once, in bukubesar_base, not in each source again. The release
-# build does not: there each source shows that it includes what it uses.
+# clang's builds (sanitizers, analysis) read other people's headers once, in bukubesar_base, not in each source again. g++ with
+# BUKUBESAR_BATCH=0 does not: there each source shows that it includes what it uses.
 function(bukubesar_precompile target)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     return()
@@ -54,8 +54,8 @@ function(bukubesar_target target)
   bukubesar_precompile(${target})
 endfunction()
 
-# Puts so many of the sources in `variable` into one as BUKUBESAR_BATCH says: builds that nobody works in (analysis, fuzzing) read headers that much more
-# seldom. So a name stands for one thing in all of a module, even where it is hidden in a source. BUKUBESAR_ALONE: sources with flags of
+# Puts so many of the sources in `variable` into one as BUKUBESAR_BATCH says, so that headers are read that much more
+# seldom. A name stands for one thing in all of a module, even where it is hidden in a source. BUKUBESAR_ALONE: sources with flags of
 # their own.
 function(bukubesar_batches name variable)
   set(alone ${${variable}})

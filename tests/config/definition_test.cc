@@ -113,14 +113,14 @@ TEST(Definition, RulesHoldFromTheirOffsetOnWhereThereIsNoLedgerTime) {
   EXPECT_EQ(parsed->rules_version(PartitionId::reference(), Epoch(1), Offset(3), 0), 2);
 }
 
-struct Wrong {
+struct WrongDefinition {
   std::vector<std::string> all;
   std::string message;  // the whole of it, or a part
 };
 
 TEST(Definition, NamesWhatIsWrongAndItsLine) {
   const std::string no_time = R"({"ledger":{"name":"k","format":1,"partitions":1,"partitioner":"any","clock":"none","zone":"Z"}})";
-  const std::vector<Wrong> all = {
+  const std::vector<WrongDefinition> all = {
       {{}, "d.jsonl:1: is empty"},
       {{kRules}, "d.jsonl:1: the first line must be the ledger statement"},
       {{kLedger, kLedger}, "d.jsonl:2: ledger: stands twice"},
@@ -201,7 +201,7 @@ TEST(Definition, NamesWhatIsWrongAndItsLine) {
        "d.jsonl:3: feed.institution: * of s has a feed already, /f"},
       {{kLedger, R"({"authority":{"source":"/a"}})", R"({"authority":{"source":"/a"}})"}, "d.jsonl:3: authority.source: /a stands twice"},
   };
-  for (const Wrong& wrong : all) EXPECT_THAT(refused(wrong.all), HasSubstr(wrong.message)) << lines(wrong.all);
+  for (const WrongDefinition& wrong : all) EXPECT_THAT(refused(wrong.all), HasSubstr(wrong.message)) << lines(wrong.all);
 }
 
 // The second line is held against the first, which has no ledger time to be compared with.

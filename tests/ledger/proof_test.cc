@@ -6,7 +6,7 @@
 namespace bukubesar {
 namespace {
 
-const std::string kSeed(32, '\x07');
+const std::string kProofSeed(32, '\x07');
 const std::string kWitnessSeed(32, '\x09');
 const std::string kWitness = "witness.test/1";
 
@@ -21,7 +21,7 @@ class Proofs : public testing::Test {
   }
   void grow(std::size_t count) {
     ASSERT_EQ(commit_events(*ledger_, kP0, count), absl::OkStatus());
-    CheckpointSigner signer(*ledger_, definition_, SigningKeys::of_seed(kSeed));
+    CheckpointSigner signer(*ledger_, definition_, SigningKeys::of_seed(kProofSeed));
     ASSERT_EQ(signer.sign(), absl::OkStatus());
   }
   void cosign(std::uint64_t size) {
@@ -36,7 +36,7 @@ class Proofs : public testing::Test {
   }
 
   const Definition definition_ = make_definition();
-  const SigningKeys keys_ = SigningKeys::of_seed(kSeed);
+  const SigningKeys keys_ = SigningKeys::of_seed(kProofSeed);
   const SigningKeys witness_ = SigningKeys::of_seed(kWitnessSeed);
   const std::string key_ = keys_.verifier_key("test/0");
   const std::string witness_key_ = witness_.cosigner_key(kWitness);
@@ -146,7 +146,8 @@ TEST_F(Proofs, OfCutNotesAndCheckpointsAreReadToo) {
 TEST(Cosignature, IsWhatForeignSoftwareMakesAndReads) {
   // C2SP tlog-cosignature: the message names version and time, the key id has type 04.
   const SigningKeys keys = SigningKeys::of_seed(kWitnessSeed);
-  const std::string note = SigningKeys::of_seed(kSeed).sign_note("test/0", "test/0\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n");
+  const std::string note =
+      SigningKeys::of_seed(kProofSeed).sign_note("test/0", "test/0\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n");
   const std::string text = *note_text(note);
   const std::string cosigned = note + keys.cosignature_line("w", text, 1);
   EXPECT_EQ(verify_note(cosigned, keys.cosigner_key("w")), absl::OkStatus());

@@ -19,13 +19,13 @@
 namespace bukubesar {
 namespace {
 
-constexpr std::uint64_t kSeed = 20230615;
+constexpr std::uint64_t kRangesSeed = 20230615;
 
 // Two partitions that meet the same vendors in another order, with purchases that change vendor, stage and cells.
 class Scans : public ::testing::Test {
  protected:
   Scans() {
-    std::mt19937_64 random(kSeed);
+    std::mt19937_64 random(kRangesSeed);
     for (std::size_t p = 0; p < 2; ++p) {
       folds_.push_back(std::make_unique<FoldHarness>(FoldHarness::default_settings(), /*segment_rows=*/128));
       for (int i = 0; i < 700; ++i) folds_.back()->add(event(random, p));
@@ -146,7 +146,7 @@ class Scans : public ::testing::Test {
 };
 
 TEST_F(Scans, AddUpToWhatOneScanSeesWhoeverTakesWhichPiece) {
-  std::mt19937_64 random(kSeed);
+  std::mt19937_64 random(kRangesSeed);
   for (const TotalsQuery& query : queries()) {
     const auto whole = make(query);
     for (const ScanRange& range : ranges_)
@@ -168,7 +168,7 @@ TEST_F(Scans, AddUpToWhatOneScanSeesWhoeverTakesWhichPiece) {
 }
 
 TEST_F(Scans, GiveTheSameFromFilesAsFromMemoryWhateverIsAsked) {
-  std::mt19937_64 random(kSeed);
+  std::mt19937_64 random(kRangesSeed);
   for (int round = 0; round < 200; ++round) {
     const TotalsQuery query = random_query(random);
     std::vector<std::uint64_t> limits;
@@ -179,7 +179,7 @@ TEST_F(Scans, GiveTheSameFromFilesAsFromMemoryWhateverIsAsked) {
 
 // A view is kept by adding what came since; an answer as of a cut is made at once.
 TEST_F(Scans, GiveTheSameRowByRowAsAtOnce) {
-  std::mt19937_64 random(kSeed + 1);
+  std::mt19937_64 random(kRangesSeed + 1);
   for (int round = 0; round < 60; ++round) {
     const TotalsQuery query = random_query(random);
     const auto kept = make(query);
