@@ -55,6 +55,7 @@ Json line_of(std::string_view what, const KnownFiring& firing, const Cut& at) {
           {"severity", firing.what.severity},
           {"values", firing.what.values},
           {"detail", firing.what.detail().en},
+          {"posted", firing.posted},
           {"cut", at.text()}};
 }
 
@@ -197,8 +198,10 @@ absl::Status AlertWatch::Impl::take_line(const Json& line) {
   const auto same_id = [&known](const KnownFiring& one) { return one.id == known.id; };
   if (what == "began") {
     ASSIGN_OR_RETURN(known.since, Cut::parse(line.value("cut", "")));
+    // What began while there was no webhook is not for the one that came later.
+    known.posted = !settings.webhook_url.empty() && line.value("posted", true);
     firing[about(known.what)] = known;
-    pending.push_back(known);
+    if (known.posted) pending.push_back(known);
   } else if (what == "ended") {
     firing.erase(about(known.what));
   } else if (what == "delivered") {
@@ -350,11 +353,11 @@ void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) 
       continue;
     }
     const std::string text = fmt::format("{}\n{}\n{}\n{}", node.definition().name, what->alert, what->key, cut.text());
-    KnownFiring begun{hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, false};
+    KnownFiring begun{hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, !settings.webhook_url.empty(), false};
     if (!append(line_of("began", begun, cut))) return;
     spdlog::warn("alert {} ({}) about '{}' at {}: {}", what->alert, what->severity, what->key, cut.text(), what->detail().en);
     node.stream().publish(stream_event(begun, true));
-    if (!settings.webhook_url.empty()) pending.push_back(begun);
+    if (begun.posted) pending.push_back(begun);
     firing.emplace(key, std::move(begun));
   }
 }

@@ -30,6 +30,7 @@ struct KnownFiring {
   std::string id;  // of this beginning
   Firing what;
   Cut since;
+  bool posted = false;  // it is for the webhook
   bool delivered = false;
 };
 

@@ -226,6 +226,15 @@ void sample_stream(Node& node, Samples& samples) {
                   stats.alerts_dropped);
 }
 
+void sample_alerts(Node& node, Samples& samples) {
+  const AlertState state = node.alerts().state();
+  std::map<std::string, std::uint64_t> firing{{"critical", 0}, {"warning", 0}, {"info", 0}};
+  for (const KnownFiring& one : state.firing) ++firing[one.what.severity];
+  for (const auto& [severity, count] : firing)
+    samples.gauge("bukubesar_alerts_firing", "Alerts for people that fire.", number(count), {label("severity", severity)});
+  samples.gauge("bukubesar_alerts_undelivered", "Firings that the webhook has not taken yet.", number(state.pending));
+}
+
 }  // namespace
 
 Metrics::Metrics()
@@ -311,6 +320,7 @@ std::string Metrics::text(Node& node) const {
     sample_sources(node, samples);
     sample_projections(node, samples);
     sample_stream(node, samples);
+    sample_alerts(node, samples);
     if (node.scrub() != nullptr) sample_scrub(*node.scrub(), samples);
   }
   samples.append_to(all);

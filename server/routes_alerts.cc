@@ -30,12 +30,11 @@ absl::StatusOr<ServerResponse> alerts_answer(Node& node, const ServerRequest& re
     return json_response({{"cut", to_json(*cut)}, {"alerts", rules_json(watch.settings())}, {"firing", firing}}, *cut);
   }
   const AlertState state = watch.state();
-  const bool webhook = !watch.settings().webhook_url.empty();
   for (const KnownFiring& one : state.firing) {
     Json json = firing_json(watch.settings(), one.what);
     json["id"] = one.id;
     json["since"] = to_json(one.since);
-    json["delivered"] = webhook ? Json(one.delivered) : Json(nullptr);
+    json["delivered"] = one.posted ? Json(one.delivered) : Json(nullptr);
     firing.push_back(std::move(json));
   }
   return json_response({{"cut", to_json(state.cut)},

@@ -91,6 +91,9 @@ class Alerts(unittest.TestCase):
                 server.get_json("/v1/totals", by="region")
             self.assertLess(time.monotonic() - begin, 10)
             self.assertIs(self.firing(server)[share]["delivered"], False)
+            metrics = server.get("/metrics").body.decode()
+            self.assertIn('bukubesar_alerts_firing{severity="warning"} 1', metrics)
+            self.assertIn("bukubesar_alerts_undelivered 1", metrics)
             split = self.post(server, [harness.purchase_event(10 + n, amount=150_000_000, scale="small", vendor="v-9") for n in range(3)])
             harness.wait_until("the split to fire", lambda: ("splitting", "D262 v-9 2023-05") in self.firing(server))
             # As of a cut, whenever one asks.
@@ -160,6 +163,27 @@ class Alerts(unittest.TestCase):
                 harness.wait_until("a look at figures", lambda: server.get_json("/v1/alerts")["cut"] == server.cut())
             self.assertEqual((server.data / "alerts.jsonl").read_text(encoding="utf-8"), before)
             self.assertEqual(len(hook.taken), len({headers["Bukubesar-Firing"] for headers, _ in hook.taken}))
+
+    def test_a_new_webhook_is_not_told_what_began_before_there_was_one(self):
+        hook = Webhook()
+        hook.mode = "take"
+        self.addCleanup(hook.close)
+        with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
+            self.rules(work, hook)
+            file = server.data / "alerts.json"
+            with_webhook = json.loads(file.read_text(encoding="utf-8"))
+            file.write_text(json.dumps(with_webhook | {"webhook": {"url": "", "secret_file": ""}}), encoding="utf-8")
+            server.start()
+            self.post(server, [harness.purchase_event(1, amount=9 * 10**9, scale="large")])
+            harness.wait_until("the share to fire", lambda: self.firing(server))
+            self.assertEqual(server.get_json("/v1/alerts")["pending"], 0)
+            self.assertEqual(server.stop(), 0)
+            file.write_text(json.dumps(with_webhook), encoding="utf-8")
+            server.start()
+            self.post(server, [harness.purchase_event(10 + n, amount=150_000_000, scale="small", vendor="v-9") for n in range(3)])
+            harness.wait_until("the split to be delivered", lambda: len(hook.taken) >= 1)
+            self.assertEqual([json.loads(body)["alert"] for _, body in hook.taken], ["splitting"])
+            self.assertEqual(server.get_json("/v1/alerts")["pending"], 0)
 
     def test_what_is_wrong_in_the_file_is_named(self):
         for content, what in [("{", "no JSON object"), ('{"alerts": [{"name": "x", "kind": "nope"}]}', "'x': kind: 'nope' is none of"),
