@@ -15,6 +15,7 @@ namespace bukubesar {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr std::string_view kFormulaBegins = "=+-@\t\r";
 
 void append_number(std::int64_t value, std::string& to) {
   char digits[24];
@@ -32,6 +33,8 @@ class CsvWriter final : public ExtractWriter {
   }
   void text(std::string_view value, std::string& to) override {
     next(to);
+    // What a spreadsheet would take for a formula: names are of others' making.
+    if (semicolon_ && !value.empty() && kFormulaBegins.find(value[0]) != std::string_view::npos) return quote("'" + std::string(value), to);
     // By a loop: for a few bytes a search for each of the four costs more.
     const char between = semicolon_ ? ';' : ',';
     const bool plain =

@@ -94,6 +94,16 @@ class Extracts(unittest.TestCase):
         self.assertEqual(harness_rupiah(paid), self.server.get_json("/v1/totals", as_of=self.cut)["total"]["paid"])
         self.assertEqual(len({(row["partition"], row["sequence"], row["row"]) for row in transfers}), len(transfers))
 
+    def test_a_name_is_no_formula(self):
+        """Where Excel opens it by double click; programs that read CSV get it as it was stated."""
+        name = '=HYPERLINK("http://elsewhere.example";"CV Maju")'
+        fact = {"specversion": "1.0", "type": "id.bukubesar.reference.vendor.v1", "source": "/feed/facts", "id": "formula", "subject": "vendor/v-1",
+                "time": "2023-05-01T00:00:00+08:00", "data": {"salt": "0" * 32, "valid_from": "2023-01", "name": name}}
+        cut = self.server.post_events([fact]).json()["cut"]
+        given = {"by": "vendor", "vendor": "v-1", "names": "true", "min_cut": f"reference={cut['reference']}"}
+        for form, delimiter, want in (("csv_semicolon", ";", "'" + name), ("csv", ",", name)):
+            self.assertEqual([row["vendor_name"] for row in rows_of(self.server.get("/v1/totals", format=form, **given).body, delimiter)], [want])
+
     def test_it_goes_on_where_it_was_cut_off(self):
         whole = self.ask("/v1/totals?by=vendor,region", "csv").body.splitlines()
         rest = self.ask("/v1/totals?by=vendor,region", "csv", skip=5).body.splitlines()
