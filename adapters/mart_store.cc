@@ -24,7 +24,11 @@ std::string replaced(std::string_view text, std::string_view from, std::string_v
   return result;
 }
 
-std::string sql_text(std::string_view text) { return "'" + replaced(storable_text(text), "'", "''") + "'"; }
+// In pieces after each @: what render() replaces stands nowhere in it.
+std::string sql_text(std::string_view text) {
+  const std::string quoted = "'" + replaced(replaced(storable_text(text), "'", "''"), "@", "@'||'") + "'";
+  return text.find('@') == std::string_view::npos ? quoted : "(" + quoted + ")";
+}
 std::string sql_text_or_null(std::string_view text) { return text.empty() ? "NULL" : sql_text(text); }
 
 }  // namespace bukubesar

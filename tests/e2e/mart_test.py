@@ -19,9 +19,13 @@ MEASURES = ("committed", "strict", "broad", "stage_unknown", "paid")
 SCALES = ("micro", "small", "micro_or_small", "medium", "large", "cooperative")
 
 
+def vendor_name(vendor: str) -> str:
+    return f"CV 'Tanjung' @m@ \\ {vendor}, \"Ñ\" @time@@"
+
+
 def vendor_fact(vendor: str, scale: str, month: str, number: int) -> dict:
     return {"specversion": "1.0", "type": "id.bukubesar.reference.vendor.v1", "source": "/feed/facts", "id": f"fact-{number}", "subject": f"vendor/{vendor}",
-            "time": "2023-05-01T00:00:00+08:00", "data": {"salt": f"{number:032x}", "valid_from": month, "name": f"CV 'Tanjung' \\ {vendor}, \"Ñ\"", "scale": scale, "domicile": "63.10"}}
+            "time": "2023-05-01T00:00:00+08:00", "data": {"salt": f"{number:032x}", "valid_from": month, "name": vendor_name(vendor), "scale": scale, "domicile": "63.10"}}
 
 
 def institution_fact(institution: str, region: str, number: int) -> dict:
@@ -93,6 +97,7 @@ class Mart(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             self.same_figures(server, database.ask)
             self.purchases_are_the_same(server, database)
+            self.assertEqual(database.ask("SELECT name FROM mart.dim_vendor WHERE vendor = 'v-1'"), [[vendor_name("v-1")]])
             self.only_reads(database)
             # Live, with facts that move what is there already.
             follow = subprocess.Popen(self.sink(server, database), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -268,6 +273,7 @@ class Mart(unittest.TestCase):
             server.run("--url", server.url, "export", "sqlite", "--as-of", cut, str(file))
             snapshot = sqlite3.connect(file)
             self.addCleanup(snapshot.close)
+            self.assertEqual(snapshot.execute("SELECT name FROM dim_vendor WHERE vendor = 'v-1'").fetchall(), [(vendor_name("v-1"),)])
             self.assertEqual(self.same_figures(server, lambda sql: snapshot.execute(sql.replace("mart.", "")).fetchall(), "_sen"), cut)
             again = server.run("--url", server.url, "export", "sqlite", str(file), check=False)
             self.assertNotEqual(again.returncode, 0)
