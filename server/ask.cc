@@ -64,10 +64,8 @@ void add_options(CLI::App& command, const std::vector<OptionHelp>& options, cons
   for (const auto& [name, help] : options) {
     std::string flag = "--" + name;
     std::replace(flag.begin(), flag.end(), '_', '-');
-    command
-        .add_option_function<std::string>(
-            flag, [to, name = name](const std::string& value) { to->emplace_back(name, value); }, help)
-        ->type_name("");
+    command.add_option_function<std::string>(
+        flag, [to, name = name](const std::string& value) { to->emplace_back(name, value); }, help);
   }
 }
 
