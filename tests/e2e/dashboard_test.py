@@ -300,6 +300,8 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(sum(decimal.Decimal(line.split(",")[columns.index("broad")]) for line in lines[1:]), decimal.Decimal(figure))
 
     def test_what_changed_between_two_positions(self):
+        self.server.request("POST", "/v1/sign")
+        self.publish(amount=4_000_000)
         sizes = [each["size"] for each in self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"]]
         then = f"checkpoint:0/{sizes[len(sizes) // 2]}"
         cut = ",".join(f"{name}={size}" for name, size in self.server.cut().items())
@@ -373,6 +375,20 @@ class Dashboard(unittest.TestCase):
                     self.assertLessEqual(too_wide, 0, f"{query} at {width} px is {too_wide} px too wide")
                     if checked:
                         self.assertEqual(self.browser.axe(), [], query)
+
+    def test_no_barrier_in_what_opens_over_a_page(self):
+        self.server.request("POST", "/v1/sign")
+        size = self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"][-1]["size"]
+        self.open(f"vs=checkpoint:0/{size}", width=360, height=780)
+        self.browser.wait(selector="[data-part=change]")
+        for opens in ("button[aria-haspopup=dialog]", ".bar .tools > button:last-child"):
+            self.browser.click(selector=opens)
+            self.browser.wait(selector="dialog[open]")
+            self.assertEqual(self.browser.axe(), [], opens)
+            self.browser.press(key="Escape")
+            self.browser.wait(selector="dialog[open]", state="detached")
+        too_wide = self.browser.eval(expression="document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        self.assertLessEqual(too_wide, 0)
 
 
 class WithToken(unittest.TestCase):

@@ -69,6 +69,8 @@ export interface Alerts {
   cut: Cut;
   firing: Firing[];
   left_out?: number;
+  pending?: number;
+  trouble?: string | null;
 }
 export interface Transfer {
   row: number;
