@@ -142,7 +142,7 @@ def a_million_tiny(c: Case):
     assert server.get(f"/payload/0/{count // 2}").body == kafka_hand.payload_of(b"500000", [], b"500000")
     grown = server.resident_bytes("VmHWM") - quiet
     print(f"  {count} records in {seconds:.1f} s, {grown >> 20} MiB on top of {quiet >> 20}", flush=True)
-    assert grown < 400 << 20, f"{grown >> 20} MiB for 64 MiB of queue"
+    assert harness.SANITIZER or grown < 400 << 20, f"{grown >> 20} MiB for 64 MiB of queue"
     finish(server)
 
 

@@ -124,7 +124,7 @@ def ten_times_the_rate(work: pathlib.Path):
         print(f"counts: overload_events={sent}")
         assert taken < sent, "the server was not outrun"
         # The queue, one fetch on top of it, commits under way, and what the ledger and the views need for what they hold.
-        assert grown < 3 * queue_bytes + 6 * (4 << 20) + known + (160 << 20), f"{grown >> 20} MiB"
+        assert harness.SANITIZER or grown < 3 * queue_bytes + 6 * (4 << 20) + known + (160 << 20), f"{grown >> 20} MiB"
         partition = status["partitions"][0]
         assert partition["verdicts"]["accepted"] == sent, partition["verdicts"]
         assert partition["gap_offsets"] == 0
@@ -238,7 +238,7 @@ def idle_and_slow_clients(work: pathlib.Path):
             print(f"  {posted} events in {SECONDS} s beside {len(sockets)} clients, memory +{grown >> 20} MiB, post to durable p50 "
                   f"{statistics.median(before):.1f} → {statistics.median(during[-40:]):.1f} ms", flush=True)
             print(f"counts: client_events={posted} clients={len(sockets)}")
-            assert grown < 300 << 20
+            assert harness.SANITIZER or grown < 300 << 20
             ending.set()
             trickler.join()
         finally:

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdarg>
@@ -30,15 +31,12 @@
 
 namespace {
 
-template <class F>
-F* next(const char* name) {
-  return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
-}
-
-#define REAL(name)                                          \
-  (*[] {                                                    \
-    static auto* const found = next<decltype(name)>(#name); \
-    return found;                                           \
+// Without a guard around the first call: a sanitizer's runtime would want to see it, and calls us before it is up itself.
+#define REAL(name)                                                       \
+  (*[] {                                                                 \
+    static std::atomic<void*> found;                                     \
+    if (found.load() == nullptr) found.store(::dlsym(RTLD_NEXT, #name)); \
+    return reinterpret_cast<decltype(name)*>(found.load());              \
   }())
 
 struct Fault {
@@ -82,10 +80,17 @@ Shim& shim() {
   return *one;
 }
 
+// A sanitizer's runtime starts before every library, and makes its reports' directory through us while nothing may allocate yet. Atomic,
+// since compilers carry out plain constructors themselves.
+std::atomic<bool> begun = false;
+__attribute__((constructor)) void begin() { begun = true; }
+
+bool watches() { return begun && !shim().root.empty(); }
+
 // Absolute; nothing for what is not below root, and for RocksDB's notes.
 std::string below_root(const char* path) {
+  if (path == nullptr || !watches()) return {};
   const Shim& s = shim();
-  if (path == nullptr || s.root.empty()) return {};
   std::string whole = path;
   if (whole.compare(0, s.root.size(), s.root) != 0) return {};
   if (whole.size() > s.root.size() && whole[s.root.size()] != '/') return {};
@@ -193,7 +198,7 @@ int open_file(const char* path, int flags, mode_t mode, const char* call) {
 
 ssize_t write_file(int fd, const char* data, std::size_t size, off_t offset) {
   const auto real = [&](std::size_t count) { return offset < 0 ? REAL(write)(fd, data, count) : REAL(pwrite64)(fd, data, count, offset); };
-  if (shim().root.empty()) return real(size);
+  if (!watches()) return real(size);
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path == nullptr) return real(size);
@@ -210,7 +215,7 @@ ssize_t write_file(int fd, const char* data, std::size_t size, off_t offset) {
 }
 
 int sync_one(int fd, int (*real)(int), const char* call) {
-  if (shim().root.empty()) return real(fd);
+  if (!watches()) return real(fd);
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path == nullptr) return real(fd);
@@ -223,7 +228,7 @@ int sync_one(int fd, int (*real)(int), const char* call) {
 
 template <class Real>
 ssize_t read_file(int fd, const char* call, Real real) {
-  if (shim().root.empty()) return real();
+  if (!watches()) return real();
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path != nullptr && fails(strike(call, *path))) return -1;
@@ -242,7 +247,7 @@ int change_name(const char* from, const char* to, const char* call, Op op, Real 
 }
 
 int truncate_file(int fd, off64_t size) {
-  if (shim().root.empty()) return REAL(ftruncate64)(fd, size);
+  if (!watches()) return REAL(ftruncate64)(fd, size);
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path == nullptr) return REAL(ftruncate64)(fd, size);
@@ -253,7 +258,7 @@ int truncate_file(int fd, off64_t size) {
 }
 
 int allocate(int fd, int mode, off64_t offset, off64_t size) {
-  if (shim().root.empty()) return REAL(fallocate64)(fd, mode, offset, size);
+  if (!watches()) return REAL(fallocate64)(fd, mode, offset, size);
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path != nullptr && (fails(strike("fallocate", *path)) || no_room())) return -1;
@@ -283,7 +288,7 @@ int open64(const char* path, int flags, ...) {
 int __open_2(const char* path, int flags) { return open_file(path, flags, 0, "open"); }
 int __open64_2(const char* path, int flags) { return open_file(path, flags, 0, "open"); }
 int close(int fd) {
-  if (!shim().root.empty()) {
+  if (watches()) {
     const std::lock_guard lock(shim().mutex);
     shim().paths.erase(fd);
   }
