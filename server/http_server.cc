@@ -53,7 +53,24 @@ struct Pending {
   // Touched on the connection's strand only.
   std::optional<ServerResponse> response;
   bool client_gone = false;
+  bool over = false;
   std::vector<std::function<void()>> when_client_gone;
+};
+
+// When the answer is on its way, nobody looks for the client any more; and what waited for that mostly holds the way to answer, which holds
+// the Pending itself.
+class Over {
+ public:
+  explicit Over(std::shared_ptr<Pending> pending) : pending_(std::move(pending)) {}
+  ~Over() {
+    pending_->over = true;
+    pending_->when_client_gone.clear();
+  }
+  Over(const Over&) = delete;
+  Over& operator=(const Over&) = delete;
+
+ private:
+  std::shared_ptr<Pending> pending_;
 };
 
 // Whether the client has closed its side: asked of the kernel, since under TLS its farewell, and before that a next request, may stand
@@ -434,7 +451,8 @@ void HttpServer::Impl::start_handler(const ServerRequestPtr& request, const Rout
 asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socket, ServerRequestPtr request, const Route* route) {
   if (std::optional<ServerResponse> answer = at_hand(*request, *route)) co_return *std::move(answer);
   const auto executor = co_await asio::this_coro::executor;
-  auto pending = std::make_shared<Pending>(executor);
+  const auto pending = std::make_shared<Pending>(executor);
+  const Over over(pending);
   const Respond respond = [pending, executor](ServerResponse response) {
     if (pending->answered.exchange(true)) return;
     asio::post(executor, [pending, response = std::move(response)]() mutable {
@@ -445,6 +463,7 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socke
   request->when_client_gone = [pending, executor](std::function<void()> then) {
     asio::post(executor, [pending, then = std::move(then)]() mutable {
       if (pending->client_gone) return then();
+      if (pending->over) return;
       pending->when_client_gone.push_back(std::move(then));
     });
   };

@@ -86,6 +86,15 @@ class HttpServerTest : public testing::Test {
     never.pattern = "/never";
     never.handle = [this](const ServerRequestPtr&, const Respond& respond) { held_.push_back(respond); };
     router_.add(std::move(never));
+    Route waits;
+    waits.method = "GET";
+    waits.pattern = "/waits";
+    waits.handle = [this](const ServerRequestPtr& request, const Respond& respond) {
+      const std::shared_ptr<void> held(nullptr, [this](void*) { ++let_go_; });
+      request->when_client_gone([respond, held] { respond(problem(kClientGone, "gone")); });
+      respond(ServerResponse());
+    };
+    router_.add(std::move(waits));
     Route heavy;
     heavy.method = "GET";
     heavy.pattern = "/heavy";
@@ -145,7 +154,7 @@ class HttpServerTest : public testing::Test {
   std::unique_ptr<HttpServer> server_;
   std::vector<Respond> held_;
   std::atomic<int> chunks_made_{0};
-  std::atomic<int> computing_{0}, computed_{0}, given_up_{0};
+  std::atomic<int> computing_{0}, computed_{0}, given_up_{0}, let_go_{0};
 };
 
 TEST_F(HttpServerTest, RefusesAnAddressThatIsNotLoopback) {
@@ -277,6 +286,14 @@ TEST_F(HttpServerTest, AHandlerThatNeverAnswersIs504AfterItsTime) {
   start();
   const std::string answer = exchange("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 504") << answer;
+}
+
+// The way to answer and what waits for the client hold each other until then.
+TEST_F(HttpServerTest, WhatWaitsForItsClientToGoIsLetGoWithTheAnswer) {
+  start();
+  RawClient client(server_->port());
+  client.send("GET /waits HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  eventually("nothing holds it, and the client is still there", [&] { return let_go_ == 1; });
 }
 
 TEST_F(HttpServerTest, ARequestThatDoesNotArriveInTimeIsCutOff) {
