@@ -39,7 +39,8 @@ OrderedJson row_schema(const ViewAnswer& view) {
 }
 
 std::string cut_record(const std::string& cut) {
-  static const OrderedJson schema = structure("bukubesar.view.cut", {field("cut", "string", false)});
+  // Spelt out: of one element in braces clang makes that element, g++ a list of it.
+  static const OrderedJson schema = structure("bukubesar.view.cut", OrderedJson::array({field("cut", "string", false)}));
   return text_of({{"schema", schema}, {"payload", {{"cut", cut}}}});
 }
 
