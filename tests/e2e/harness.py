@@ -82,6 +82,8 @@ class Server:
 
     def command(self, *arguments: str) -> list:
         settings = {"data_dir": str(self.data), "http.port": str(self.port), **self.settings}
+        if SANITIZER:  # what takes it a second may take it a minute there
+            settings.setdefault("http.request_timeout_ms", str(30_000 * PATIENCE))
         if self.kafka:
             settings |= {"broker.kind": "kafka", "broker.bootstrap_servers": self.kafka, "broker.create_topics": "true"}
         flags = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
