@@ -6,6 +6,10 @@ if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   list(APPEND BUKUBESAR_WARNINGS -Wthread-safety -Wno-gnu-zero-variadic-macro-arguments)
 endif()
 
+if(BUKUBESAR_BATCH AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  list(APPEND BUKUBESAR_WARNINGS -Wno-subobject-linkage)  # of what a batch includes: no header, whatever g++ takes it for
+endif()
+
 find_program(CCACHE ccache)
 if(BUKUBESAR_SYNTAX_ONLY)
   # Sources are read and analysed, nothing is generated, put together or run.
