@@ -54,7 +54,7 @@ class Binary(unittest.TestCase):
     def test_each_translation_unit_was_compiled_so(self):
         compiled = re.findall(r"DW_AT_producer\s.*?: (GNU C\+\+.*)\n(?:.*\n)*?.*DW_AT_name\s.*?: (\S+)\n",
                               readelf("--debug-dump=info", "--dwarf-depth=1"))
-        self.assertGreater(len(compiled), 50, "the debug information names each translation unit")
+        self.assertGreater(len(compiled), 30, "the debug information names each translation unit, eight sources in most")
         for producer, name in compiled:
             for flag in ("-O2", "-fPIE", "-fstack-protector-strong", "-fstack-clash-protection"):
                 self.assertIn(flag, producer.split(), name)
