@@ -325,12 +325,14 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
 void Ledger::Impl::publish(const WrittenCommit& commit) {
   {
     absl::MutexLock lock(&heads_mutex);
-    for (const WrittenCommit::Part& part : commit.parts) heads[part.partition] = part.head;
+    for (const WrittenCommit::Part& part : commit.parts) {
+      heads[part.partition] = part.head;
+      find(part.partition)->published_size = part.head.size;  // with the head: who sees the one finds the ids below the other
+    }
   }
   for (const WrittenCommit::Part& part : commit.parts) {
     LedgerPartition& partition = *find(part.partition);
     partition.frontier = part.frontier;
-    partition.published_size = part.head.size;
     const auto reached = to_reach.find(part.partition);
     if (reached != to_reach.end() && part.head.size >= reached->second.size) to_reach.erase(reached);
   }
