@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "adapters/json_answer.h"
 #include "base/status.h"
 #include "config/names.h"
 
@@ -258,8 +259,8 @@ const std::string& HttpClient::url() const { return impl_->options.url; }
 std::string problem_text(const HttpResponse& response) {
   const auto json = nlohmann::json::parse(response.body, nullptr, false);
   if (json.is_object()) {
-    const std::string title = json.contains("title") && json["title"].is_string() ? json["title"].get<std::string>() : "";
-    const std::string detail = json.contains("detail") && json["detail"].is_string() ? json["detail"].get<std::string>() : "";
+    const std::string title = text_member(json, "title");
+    const std::string detail = text_member(json, "detail");
     if (!title.empty() && !detail.empty()) return title + ": " + detail;
     if (!title.empty() || !detail.empty()) return title + detail;
   }

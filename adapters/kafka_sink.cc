@@ -3,6 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "adapters/json_answer.h"
 #include "adapters/patience.h"
 #include "base/cut.h"
 #include "base/status.h"
@@ -32,10 +33,7 @@ absl::StatusOr<std::vector<std::string>> all_views(HttpClient& client) {
 
 absl::StatusOr<std::string> current_cut(HttpClient& client) {
   ASSIGN_OR_RETURN(const OrderedJson json, get(client, "/v1/cut"));
-  std::string text;
-  if (json.contains("cut"))
-    for (const auto& [partition, size] : json["cut"].items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  return text;
+  return json.contains("cut") ? cut_text(json["cut"]) : std::string();
 }
 
 // All views at one cut, in one transaction.

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "adapters/json_member.h"
+#include "adapters/json_answer.h"
 #include "base/status.h"
 
 namespace bukubesar {

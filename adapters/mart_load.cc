@@ -7,7 +7,7 @@
 #include <future>
 #include <nlohmann/json.hpp>
 
-#include "adapters/json_member.h"
+#include "adapters/json_answer.h"
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "adapters/json_answer.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -21,11 +22,6 @@ std::uint64_t key_hash(std::string_view key) {
   std::uint64_t hash = 14695981039346656037ULL;
   for (const char c : key) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
   return hash;
-}
-
-std::string text_member(const nlohmann::json& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
 }
 
 void add_counts(PublishCounts& to, const PublishCounts& from) {

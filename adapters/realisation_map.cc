@@ -7,6 +7,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/ascii.h"
 #include "base/bytes.h"
 #include "config/names.h"
 
@@ -48,7 +49,6 @@ char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + '
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f'; }
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The text of a cell that may be text, a number or missing; nothing for what can't stand there.
 std::optional<std::string> text_of(const Cell& cell) {

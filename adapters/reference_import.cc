@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "adapters/json_answer.h"
 #include "base/status.h"
 #include "base/time.h"
 #include "config/names.h"
@@ -26,13 +27,13 @@ absl::StatusOr<Outgoing> reference_event(std::string_view line, std::string_view
   // Ordered: the bytes sent are the file's, member by member.
   auto fact = nlohmann::ordered_json::parse(line.begin(), line.end(), nullptr, false);
   if (!fact.is_object() || line.find('\0') != std::string_view::npos) return invalid_argument("no JSON object");
-  const auto text = [&](const char* name) { return fact.contains(name) && fact[name].is_string() ? fact[name].get<std::string>() : ""; };
-  const std::string table = text("table");
-  const std::string code = text("code");
+  const std::string table = text_member(fact, "table");
+  const std::string code = text_member(fact, "code");
+  const std::string valid_from = text_member(fact, "valid_from");
   const auto known = std::find_if(kReferenceTables.begin(), kReferenceTables.end(), [&](const Table& t) { return t.name == table; });
   if (known == kReferenceTables.end()) return invalid_argument("table \"{}\": want vendor, institution, commodity or region", table);
   if (!is_code_text(code)) return invalid_argument("code \"{}\": want 1 to 64 of A-Z a-z 0-9 . _ -", code);
-  if (!parse_month(text("valid_from"))) return invalid_argument("valid_from \"{}\": want a month like 2023-01", text("valid_from"));
+  if (!parse_month(valid_from)) return invalid_argument("valid_from \"{}\": want a month like 2023-01", valid_from);
   fact.erase("table");
   fact.erase("code");
   const std::string members = fact.dump();

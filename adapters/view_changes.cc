@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adapters/json_answer.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -42,17 +43,6 @@ std::string cut_record(const std::string& cut) {
   // Spelt out: of one element in braces clang makes that element, g++ a list of it.
   static const OrderedJson schema = structure("bukubesar.view.cut", OrderedJson::array({field("cut", "string", false)}));
   return text_of({{"schema", schema}, {"payload", {{"cut", cut}}}});
-}
-
-std::string text_member(const OrderedJson& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-
-std::string cut_text(const OrderedJson& cut) {
-  std::string text;
-  for (const auto& [partition, size] : cut.items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  return text;
 }
 
 }  // namespace

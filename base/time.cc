@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/ascii.h"
 #include "base/day.h"
 
 namespace bukubesar {
@@ -99,7 +100,7 @@ std::optional<std::int64_t> parse_instant_ms(std::string_view text) {
     ++at;
     std::size_t count = 0;
     int scale = 100;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, ++count, scale /= 10) milliseconds += (text[at] - '0') * scale;
+    for (; at < text.size() && is_digit(text[at]); ++at, ++count, scale /= 10) milliseconds += (text[at] - '0') * scale;
     if (count == 0) return std::nullopt;
   }
   const auto zone = parse_zone_minutes(text.substr(at));

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/time.h"
 #include "config/names.h"
 
@@ -34,8 +35,7 @@ Setting whole(std::string_view key, Place<T> place, std::uint64_t min, std::uint
             const char* end = text.data() + text.size();
             const auto [at, error] = std::from_chars(text.data(), end, value);
             const bool negative = text.size() > 1 && text[0] == '-';
-            const bool digits =
-                !text.empty() && std::all_of(text.begin() + (negative ? 1 : 0), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+            const bool digits = !text.empty() && std::all_of(text.begin() + (negative ? 1 : 0), text.end(), is_digit);
             if (!digits) return fmt::format("\"{}\" is no whole number", text);
             if (negative || error != std::errc() || at != end || value < min || value > max)
               return fmt::format("{} is not within {} … {}", text, min, max);

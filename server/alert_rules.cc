@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adapters/json_answer.h"
 #include "base/day.h"
 #include "base/status.h"
 #include "base/time.h"
@@ -146,7 +147,7 @@ absl::StatusOr<AlertRule> parse_rule(const Json& json) {
     return invalid_argument("alerts.json: an alert without a name");
   AlertRule rule;
   rule.name = json["name"].get<std::string>();
-  const std::string kind = json.contains("kind") && json["kind"].is_string() ? json["kind"].get<std::string>() : "";
+  const std::string kind = text_member(json, "kind");
   const std::optional<AlertKind> known = parse_alert_kind(kind);
   if (!known) return wrong(rule.name, "kind", fmt::format("'{}' is none of {}", kind, fmt::join(kKinds, ", ")));
   rule.kind = *known;

@@ -9,8 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "adapters/http_client.h"
+#include "adapters/json_answer.h"
 #include "server/cli.h"
-#include "server/cut_text.h"
 #include "server/json.h"
 
 namespace bukubesar {

@@ -91,9 +91,7 @@ void print_rejected(const CliContext& context, const Json& answer) {
 }
 
 absl::Status completeness(CliContext& context, const Flags& flags) {
-  ASSIGN_OR_RETURN(HttpClientOptions options, context.client());
-  options.attempts_max = 3;
-  ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(options)));
+  ASSIGN_OR_RETURN(HttpClient client, client_of(context));
   ASSIGN_OR_RETURN(const Json answer, flags.rejected ? all_rejected(client) : ask_json(client, "/v1/completeness"));
   if (answer.contains("complete") && !answer["complete"].get<bool>()) context.exit_code = 1;
   if (context.format == OutputFormat::json)

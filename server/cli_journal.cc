@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 
+#include "adapters/json_answer.h"
 #include "adapters/terminal_progress.h"
 #include "base/progress.h"
 #include "base/status.h"
@@ -98,7 +99,7 @@ absl::Status JournalExport::write_partition(const std::string& partition) {
 absl::Status JournalExport::run(const std::string& as_of) {
   as_of_ = as_of;
   ASSIGN_OR_RETURN(const Json first, page("0", 0));
-  for (const auto& [partition, size] : first["cut"].items()) cut_ += (cut_.empty() ? "" : ",") + partition + "=" + size.dump();
+  cut_ = cut_text(first["cut"]);
   as_of_ = cut_;  // all that follows is as of one cut
   RETURN_IF_ERROR(write_head(as_of));
   for (const auto& [partition, size] : first["cut"].items())

@@ -1,6 +1,7 @@
 // build_evidence(): asks a server for a report and for all that it stands on.
 #include <algorithm>
 
+#include "adapters/json_answer.h"
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
@@ -100,9 +101,7 @@ absl::Status PackBuilder::ask_places() {
   places_ = Json::parse(body, nullptr, false);
   for (const char* name : {"cut", "cut_note", "checkpoints", "entries", "purchases", "configuration_sha256", "views", "synthetic"})
     if (!places_.is_object() || !places_.contains(name)) return unavailable("{}: the answer has no {}", target, name);
-  std::string text;
-  for (const auto& [partition, size] : places_["cut"].items()) text += (text.empty() ? "" : ",") + partition + "=" + size.dump();
-  ASSIGN_OR_RETURN(cut_, Cut::parse(text));
+  ASSIGN_OR_RETURN(cut_, Cut::parse(cut_text(places_["cut"])));
   return absl::OkStatus();
 }
 

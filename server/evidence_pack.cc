@@ -4,13 +4,13 @@
 #include <algorithm>
 
 #include "adapters/http_client.h"
+#include "adapters/json_answer.h"
 #include "base/bytes.h"
 #include "base/sha256.h"
 #include "base/status.h"
 #include "events/payload.h"
 #include "projections/recount.h"
 #include "projections/views.h"
-#include "server/cut_text.h"
 #include "server/html.h"
 #include "server/report_text.h"
 #include "server/table.h"

@@ -15,6 +15,7 @@
 #include <optional>
 #include <thread>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "base/ascii.h"
@@ -55,22 +56,6 @@ struct Pending {
   bool client_gone = false;
   bool over = false;
   std::vector<std::function<void()>> when_client_gone;
-};
-
-// When the answer is on its way, nobody looks for the client any more; and what waited for that mostly holds the way to answer, which holds
-// the Pending itself.
-class Over {
- public:
-  explicit Over(std::shared_ptr<Pending> pending) : pending_(std::move(pending)) {}
-  ~Over() {
-    pending_->over = true;
-    pending_->when_client_gone.clear();
-  }
-  Over(const Over&) = delete;
-  Over& operator=(const Over&) = delete;
-
- private:
-  std::shared_ptr<Pending> pending_;
 };
 
 // Whether the client has closed its side: asked of the kernel, since under TLS its farewell, and before that a next request, may stand
@@ -452,7 +437,12 @@ asio::awaitable<ServerResponse> HttpServer::Impl::run_handler(tcp::socket& socke
   if (std::optional<ServerResponse> answer = at_hand(*request, *route)) co_return *std::move(answer);
   const auto executor = co_await asio::this_coro::executor;
   const auto pending = std::make_shared<Pending>(executor);
-  const Over over(pending);
+  // When the answer is on its way, nobody looks for the client any more; and what waited for that mostly holds the way to answer, which
+  // holds the Pending itself.
+  const absl::Cleanup over = [pending] {
+    pending->over = true;
+    pending->when_client_gone.clear();
+  };
   const Respond respond = [pending, executor](ServerResponse response) {
     if (pending->answered.exchange(true)) return;
     asio::post(executor, [pending, response = std::move(response)]() mutable {

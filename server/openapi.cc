@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "adapters/json_answer.h"
 #include "base/ascii.h"
 #include "server/html.h"
 #include "server/roles.h"
@@ -29,14 +30,9 @@ Json bare_operation(const Route& route) {
   return operation;
 }
 
-std::string text_of(const Json& object, const char* name) {
-  const auto at = object.find(name);
-  return at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-
 // What a "$ref" leads to.
 const Json& resolved(const Json& document, const Json& object) {
-  const std::string reference = text_of(object, "$ref");
+  const std::string reference = text_member(object, "$ref");
   if (reference.empty()) return object;
   const Json::json_pointer pointer(reference.substr(1));
   return document.contains(pointer) ? document.at(pointer) : object;
@@ -44,7 +40,7 @@ const Json& resolved(const Json& document, const Json& object) {
 
 std::string schema_text(const Json& schema) {
   if (!schema.is_object()) return "";
-  std::string text = text_of(schema, "type");
+  std::string text = text_member(schema, "type");
   if (schema.contains("enum")) {
     text.clear();
     for (const Json& value : schema["enum"]) text += (text.empty() ? "" : ", ") + value.get<std::string>();
@@ -58,14 +54,15 @@ void append_operation(const Json& document, const std::string& path, const std::
   std::string shown = method;
   std::transform(shown.begin(), shown.end(), shown.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   to += fmt::format("<section><h2><code>{} {}</code></h2><p>{} <small>role: {}</small></p>", shown, html_escaped(path),
-                    html_escaped(text_of(operation, "summary")), html_escaped(text_of(operation, "x-role")));
+                    html_escaped(text_member(operation, "summary")), html_escaped(text_member(operation, "x-role")));
   if (operation.contains("parameters")) {
     to += "<table><tr><th>parameter</th><th>in</th><th>what</th><th>values</th></tr>";
     for (const Json& one : operation["parameters"]) {
       const Json& parameter = resolved(document, one);
-      to += fmt::format("<tr><td><code>{}</code>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", html_escaped(text_of(parameter, "name")),
-                        parameter.value("required", false) ? " *" : "", html_escaped(text_of(parameter, "in")),
-                        html_escaped(text_of(parameter, "description")), html_escaped(schema_text(parameter.value("schema", Json()))));
+      to +=
+          fmt::format("<tr><td><code>{}</code>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", html_escaped(text_member(parameter, "name")),
+                      parameter.value("required", false) ? " *" : "", html_escaped(text_member(parameter, "in")),
+                      html_escaped(text_member(parameter, "description")), html_escaped(schema_text(parameter.value("schema", Json()))));
     }
     to += "</table>";
   }
@@ -76,7 +73,7 @@ void append_operation(const Json& document, const std::string& path, const std::
     if (response.contains("content"))
       for (const auto& [name, content] : response["content"].items()) media += (media.empty() ? "" : ", ") + name;
     to += fmt::format("<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>", html_escaped(status),
-                      html_escaped(text_of(response, "description")), html_escaped(media));
+                      html_escaped(text_member(response, "description")), html_escaped(media));
   }
   to += "</table></details></section>\n";
 }
@@ -104,8 +101,8 @@ std::string openapi_page(const Json& document) {
       "#8886;padding:.25rem .5rem;text-align:left;vertical-align:top}section{margin:2rem 0}h2{font-size:1.1rem}td{overflow-wrap:anywhere}"
       "</style></head><body>\n";
   page += fmt::format("<h1>{} {}</h1><p>{}</p><p><a href=\"/openapi.json\">openapi.json</a></p>\n",
-                      html_escaped(text_of(document["info"], "title")), html_escaped(text_of(document["info"], "version")),
-                      html_escaped(text_of(document["info"], "description")));
+                      html_escaped(text_member(document["info"], "title")), html_escaped(text_member(document["info"], "version")),
+                      html_escaped(text_member(document["info"], "description")));
   for (const auto& [path, operations] : document["paths"].items())
     for (const auto& [method, operation] : operations.items()) append_operation(document, path, method, operation, page);
   return page + "</body></html>\n";

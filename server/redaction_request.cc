@@ -18,7 +18,7 @@ namespace bukubesar {
 
 namespace {
 
-std::string text_member(std::string_view payload, std::string_view name) {
+std::string data_text(std::string_view payload, std::string_view name) {
   const auto raw = member_text(payload, {"data", name});
   const Json json = raw ? Json::parse(*raw, nullptr, /*allow_exceptions=*/false) : Json();
   return json.is_string() ? json.get<std::string>() : "";
@@ -132,8 +132,8 @@ std::optional<RedactionRequest> redaction_request(const StoredEntry& stored, Jud
   request.partition = *partition;
   request.sequence = Sequence(*sequence);
   request.source = std::string(judgement.event->source);
-  request.ground = text_member(*stored.payload, "ground");
-  request.authority = text_member(*stored.payload, "authority");
+  request.ground = data_text(*stored.payload, "ground");
+  request.authority = data_text(*stored.payload, "authority");
   if (judgement.event->document != nullptr) request.replacement = member_text(*stored.payload, {"data", "replacement"});
   return request;
 }

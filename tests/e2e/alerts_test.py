@@ -19,8 +19,8 @@ SECRET = b"a secret of the test"
 class Webhook:
     """Answers as it is told: hang, refuse or take; remembers what it took."""
 
-    def __init__(self):
-        self.mode, self.taken, self.attempts = "hang", [], 0
+    def __init__(self, mode: str):
+        self.mode, self.taken, self.attempts = mode, [], 0
         self.released = threading.Event()
         hook = self
 
@@ -53,6 +53,11 @@ class Webhook:
 
 
 class Alerts(unittest.TestCase):
+    def webhook(self, mode: str = "hang") -> Webhook:
+        hook = Webhook(mode)
+        self.addCleanup(hook.close)
+        return hook
+
     def rules(self, work: pathlib.Path, hook: Webhook):
         data = work / "data"
         data.mkdir()
@@ -72,8 +77,7 @@ class Alerts(unittest.TestCase):
         return {(one["alert"], one["key"]): one for one in server.get_json("/v1/alerts", **query)["firing"]}
 
     def test_each_firing_is_delivered_once(self):
-        hook = Webhook()
-        self.addCleanup(hook.close)
+        hook = self.webhook()
         with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
             self.rules(work, hook)
             server.start()
@@ -143,9 +147,7 @@ class Alerts(unittest.TestCase):
 
     def test_a_restart_ends_nothing_and_posts_nothing_again(self):
         """Also where the standing views take longer to build than the first look is away."""
-        hook = Webhook()
-        hook.mode = "take"
-        self.addCleanup(hook.close)
+        hook = self.webhook("take")
         with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
             self.rules(work, hook)
             server.start()
@@ -165,9 +167,7 @@ class Alerts(unittest.TestCase):
             self.assertEqual(len(hook.taken), len({headers["Bukubesar-Firing"] for headers, _ in hook.taken}))
 
     def test_a_new_webhook_is_not_told_what_began_before_there_was_one(self):
-        hook = Webhook()
-        hook.mode = "take"
-        self.addCleanup(hook.close)
+        hook = self.webhook("take")
         with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
             self.rules(work, hook)
             file = server.data / "alerts.json"

@@ -26,6 +26,8 @@ export const say = {
     const known = values[code];
     return known ? known[language() === "en" ? 1 : 0] : code;
   },
+  /** Of an entry; a statement has none. */
+  verdict: (verdict: string): string => (verdict === "none" ? say.word("statement") : say.value(verdict)),
   region: (code: string, name?: string): string => (code === "unknown" ? say.word("unknown") : code === "00" && language() === "en" ? "Central government" : regionName(code, name && !/sintetis/i.test(name) ? name : undefined)),
   full: (amount: string): string => full(amount, language()),
   compact: (amount: string): string => compact(amount, language()),
