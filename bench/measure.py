@@ -100,6 +100,12 @@ def tree_cpu_seconds(pid: int) -> float:
     return total
 
 
+def machine_seconds() -> tuple[float, float]:
+    """Of all cores since the machine started: at work, and taken away by the machine's host (proc_stat(5): steal)."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, pathlib.Path("/proc/stat").read_text().split(None, 9)[1:9])
+    return (user + nice + system + irq + softirq) / TICKS, steal / TICKS
+
+
 def memory_mib(pid: int, which: str) -> float:
     return int(re.search(rf"{which}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
 

@@ -31,8 +31,8 @@ constexpr absl::Duration kAccessFilesInterval = absl::Seconds(1);
 constexpr std::string_view kDemoFeed = "/feed/demo";
 
 bool is_demo_feed(std::string_view source) {
-  return source == kDemoFeed || source.substr(0, kDemoFeed.size() + 1) == std::string(kDemoFeed) + "-" ||
-         source.substr(0, kDemoFeed.size() + 1) == std::string(kDemoFeed) + "/";
+  if (!source.starts_with(kDemoFeed)) return false;
+  return source.size() == kDemoFeed.size() || source[kDemoFeed.size()] == '-' || source[kDemoFeed.size()] == '/';
 }
 
 bool file_exists(const std::string& path) {
