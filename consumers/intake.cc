@@ -113,8 +113,15 @@ struct Intake::Impl {
   // Reads go on; what can't be started is said by sources().
   void stop_before_start(const std::string& why) {
     spdlog::error("intake does not start: {}", why);
-    const absl::MutexLock lock(&mutex);
-    failure = why;
+    {
+      const absl::MutexLock lock(&mutex);
+      failure = why;
+    }
+    running = true;
+    intake_thread = std::thread([this] {
+      name_own_thread("intake");
+      keep_writable();
+    });
   }
 
   // A ledger that came back from an older copy has an older heads file too; its group's committed offsets say how far it once was (I9). An
@@ -326,19 +333,31 @@ struct Intake::Impl {
       if (!batcher->empty()) flush();
       if (source->stopped()) current_publisher()->refuse(stop_reason());
     }
+    keep_writable();
+  }
+
+  // Nothing is read any more, but signer and eraser still write: a store that refused is opened anew for them.
+  void keep_writable() {
+    while (!stopping.load()) {
+      if (ledger.writable().ok() && !suspended.load()) {
+        std::this_thread::sleep_for(kIdlePull);
+        continue;
+      }
+      const absl::Status status = reopen();
+      if (status.ok()) {
+        spdlog::warn("the disk takes writes again");
+        continue;
+      }
+      if (!absl::IsUnavailable(status)) return fail(message_of(status));
+      wait_a_while();
+    }
   }
 
   // What is in flight is given up: Kafka has it still, or the embedded broker's client was not told that it is stored.
   void wait_for_disk() {
-    {
-      const absl::MutexLock lock(&mutex);
-      mutex.Await(absl::Condition(this, &Impl::all_committed));
-      uncommitted.clear();
-    }
     while (!stopping.load() && suspended.load()) {
       close_source();
-      for (const auto end = steady_clock::now() + kDiskRetry; !stopping.load() && steady_clock::now() < end;)
-        std::this_thread::sleep_for(kIdlePull);
+      wait_a_while();
       if (stopping.load()) return;
       const absl::Status status = begin_again();
       if (status.ok()) {
@@ -361,16 +380,30 @@ struct Intake::Impl {
   }
 
   absl::Status begin_again() {
+    RETURN_IF_ERROR(reopen());
+    return begin();
+  }
+
+  absl::Status reopen() {
+    {
+      const absl::MutexLock lock(&mutex);
+      mutex.Await(absl::Condition(this, &Impl::all_committed));
+      uncommitted.clear();
+    }
     RETURN_IF_ERROR(ledger.reopen());
     // The commit that failed may be there all the same: nobody was told yet.
     if (const Job job = std::exchange(doubtful, nullptr); job != nullptr && is_stored(*job))
       for (const CommitObserver& observer : options.observers) observer(job);
-    {
+    if (suspended.exchange(false)) {
       const absl::MutexLock lock(&mutex);
       failure.clear();
     }
-    suspended = false;
-    return begin();
+    return absl::OkStatus();
+  }
+
+  void wait_a_while() const {
+    for (const auto end = steady_clock::now() + kDiskRetry; !stopping.load() && steady_clock::now() < end;)
+      std::this_thread::sleep_for(kIdlePull);
   }
 
   [[nodiscard]] bool is_stored(const Commit& commit) const {
@@ -495,7 +528,7 @@ struct Intake::Impl {
     stopping = true;
     intake_thread.join();
     queue.close();
-    commit_thread.join();
+    if (commit_thread.joinable()) commit_thread.join();
     close_source();
     if (!failed.load() && !suspended.load()) {
       if (const absl::Status status = ledger.record_heads(true); !status.ok()) spdlog::error("{}", message_of(status));

@@ -51,8 +51,9 @@ absl::StatusOr<RecordedHeads> parse_heads(std::string_view text, std::string_vie
   std::string_view rest = text.substr(0, sum_at);
   const std::string header = fmt::format("bukubesar heads 1 {}\n", ledger);
   if (rest.substr(0, header.size()) != header)
-    return data_loss("heads file {}: begins with '{}', the definition names the ledger '{}': one of the two was changed or is another ledger's",
-                     file_name, rest.substr(0, rest.find('\n')), ledger);
+    return data_loss(
+        "heads file {}: begins with '{}', the definition names the ledger '{}': one of the two was changed or is another ledger's",
+        file_name, rest.substr(0, rest.find('\n')), ledger);
   rest.remove_prefix(header.size());
   const auto count_words = words_of(rest.substr(0, rest.find('\n')));
   const auto cut_notes = count_words.size() == 2 && count_words[0] == "cut_notes" ? number<std::uint64_t>(count_words[1]) : std::nullopt;

@@ -98,7 +98,7 @@ class Ledger {
 
   // The one writer. Checks density, epochs, offsets against gaps (I1, I3), then writes all parts in one synced batch.
   [[nodiscard]] absl::StatusOr<CommitCost> commit(const Commit& commit);
-  // Unavailable after a write that failed, of commit() or of store_checkpoints().
+  // Unavailable after a write that failed, of commit(), store_checkpoints() or redact().
   [[nodiscard]] absl::Status writable() const;
   // After that: opens the store anew and looks at what it holds; reads go on meanwhile. OK: commits are taken again, and heads() say
   // whether the last one was stored after all. Unavailable: the disk refuses still, to be tried again later. DataLoss: something that was
@@ -148,6 +148,7 @@ class Ledger {
 
   // Erases a payload: rewrites its chunk without it, and keeps `redaction` in its place; entry, tree and proofs stay. Its bytes may still
   // stand in files until finish_redactions(). From one thread, beside commits. FailedPrecondition: it is erased already, or never was kept.
+  // Unavailable: it may be erased; redaction() may say so until reopen() has looked.
   [[nodiscard]] absl::Status redact(PartitionId partition, Sequence sequence, Redaction redaction);
   // Once it returns OK nothing that was redacted stands in the store's files any more. To be called after a start too.
   [[nodiscard]] absl::Status finish_redactions();

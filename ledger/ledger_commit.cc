@@ -279,7 +279,7 @@ absl::Status check_shape(const Commit& commit) {
 absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   const auto started = std::chrono::steady_clock::now();
   // After a write whose outcome is unknown the id tables hold its ids: nothing more is judged by them.
-  RETURN_IF_ERROR(impl_->store->writable());
+  RETURN_IF_ERROR(writable());
   RETURN_IF_ERROR(check_shape(commit));
   CommitCost cost;
   StoreBatch rows;
@@ -307,17 +307,16 @@ absl::StatusOr<CommitCost> Ledger::commit(const Commit& commit) {
   WrittenCommit written;
   for (std::size_t i = 0; i < builders.size(); ++i)
     written.parts.push_back({commit.parts[i].partition, builders[i]->head(), builders[i]->frontier()});
+  for (const PartitionBatch& part : commit.parts)
+    for (const auto& [index, redaction] : part.redactions) impl_->note_redaction(part.partition, part.first + index, redaction);
   if (const absl::Status status = impl_->store->write(rows); !status.ok()) {
     written.ids = claims.ids();
+    impl_->redactions_doubtful = true;
     impl_->doubtful = std::move(written);
     return status;
   }
   crash_point("commit_after");
   cost.write_us = microseconds_since(writing);
-  for (const PartitionBatch& part : commit.parts) {
-    absl::MutexLock lock(&impl_->redactions_mutex);
-    for (const auto& [index, redaction] : part.redactions) impl_->redactions[{part.partition, part.first + index}] = redaction;
-  }
   impl_->publish(written);
   return cost;
 }
@@ -339,10 +338,14 @@ void Ledger::Impl::publish(const WrittenCommit& commit) {
   shorter = !to_reach.empty();
 }
 
-absl::Status Ledger::writable() const { return impl_->store->writable(); }
+absl::Status Ledger::writable() const {
+  RETURN_IF_ERROR(impl_->store->writable());
+  return impl_->redactions_doubtful ? unavailable("what the last erasure wrote has not been read back yet") : absl::OkStatus();
+}
 
 absl::Status Ledger::reopen() {
   RETURN_IF_ERROR(impl_->store->reopen());
+  if (impl_->redactions_doubtful) RETURN_IF_ERROR(impl_->load_redactions());
   RETURN_IF_ERROR(record_heads(/*now=*/true));
   WrittenCommit doubtful = impl_->doubtful.value_or(WrittenCommit{});
   std::size_t stored_parts = 0;

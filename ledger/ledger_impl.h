@@ -87,6 +87,7 @@ struct Ledger::Impl {
 
   mutable absl::Mutex redactions_mutex;
   std::map<std::pair<PartitionId, Sequence>, std::shared_ptr<const Redaction>> redactions ABSL_GUARDED_BY(redactions_mutex);
+  std::atomic<bool> redactions_doubtful = false;  // a write failed that holds some of them: they may be stored
   // Raised after each chunk that was rewritten: who read its row before must not leave it in the cache.
   std::atomic<std::uint64_t> chunks_rewritten = 0;
 
@@ -121,6 +122,7 @@ struct Ledger::Impl {
   void publish(const WrittenCommit& commit);
 
   // ledger_redactions.cc
+  void note_redaction(PartitionId partition, Sequence sequence, std::shared_ptr<const Redaction> redaction);
   [[nodiscard]] std::shared_ptr<const Redaction> redaction(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<std::string> without_payload(const StoredRow& row, PartitionId partition, Sequence sequence) const;
 

@@ -9,20 +9,31 @@
 namespace bukubesar {
 
 absl::Status Ledger::Impl::load_redactions() {
-  absl::MutexLock lock(&redactions_mutex);
+  std::map<std::pair<PartitionId, Sequence>, std::shared_ptr<const Redaction>> stored;
   absl::Status damage;
   RETURN_IF_ERROR(store->scan(Family::heads, "r", /*bulk=*/false, [&](std::string_view key, std::string_view value) {
-    redactions_mutex.AssertHeld();
     if (key.empty() || key.front() != 'r') return false;
     const auto place = parse_redaction_key(key);
     auto redaction = parse_redaction(value);
     if (!place || !redaction)
       damage = data_loss("{}: a redaction row is damaged: {}", options.directory, hex(key));
     else
-      redactions[{place->partition, place->sequence}] = std::make_shared<const Redaction>(*std::move(redaction));
+      stored[{place->partition, place->sequence}] = std::make_shared<const Redaction>(*std::move(redaction));
     return damage.ok();
   }));
-  return damage;
+  RETURN_IF_ERROR(damage);
+  {
+    absl::MutexLock lock(&redactions_mutex);
+    redactions = std::move(stored);
+  }
+  redactions_doubtful = false;
+  return absl::OkStatus();
+}
+
+// Before the write: whoever finds no payload must find why, or the verdict over a later copy of it would depend on when it came.
+void Ledger::Impl::note_redaction(PartitionId partition, Sequence sequence, std::shared_ptr<const Redaction> redaction) {
+  absl::MutexLock lock(&redactions_mutex);
+  redactions[{partition, sequence}] = std::move(redaction);
 }
 
 std::shared_ptr<const Redaction> Ledger::Impl::redaction(PartitionId partition, Sequence sequence) const {
@@ -53,6 +64,7 @@ absl::StatusOr<std::string> Ledger::Impl::without_payload(const StoredRow& row, 
 }
 
 absl::Status Ledger::redact(PartitionId partition, Sequence sequence, Redaction redaction) {
+  RETURN_IF_ERROR(writable());
   ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(partition));
   if (sequence.value() >= head.size)
     return out_of_range("{}:{}: the partition has {} entries", partition.name(), sequence.value(), head.size);
@@ -67,18 +79,17 @@ absl::Status Ledger::redact(PartitionId partition, Sequence sequence, Redaction 
   batch.put(Family::payloads, row->key, std::move(rewritten));
   batch.put(Family::heads, redaction_key(partition, sequence), redaction_value(redaction));
   crash_point("redaction_before");
-  RETURN_IF_ERROR(impl_->store->write(batch));
+  impl_->note_redaction(partition, sequence, std::make_shared<const Redaction>(std::move(redaction)));
+  const absl::Status written = impl_->store->write(batch);
+  if (!written.ok()) impl_->redactions_doubtful = true;
   crash_point("redaction_rewritten");
-  {
-    absl::MutexLock lock(&impl_->redactions_mutex);
-    impl_->redactions[{partition, sequence}] = std::make_shared<const Redaction>(std::move(redaction));
-  }
   ++impl_->chunks_rewritten;
   impl_->payload_cache.erase(partition, parse_chunk_key(row->key)->first.value());
-  return absl::OkStatus();
+  return written;
 }
 
 absl::Status Ledger::finish_redactions() {
+  RETURN_IF_ERROR(writable());
   std::map<std::pair<PartitionId, Sequence>, std::shared_ptr<const Redaction>> begun;
   {
     absl::MutexLock lock(&impl_->redactions_mutex);

@@ -70,6 +70,7 @@ void Eraser::loop() {
 
 absl::Status Eraser::turn() {
   RETURN_IF_ERROR(read_requests());
+  RETURN_IF_ERROR(ledger_.writable());  // after a failed write, what is erased is not known before it has been read back
   std::vector<RedactionStatus> all = status();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].state != RedactionState::pending) continue;

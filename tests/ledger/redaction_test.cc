@@ -1,4 +1,9 @@
 // Erasure: the payload goes, from the files too; entry, root, proofs and verdicts of later copies stay. And copies of a ledger that runs.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <fstream>
 #include <random>
 
@@ -140,6 +145,36 @@ TEST(Redaction, ThatWasCutOffGoesOnAtTheNextStart) {
   ASSERT_TRUE(ledger->finish_redactions().ok());
   EXPECT_TRUE(ledger->redaction(kP0, Sequence(301))->gone);
   EXPECT_EQ(files_that_hold(directory.path(), text), std::vector<std::string>());
+}
+
+// In a process of its own, whose files may not grow: what is known of the erasure in doubt is what was stored, once it has been read back.
+TEST(Redaction, InDoubtIsReadBackBeforeAnythingIsJudgedByIt) {
+  TemporaryDirectory directory;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    auto ledger = Ledger::open({directory.ledger(), false, {}}, make_definition());
+    if (!ledger.ok() || !commit_events(**ledger, kP0, 100).ok()) ::_exit(1);
+    commit_redaction(**ledger, "0/7");
+    const rlimit limit{1024, RLIM_INFINITY};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(2);
+    if ((*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).code() != absl::StatusCode::kUnavailable) ::_exit(3);
+    if ((*ledger)->writable().ok() || commit_events(**ledger, kP0, 1).ok() || (*ledger)->finish_redactions().ok()) ::_exit(4);
+    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
+    if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(2);
+    if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) ::_exit(5);
+    const auto run = (*ledger)->read(kP0, Sequence(7), 1);
+    const bool erased = (*ledger)->redaction(kP0, Sequence(7)) != nullptr;
+    if (!run.ok() || run->entries[0].payload.has_value() == erased) ::_exit(6);
+    if (erased) ::_exit(7);  // the log could not take a byte of it
+    if (!(*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).ok() || !(*ledger)->finish_redactions().ok())
+      ::_exit(8);
+    ::_exit(verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Redaction, OfNobodyIsFoundByVerify) {
