@@ -86,12 +86,18 @@ absl::Status write_file_durably(const std::string& path, std::string_view conten
 }
 
 absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode) {
-  const bool is_new = ::access(path.c_str(), F_OK) != 0;
   const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, mode));
   if (!file.ok()) return refused("open", path);
-  RETURN_IF_ERROR(write_all(file.get(), content, path));
-  if (::fsync(file.get()) != 0) return refused("fsync", path);
-  return is_new ? sync_directory(directory_of(path)) : absl::OkStatus();
+  struct stat before {};
+  if (::fstat(file.get(), &before) != 0) return refused("stat", path);
+  absl::Status status = write_all(file.get(), content, path);
+  if (status.ok() && ::fsync(file.get()) != 0) status = refused("fsync", path);
+  if (!status.ok()) {
+    // What is there in part goes again, or the next append would be glued to it.
+    if (::ftruncate(file.get(), before.st_size) != 0) return with_context(refused("truncate", path), message_of(status));
+    return status;
+  }
+  return before.st_size == 0 ? sync_directory(directory_of(path)) : absl::OkStatus();
 }
 
 absl::Status check_room(const std::string& directory, std::size_t bytes) {

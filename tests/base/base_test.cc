@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <limits>
 #include <thread>
 
@@ -123,6 +127,27 @@ TEST(File, ReplacesWholeAndAppends) {
   EXPECT_EQ(read_file(path).value(), "onetwo");
   EXPECT_TRUE(absl::IsNotFound(read_file(path + ".missing").status()));
   EXPECT_TRUE(absl::IsNotFound(write_file_durably("/nonexistent/x", "")));
+}
+
+// A full disk, in a child whose files may not grow: a line of which half was written is taken away, and the next one stands alone.
+TEST(File, AnAppendThatFailsInTheMiddleLeavesNothing) {
+  const std::string path = testing::TempDir() + "/bukubesar_file_append_test";
+  ASSERT_TRUE(write_file_durably(path, "one\n").ok());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{16, RLIM_INFINITY};
+    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(1);
+    if (!absl::IsUnavailable(append_file_durably(path, std::string(20, '2') + "\n"))) ::_exit(2);
+    if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(1);
+    ::_exit(append_file_durably(path, "three\n").ok() ? 0 : 3);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(read_file(path).value(), "one\nthree\n");
 }
 
 }  // namespace
