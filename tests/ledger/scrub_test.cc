@@ -47,6 +47,14 @@ class ScrubTest : public ::testing::Test {
     const std::vector<std::string_view> views(payloads.begin(), payloads.end());
     return encode_payload_chunk(views.data(), views.size());
   }
+  // As a redaction leaves the row.
+  static std::string drop_payload(std::string row) {
+    const auto chunk = decode_payload_chunk(Sequence(250), row);
+    std::vector<std::string_view> payloads;
+    for (const auto& payload : (*chunk)->payloads) payloads.push_back(*payload);
+    payloads[7] = {};
+    return encode_payload_chunk(payloads.data(), payloads.size());
+  }
 
   TemporaryDirectory directory_;
 };
@@ -80,6 +88,26 @@ TEST_F(ScrubTest, NamesAChangedPayloadAndThePartitionIsNotSignedAnyMore) {
   const auto note = parse_cut_note(**ledger->newest_cut_note());
   ASSERT_TRUE(note.ok());
   EXPECT_EQ(note->parts[0].size, 1000U);
+}
+
+TEST_F(ScrubTest, NamesAPayloadThatIsGoneWithoutARedaction) {
+  overwrite(Family::payloads, chunk_key(kP0, Sequence(250)), drop_payload);
+  auto ledger = open_ledger(directory_.ledger(), make_definition());
+  const ScrubStatus status = scrub(*ledger);
+  ASSERT_EQ(status.findings.size(), 1U);
+  EXPECT_EQ(status.findings[0].place, "0:257");
+  EXPECT_NE(status.findings[0].what.find("is not kept"), std::string::npos) << status.findings[0].what;
+  EXPECT_TRUE(ledger->damage().contains(kP0));
+}
+
+TEST_F(ScrubTest, FindsNothingInPayloadsThatARedactionOrTheirSizeTook) {
+  auto ledger = open_ledger(directory_.ledger(), make_definition());
+  ASSERT_TRUE(ledger->commit(commit_of(BatchMaker(kP0, ledger->head(kP0)).oversize(kPayloadBytesMax + 1).take())).ok());
+  ASSERT_EQ(ledger->redact(kP0, Sequence(257), Redaction{}), absl::OkStatus());
+  ASSERT_FALSE(ledger->read_payload(kP0, Sequence(257)).ok());
+  const ScrubStatus status = scrub(*ledger);
+  EXPECT_EQ(status.entries, 1001U);
+  EXPECT_TRUE(status.findings.empty()) << status.findings.front().place << ": " << status.findings.front().what;
 }
 
 TEST_F(ScrubTest, NamesAChangedTreeRow) {
