@@ -4,11 +4,13 @@ different answer, never a crash that does not name the thing.
 Each file is tried with flipped bytes, cut short, deleted, and swapped with another; RocksDB's log is cut at each record's border, which
 RocksDB does not notice and the heads file must (I9). Whatever `verify` is content with is served, and answered as before.
 
-BUKUBESAR_SEED=N repeats a run. BUKUBESAR_DAMAGE_PLACES=N tries N bytes of each file (default 12), BUKUBESAR_LONG=1 every byte.
+There are two directories. Of the larger one N bytes of each file are flipped, BUKUBESAR_DAMAGE_PLACES=N (default 8; 100 with
+BUKUBESAR_LONG=1). Of the small one, a few events and one segment in tens of KB, P per cent of the bytes of each file,
+BUKUBESAR_DAMAGE_PERCENT=P (default 1; every byte with BUKUBESAR_LONG=1). RocksDB's copies of its options are larger than all the rest and
+it reads none that an earlier run left: they are sampled in both. BUKUBESAR_SEED=N repeats a run.
 """
 
 import collections
-import concurrent.futures
 import hashlib
 import itertools
 import json
@@ -24,14 +26,15 @@ import threading
 import harness
 
 SEED = int(os.environ.get("BUKUBESAR_SEED", "20230615"))
-EVERY_BYTE = os.environ.get("BUKUBESAR_LONG", "") == "1"
-PLACES_PER_FILE = int(os.environ.get("BUKUBESAR_DAMAGE_PLACES", "12"))
+LONG = bool(os.environ.get("BUKUBESAR_LONG"))
+PLACES = int(os.environ.get("BUKUBESAR_DAMAGE_PLACES", "100" if LONG else "8"))
+PERCENT = int(os.environ.get("BUKUBESAR_DAMAGE_PERCENT", "100" if LONG else "1"))
 SWAPS = 12
 WORKERS = os.cpu_count() or 2
 # What a message that names a place has in it, beside the file's own name.
 PLACE = re.compile(r"\b(\d+|reference):\d+\b|tree level|\bhead\b|\bcheckpoint|cut note|offsets|segment|RocksDB|heads|definition|signing key"
-                   r"|ledger store|shorter than|MANIFEST|CURRENT|\.sst|\.log")
-TILES = ("000", "001", "002.p/240")  # of the 760 leaves of the sound ledger; each start with a record before it adds one beyond
+                   r"|ledger store|row that names the ledger|^reads\b|shorter than|MANIFEST|CURRENT|\.sst|\.log", re.MULTILINE)
+TABLE_OF_FINDINGS = re.compile(r"^place +what$", re.MULTILINE)
 LOG_BLOCK = 32 * 1024
 LOG_HEADER = 7
 
@@ -54,10 +57,11 @@ def log_borders(content: bytes) -> list:
 
 
 class Damage:
-    """One way to damage a directory: a text, and what to write where (None: delete)."""
+    """One way to damage a directory: a text, and what to write where (None: delete). The bytes are made when they are asked for: there are
+    more damages than there is memory for."""
 
-    def __init__(self, says: str, files: dict):
-        self.says, self.files = says, files
+    def __init__(self, says: str, names: tuple, make):
+        self.says, self.names, self.make = says, names, make
 
 
 def big_document(number: int, amount: int, lines: int, kind: str) -> dict:
@@ -67,7 +71,7 @@ def big_document(number: int, amount: int, lines: int, kind: str) -> dict:
     return event
 
 
-def fill(server: harness.Server):
+def fill_larger(server: harness.Server):
     """Two runs of the server: what the first one left in RocksDB's log stands in tables after the second one's start."""
     server.start()
     assert server.post_events([harness.purchase_event(number) for number in range(300)]).status == 200
@@ -82,6 +86,28 @@ def fill(server: harness.Server):
     server.start()
     for first in range(300, 700, 40):
         assert server.post_events([harness.purchase_event(number, stage="completed") for number in range(first, first + 40)]).status == 200
+    read_payload_and_stop(server)
+
+
+def fill_small(server: harness.Server):
+    """The same with few bytes: one order of many lines, and each of its steps is as many rows of a segment."""
+    server.start()
+    events = [big_document(9000, 1, 2000, "ordered"), *(harness.purchase_event(number) for number in range(3))]
+    for step in range(34):
+        moved = harness.purchase_event(9000, kind="advanced", stage=("completed", "contracted")[step % 2], event_id=f"step-{step}")
+        events.append(moved)
+    for batch in (events, events[1:2], [{"specversion": "1.0", "id": "rejected"}]):
+        assert server.post_events(batch).status == 200
+    wait_signed(server)
+    assert server.stop() == 0
+    server.start()
+    assert server.post_events([harness.purchase_event(number, stage="completed") for number in range(3, 5)]).status == 200
+    read_payload_and_stop(server)
+
+
+def read_payload_and_stop(server: harness.Server):
+    """A line in the log of reads, a head of all that is there."""
+    assert server.get("/payload/0/1").status == 200
     wait_signed(server)
     assert server.stop() == 0
 
@@ -93,63 +119,90 @@ def wait_signed(server: harness.Server):
     harness.wait_until("the newest head to be signed", signed)
 
 
-def answers(server: harness.Server) -> dict:
-    """What may not differ silently. A start adds source statements alone, so the root is asked where the sound ledger ended."""
+def answers(server: harness.Server, size: int) -> dict:
+    """What may not differ silently. A start adds source statements alone, so what depends on the size is asked at that of the sound ledger."""
     status = server.get_json("/v1/status")
     harness.wait_until("the projections", lambda: server.get_json("/v1/cut")["cut"]["0"] >= status["partitions"][0]["size"])
-    entry = server.get_json("/v1/entries/0/400")
+    middle = size // 2
+    entry = server.get_json(f"/v1/entries/0/{middle}")
+    tiles = [f"{number:03d}" for number in range(size // 256)] + ([f"{size // 256:03d}.p/{size % 256}"] if size % 256 else [])
     return {"totals": server.get_json("/v1/totals", by="region,scale,stage")["rows"],
             "total": server.get_json("/v1/totals")["total"],
             "verdicts": {name: count for name, count in status["partitions"][0]["verdicts"].items() if name != "statements"},
             "entry": [entry["payload_hash"], entry["leaf"]],
-            "payload": hashlib.sha256(server.get("/payload/0/400").body).hexdigest(),
-            "tree": [hashlib.sha256(server.get(f"/log/0/tile/0/{tile}").body).hexdigest() for tile in TILES],
+            "payload": hashlib.sha256(server.get(f"/payload/0/{middle}").body).hexdigest(),
+            "tree": [hashlib.sha256(server.get(f"/log/0/tile/0/{tile}").body).hexdigest() for tile in tiles],
             "purchase": server.get_json("/v1/purchases/e-katalog-6/P00009000")["value"]}
 
 
-class Bench:
-    """One worker's copy of the directory."""
+class Sound:
+    """A whole directory: its files, and what a server on it answers."""
 
-    def __init__(self, work: pathlib.Path, sound: pathlib.Path, number: int):
-        self.sound, self.data = sound, work / f"bench{number}"
+    def __init__(self, work: pathlib.Path, name: str, fill):
+        self.name, self.path = name, work / f"{name}_sound"
+        with harness.Server(work / name) as server:
+            fill(server)
+            server.verify()
+            shutil.copytree(server.data, self.path)
+            server.start()
+            partition = server.get_json("/v1/status")["partitions"][0]
+            self.size = partition["size"] - 1  # the start's own statement is not in it
+            self.answers = answers(server, self.size)
+            assert server.stop() == 0
+        self.files = {str(path.relative_to(self.path)): path.read_bytes() for path in sorted(self.path.rglob("*"))
+                      if path.is_file() and path.parent.name != "ledger.log"}  # RocksDB's notes for people
+        self.whole = {name: content for name, content in self.files.items() if content}
+        assert any(name.endswith(".seg") for name in self.whole), "no segment was written: the test would not damage one"
+        assert "reads/000000000000.jsonl" in self.whole, self.whole.keys()
+        print(name, json.dumps({name: len(content) for name, content in self.files.items()}), flush=True)
+
+
+class Bench:
+    """One worker's copy of a directory."""
+
+    def __init__(self, work: pathlib.Path, sound: Sound, number: int):
+        self.sound, self.data = sound, work / f"{sound.name}{number}"
         self.server = harness.Server(self.data)
         self.reset()
 
     def reset(self):
+        self.server.kill()
         shutil.rmtree(self.data, ignore_errors=True)
-        shutil.copytree(self.sound, self.data)
+        shutil.copytree(self.sound.path, self.data)
 
     def apply(self, damage: Damage):
-        for name, content in damage.files.items():
+        for name, content in damage.make().items():
             if content is None:
                 (self.data / name).unlink()
             else:
                 (self.data / name).write_bytes(content)
 
     def undo(self, damage: Damage):
-        for name in damage.files:
-            shutil.copy2(self.sound / name, self.data / name)
+        for name in damage.names:
+            shutil.copy2(self.sound.path / name, self.data / name)
 
-    def judge(self, damage: Damage, want: dict) -> str:
+    def judge(self, damage: Damage) -> str:
         """What became of it: a word for the statistics. AssertionError where the promise is broken."""
         self.apply(damage)
         done = self.server.run("verify", check=False)
         said = done.stdout + done.stderr
-        names = [pathlib.Path(name).name for name in damage.files]
+        names = [pathlib.Path(name).name for name in damage.names]
         if done.returncode < 0:
             assert any(name in said for name in names), f"{damage.says}: verify ended by signal {-done.returncode}, and names nothing\n{said}"
             outcome = "ended, named"
         elif done.returncode != 0:
-            assert PLACE.search(said) or any(name in said for name in names), f"{damage.says}: verify names no place\n{said}"
+            # What it counted stands above the table, and has the same words.
+            finding = TABLE_OF_FINDINGS.split(done.stdout)[-1] + done.stderr
+            assert PLACE.search(finding) or any(name in finding for name in names), f"{damage.says}: verify names no place\n{said}"
             outcome = "verify names it"
         else:
-            outcome = self.serve(damage, want)
+            outcome = self.serve(damage)
             self.reset()
             return outcome
         self.undo(damage)
         return outcome
 
-    def serve(self, damage: Damage, want: dict) -> str:
+    def serve(self, damage: Damage) -> str:
         """`verify` was content: then answers are what they were, or there are none."""
         log_before = len(self.server.log())
         self.server.port = harness.free_port()
@@ -170,54 +223,125 @@ class Bench:
                 return "serve refuses"
             if state == "shorter":
                 return "serve waits for Kafka (I9)"
-            got = answers(self.server)
-            for name, value in want.items():
+            got = answers(self.server, self.sound.size)
+            for name, value in self.sound.answers.items():
                 assert got[name] == value, f"{damage.says}: {name} is silently different\nwant {str(value)[:500]}\ngot  {str(got[name])[:500]}"
             return "no answer depends on it"
         finally:
             self.server.stop()
 
 
-def flips(files: dict, rng: random.Random):
+def flipped(content: bytes, place: int, bit: int) -> bytes:
+    damaged = bytearray(content)
+    damaged[place] ^= 1 << bit
+    return bytes(damaged)
+
+
+def flips(files: dict, places_of, rng: random.Random):
     for name, content in files.items():
-        places = range(len(content)) if EVERY_BYTE else sorted(rng.sample(range(len(content)), min(PLACES_PER_FILE, len(content))))
-        for place in places:
-            damaged = bytearray(content)
-            damaged[place] ^= 1 << rng.randrange(8)
-            yield Damage(f"{name} byte {place} of {len(content)} flipped", {name: bytes(damaged)})
+        for place in sorted(rng.sample(range(len(content)), min(places_of(name, content), len(content)))):
+            bit = rng.randrange(8)
+            yield Damage(f"{name} byte {place} of {len(content)}, bit {bit} flipped", (name,),
+                         lambda name=name, content=content, place=place, bit=bit: {name: flipped(content, place, bit)})
+
+
+def cut(name: str, content: bytes, size: int, says: str) -> Damage:
+    return Damage(says, (name,), lambda: {name: content[:size]})
 
 
 def cuts(files: dict):
     for name, content in files.items():
         for size in sorted({0, len(content) // 2, len(content) - 1} - {len(content)}):
-            yield Damage(f"{name} cut from {len(content)} to {size} bytes", {name: content[:size]})
+            yield cut(name, content, size, f"{name} cut from {len(content)} to {size} bytes")
         if name.endswith(".log") and name.startswith("ledger/"):
             for border in log_borders(content)[:-1]:
-                yield Damage(f"{name} cut at a record's border, {border} of {len(content)}", {name: content[:border]})
+                yield cut(name, content, border, f"{name} cut at a record's border, {border} of {len(content)}")
 
 
 def deletions(files: dict):
     for name in files:
-        yield Damage(f"{name} deleted", {name: None})
+        yield Damage(f"{name} deleted", (name,), lambda name=name: {name: None})
 
 
 def swaps(files: dict, rng: random.Random):
     pairs = [pair for pair in itertools.combinations(files, 2) if files[pair[0]] != files[pair[1]]]
     alike = [pair for pair in pairs if pathlib.Path(pair[0]).suffix == pathlib.Path(pair[1]).suffix]
     for a, b in rng.sample(alike, min(SWAPS, len(alike))) + rng.sample(pairs, min(SWAPS, len(pairs))):
-        yield Damage(f"{a} and {b} swapped", {a: files[b], b: files[a]})
+        yield Damage(f"{a} and {b} swapped", (a, b), lambda a=a, b=b: {a: files[b], b: files[a]})
+
+
+def damages_of_larger(sound: Sound, rng: random.Random):
+    yield from cuts(sound.whole)
+    yield from deletions(sound.files)
+    yield from swaps(sound.files, rng)
+    yield from flips(sound.whole, lambda name, content: PLACES, rng)
+
+
+def damages_of_small(sound: Sound, rng: random.Random):
+    def places(name: str, content: bytes) -> int:
+        return min(PLACES, len(content) * PERCENT // 100) if "/OPTIONS-" in name else max(1, len(content) * PERCENT // 100)
+    if LONG:
+        yield from cuts(sound.whole)
+        yield from deletions(sound.files)
+    yield from flips(sound.whole, places, rng)
+
+
+class Trial:
+    """Tries damages of one directory, as many at once as there are cores."""
+
+    def __init__(self, work: pathlib.Path, sound: Sound, damages):
+        self.work, self.sound, self.damages = work, sound, damages
+        self.lock = threading.Lock()
+        self.tried = 0
+        self.outcomes: collections.Counter = collections.Counter()
+        self.broken: list = []
+        self.error: BaseException | None = None
+
+    def next(self) -> Damage | None:
+        with self.lock:
+            damage = None if self.error else next(self.damages, None)
+            self.tried += damage is not None
+            if damage and self.tried % 1000 == 0:
+                print(f"  {self.sound.name}: {self.tried} tried, {len(self.broken)} broken; now {damage.says}", flush=True)
+            return damage
+
+    def work_off(self, number: int):
+        bench = Bench(self.work, self.sound, number)
+        while damage := self.next():
+            try:
+                outcome = bench.judge(damage)
+            except BaseException as error:
+                bench.reset()
+                with self.lock:
+                    self.broken.append(f"{self.sound.name}: {error}")
+                    self.error = self.error or (None if isinstance(error, AssertionError) else error)
+            else:
+                with self.lock:
+                    self.outcomes[outcome] += 1
+
+    def run(self):
+        workers = [threading.Thread(target=self.work_off, args=(number,)) for number in range(WORKERS)]
+        for each in workers:
+            each.start()
+        for each in workers:
+            each.join()
+        if self.error:
+            raise self.error
+        print(f"{self.sound.name}: {self.tried} ways to damage it")
+        for outcome, count in sorted(self.outcomes.items()):
+            print(f"{count:6} {outcome}", flush=True)
+        return self
 
 
 def check_configuration(work: pathlib.Path, rng: random.Random) -> int:
     """The configuration has no checksum: a flipped byte is another configuration, or is refused by line."""
-    sound = subprocess.run([harness.BINARY, "config", "show-default"], capture_output=True, check=True).stdout
+    sound = subprocess.run([harness.BINARY, "config", "show-default"], capture_output=True, check=True, env=harness.ENVIRONMENT).stdout
     path = work / "bukubesar.json"
     tried = 0
-    for place in rng.sample(range(len(sound)), len(sound) if EVERY_BYTE else 40):
-        damaged = bytearray(sound)
-        damaged[place] ^= 1 << rng.randrange(8)
-        path.write_bytes(damaged)
-        done = subprocess.run([harness.BINARY, "--config", str(path), "config", "check"], capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    for place in rng.sample(range(len(sound)), max(40, len(sound) * PERCENT // 100)):
+        path.write_bytes(flipped(sound, place, rng.randrange(8)))
+        done = subprocess.run([harness.BINARY, "--config", str(path), "config", "check"], capture_output=True, text=True, errors="replace", timeout=60,
+                              check=False, env=harness.ENVIRONMENT)
         said = done.stdout + done.stderr
         assert done.returncode >= 0, f"configuration, byte {place}: ended by signal {-done.returncode}\n{said}"
         assert done.returncode == 0 or re.search(r"bukubesar\.json:\d+", said), f"configuration, byte {place}: names no line\n{said}"
@@ -235,11 +359,9 @@ def check_first_run(work: pathlib.Path, rng: random.Random) -> int:
         path = server.data / "definition.jsonl"
         sound = path.read_bytes()
         assert b'"epoch":0' in sound, sound
-        places = range(len(sound)) if EVERY_BYTE else rng.sample(range(len(sound)), 40)
+        places = rng.sample(range(len(sound)), max(40, len(sound) * PERCENT // 100))
         for place in places:
-            damaged = bytearray(sound)
-            damaged[place] ^= 1 << rng.randrange(8)
-            path.write_bytes(damaged)
+            path.write_bytes(flipped(sound, place, rng.randrange(8)))
             done = server.run("verify", check=False)
             said = done.stdout + done.stderr
             assert done.returncode == 1 and "definition" in said, f"definition.jsonl after one run, byte {place}: exit {done.returncode}\n{said}"
@@ -252,52 +374,18 @@ def check_first_run(work: pathlib.Path, rng: random.Random) -> int:
 def main():
     rng = random.Random(SEED)
     print(f"seed {SEED}", flush=True)
-    with harness.workspace("damage") as work, harness.Server(work / "data") as server:
-        fill(server)
-        server.verify()
-        sound = work / "sound"
-        shutil.copytree(server.data, sound)
-        server.start()
-        want = answers(server)
-        assert server.stop() == 0
-        assert sum(1 for _ in sound.rglob("*.seg")) > 0, "no segment was written: the test would not damage one"
-        files = {str(path.relative_to(sound)): path.read_bytes() for path in sorted(sound.rglob("*"))
-                 if path.is_file() and path.parent.name != "ledger.log"}  # RocksDB's notes for people
-        whole = {name: content for name, content in files.items() if content}
-        print(json.dumps({name: len(content) for name, content in files.items()}), flush=True)
-        damages = [*cuts(whole), *deletions(files), *swaps(files, rng), *flips(whole, rng)]
-        benches: list = []
-        own = threading.local()
-        lock = threading.Lock()
-
-        def judge(damage: Damage) -> str:
-            if not hasattr(own, "bench"):
-                with lock:
-                    own.bench = Bench(work, sound, len(benches))
-                    benches.append(own.bench)
-            try:
-                return own.bench.judge(damage, want)
-            except BaseException:
-                own.bench.server.kill()
-                own.bench.reset()
-                raise
-
-        outcomes: collections.Counter = collections.Counter()
-        broken = []
-        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-            for damage, future in [(damage, pool.submit(judge, damage)) for damage in damages]:
-                try:
-                    outcomes[future.result()] += 1
-                except AssertionError as error:
-                    broken.append(str(error))
-        outcomes["definition after one run"] = check_first_run(work, rng)
-        outcomes["configuration"] = check_configuration(work, rng)
-        for outcome, count in sorted(outcomes.items()):
-            print(f"{count:6} {outcome}")
-        print(f"counts: damages={len(damages)} damages_named={outcomes['verify names it']} configuration_flips={outcomes['configuration']}")
-        for error in broken:
+    with harness.workspace("damage") as work:
+        larger, small = Sound(work, "larger", fill_larger), Sound(work, "small", fill_small)
+        trials = [Trial(work, larger, damages_of_larger(larger, rng)).run(), Trial(work, small, damages_of_small(small, rng)).run()]
+        first, configuration = check_first_run(work, rng), check_configuration(work, rng)
+        print(f"{first:6} of the definition after one run\n{configuration:6} of the configuration")
+        tried, named = sum(trial.tried for trial in trials), sum(trial.outcomes["verify names it"] for trial in trials)
+        print(f"counts: damages={tried} damages_named={named} small_directory_damages={trials[1].tried} "
+              f"small_directory_bytes={sum(map(len, small.whole.values()))} definition_flips={first} configuration_flips={configuration}")
+        broken = [error for trial in trials for error in trial.broken]
+        for error in broken[:50]:
             sys.stderr.write(f"BROKEN (seed {SEED}): {error}\n")
-        assert not broken, f"{len(broken)} of {len(damages)} ways break the promise"
+        assert not broken, f"{len(broken)} of {tried} ways break the promise"
 
 
 if __name__ == "__main__":
