@@ -1,7 +1,8 @@
 """Two nodes, one real topic, nothing else in common: another build of the program (clang, -O1 or a sanitizer) where there is one, other batch
 sizes, another number of threads, hand-offs that get lost, kills in the middle. They must agree on every root, segment, view and finding (I5).
 
-The other build: BUKUBESAR_OTHER_BINARY, else build/dev, build/asan or build/tsan; without any, the program under test twice.
+The other build: BUKUBESAR_OTHER_BINARY, else build/release, build/dev, build/asan or build/tsan, the first that is there and is not the
+program under test; without any, that one twice.
 BUKUBESAR_SEED=N repeats a run.
 """
 
@@ -21,8 +22,8 @@ PURCHASES, REFERENCE = "bukubesar.purchases", "bukubesar.reference"
 
 def other_binary() -> str:
     named = os.environ.get("BUKUBESAR_OTHER_BINARY")
-    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("dev", "asan", "tsan")]
-    found = [str(each) for each in candidates if each.is_file() and str(each) != harness.BINARY]
+    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("release", "dev", "asan", "tsan")]
+    found = [str(each) for each in candidates if each.is_file() and not each.samefile(harness.BINARY)]
     assert found or not named, f"BUKUBESAR_OTHER_BINARY: {named} is not there, or is the program under test"
     return found[0] if found else harness.BINARY
 
@@ -144,6 +145,8 @@ def main():
             for name, content in expected.items():
                 assert found[name] == content, f"segment {name} differs: {hashlib.sha256(content).hexdigest()} {hashlib.sha256(found[name]).hexdigest()}"
         print(f"{sent} records, {len(expected)} segments of {sum(map(len, expected.values()))} bytes: equal roots, segments, views and findings")
+        pair = "_with_".join(pathlib.Path(each).resolve().parent.name for each in (harness.BINARY, other))
+        print(f"counts: nodes_{pair}=2 records={sent} segments={len(expected)}")
 
 
 if __name__ == "__main__":
