@@ -21,9 +21,10 @@ STARTS = 3  # of the recorded run: kill -9 between them
 
 
 def record_run(work, rng: random.Random):
-    """Runs the server and returns the disk before, the calls, and [(record size when answered, event)], [(record size, checkpoint)]."""
+    """Runs the server and returns the disk before, the calls, what it was sent, as
+    [(record size when sent, when answered or None, event)], and [(record size, checkpoint)]."""
     record = work / "record"
-    know, answered, signed = oracle.Oracle(), [], []
+    know, sent, signed = oracle.Oracle(), [], []
     with harness.Server(work / "data") as server:
         server.key_new()
         disk = file_shim.Disk(server.data)
@@ -34,33 +35,37 @@ def record_run(work, rng: random.Random):
             end = time.monotonic() + 1.6  # a signing or two
             while time.monotonic() < end or len(one.sent) < 500:
                 batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=150 if start == 1 else 1) for _ in range(rng.choice([1, 2, 30, 200]))]
+                before = record.stat().st_size
                 know.send(server, batch)
-                size = record.stat().st_size
-                answered += [(size, each) for each in batch if each.receipt]
+                after = record.stat().st_size
+                sent += [(before, after if each.receipt else None, each) for each in batch]
             seen = set(know.signed)
             know.note_checkpoint(server)
             signed += [(record.stat().st_size, new) for new in set(know.signed) - seen]
             if start + 1 < STARTS:
                 server.kill()
         assert server.stop() == 0
-    return disk, file_shim.read_record(record), answered, signed, know
+    return disk, file_shim.read_record(record), sent, signed, know
 
 
-def check(server: harness.Server, answered: list, signed: list, know: oracle.Oracle, moment: int):
-    """`answered`, `signed` from a moment up to this one are there; no round has more than was ever sent."""
+def sums(events: list, institution: str) -> tuple:
+    amounts = [each.amount for each in events if each.event["data"]["document"]["institution"] == institution]
+    return (len(amounts), sum(amounts))
+
+
+def check(server: harness.Server, sent: list, signed: list, know: oracle.Oracle, moment: int):
+    """What was answered or signed up to this moment is there, and nothing that was sent after it."""
     server.start()
-    sums: dict = {}
-    for size, each in answered:
-        if size <= moment:
-            institution = each.event["data"]["document"]["institution"]
-            count, amount = sums.get(institution, (0, 0))
-            sums[institution] = (count + 1, amount + each.amount)
+    answered = [each for _, after, each in sent if after is not None and after <= moment]
+    begun = [each for before, _, each in sent if before < moment]
     for one in know.rounds:
-        least = sums.get(one.institution, (0, 0))
+        least, most = sums(answered, one.institution), sums(begun, one.institution)
         row = oracle.totals(server, one.institution)
-        assert least[0] <= row[0] <= len(one.sent) and least[1] <= row[1], f"{one.institution}: {row}, acknowledged {least}"
-        assert row[0] > least[0] or row == least, f"{one.institution}: {row}, acknowledged {least}"
-    recent = [each for size, each in answered if size <= moment][-20:]
+        said = f"{one.institution}: {row}, acknowledged {least}, sent {most}"
+        assert least[0] <= row[0] <= most[0] and least[1] <= row[1] <= most[1], said
+        assert row[0] > least[0] or row == least, said
+        assert row[0] < most[0] or row == most, said
+    recent = answered[-20:]
     know.check_receipts(server, recent)
     largest = max((size for at, size in signed if at <= moment), default=0)
     tree = oracle.Tree()
@@ -88,9 +93,9 @@ def main():
     rng = random.Random(SEED)
     print(f"seed {SEED}", flush=True)
     with harness.workspace("power") as work:
-        disk, calls, answered, signed, know = record_run(work, rng)
+        disk, calls, sent, signed, know = record_run(work, rng)
         chosen = points(calls, rng)
-        print(f"{len(calls)} calls recorded, {len(answered)} events, {len(signed)} checkpoints; {len(chosen)} power losses", flush=True)
+        print(f"{len(calls)} calls recorded, {len(sent)} events, {len(signed)} checkpoints; {len(chosen)} power losses", flush=True)
         assert signed and len(calls) > 200, "the run was too short to say anything"
         done = 0
         for index, point in enumerate(chosen):
@@ -103,7 +108,7 @@ def main():
             server = harness.Server(place)
             try:
                 disk.after_power_loss(rng, kept, place)
-                check(server, answered, signed, know, moment)
+                check(server, sent, signed, know, moment)
             except BaseException:
                 print(f"seed {SEED}: power loss after call {point} of {len(calls)}, kept {kept}; the last calls:", flush=True)
                 for call in calls[max(0, point - 12):point]:
@@ -113,7 +118,7 @@ def main():
             finally:
                 server.kill()
             shutil.rmtree(place)
-    print(f"counts: power_losses={len(chosen)} recorded_calls={len(calls)} events={len(answered)}")
+    print(f"counts: power_losses={len(chosen)} recorded_calls={len(calls)} events={len(sent)}")
 
 
 if __name__ == "__main__":
