@@ -21,7 +21,9 @@ void on_log(const rd_kafka_t* handle, int level, const char* facility, const cha
     if (const std::size_t at = line.find(kRefused); at != std::string_view::npos)
       callbacks->on_fetch_refused(line.substr(at + kRefused.size()));
   }
-  const auto to = level <= 2 ? spdlog::level::err : level < 7 ? spdlog::level::debug : spdlog::level::trace;
+  // Of what is fatal on_error tells, too; here it would be said again for each new handle.
+  const bool told_elsewhere = callbacks != nullptr && std::string_view(facility) == "FATAL";
+  const auto to = level <= 2 && !told_elsewhere ? spdlog::level::err : level < 7 ? spdlog::level::debug : spdlog::level::trace;
   spdlog::log(to, "librdkafka {}: {}", facility, text);
 }
 

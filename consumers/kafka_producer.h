@@ -1,5 +1,8 @@
 // KafkaProducer: idempotent, acks=all; tells what became of each record.
 //
+// Where librdkafka gives a handle up for good (the broker refuses it the rights, fences it, or its sequence is lost), what it holds is
+// answered with the reason, and a new handle takes its place, once in a while until one is let.
+//
 // Threads  produce() from any; `delivered` and `tick` run on the producer's own thread, and must not block.
 // Errors   InvalidArgument: the record is too large. ResourceExhausted: the local queue is full, nothing was taken.
 #pragma once

@@ -82,11 +82,15 @@ acls() {
     --command-config "$secure/admin.properties" "$@" >>"$secure/acls.log" 2>&1 || fail "setting access rules failed: $(tail -n 3 "$secure/acls.log")"
 }
 
-# Once: what a node needs.
+# What a node needs (the runbook's list), for one user on the topics whose names begin so.
+grant() {
+  acls --add --allow-principal "User:$1" --operation Read --operation Write --operation Describe --operation DescribeConfigs \
+    --operation Create --topic "$2" --resource-pattern-type prefixed
+  acls --add --allow-principal "User:$1" --operation Read --group bukubesar- --resource-pattern-type prefixed
+}
+
 set_acls() {
   [[ -f "$secure/acls.done" ]] && return
-  acls --add --allow-principal User:bukubesar --operation Read --operation Write --operation Describe --operation DescribeConfigs \
-    --operation Create --topic bukubesar. --resource-pattern-type prefixed
-  acls --add --allow-principal User:bukubesar --operation Read --group bukubesar- --resource-pattern-type prefixed
+  grant bukubesar bukubesar.
   touch "$secure/acls.done"
 }

@@ -216,10 +216,10 @@ class Kafka:
         """Of the listener that asks for client certificates, where it is secure."""
         return f"127.0.0.1:{self.port + 2}"
 
-    def _run(self, verb: str, check: bool = True):
+    def _run(self, verb: str, *more: str, check: bool = True):
         properties = [part for key, value in self.properties.items() for part in ("--property", f"{key}={value}")]
         done = subprocess.run([KAFKA, verb, "--dir", str(self.directory), "--port", str(self.port), "--heap", self.heap,
-                               *properties, *(["--secure"] if self.secure else [])],
+                               *properties, *(["--secure"] if self.secure else []), *more],
                               capture_output=True, text=True, timeout=300)
         if check and done.returncode != 0:
             raise AssertionError(f"ops/kafka {verb}: {done.stdout}\n{done.stderr}")
@@ -230,6 +230,10 @@ class Kafka:
 
     def stop(self):
         self._run("stop", check=False)
+
+    def grant(self, user: str, topics: str):
+        """What a node needs, on the topics whose names begin so."""
+        self._run("grant", "--user", user, "--topics", topics)
 
     def signal(self, number: int):
         """SIGKILL, SIGSTOP, SIGCONT: to the broker's process."""

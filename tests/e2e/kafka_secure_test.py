@@ -185,6 +185,14 @@ class Secure(unittest.TestCase):
             self.assertEqual(answer.status, 503, answer.body)
             self.assertIn("authorization failed", answer.body.decode())
             self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 1)
+            # The rights come while it runs: it reads and writes, without a restart.
+            self.kafka.grant("stranger", "bukubesar.rights.")
+            self.streams(server)
+            answer = harness.wait_until("the producer to be let", lambda: self.accepted(server, 2), 90)
+            self.assertEqual(answer.json()["results"][0]["verdict"], "accepted")
+            self.assertEqual(server.get_json("/v1/totals", min_cut=f"0={answer.json()['cut']['0']}")["total"]["packages"], 2)
+            said = [line for line in server.log().splitlines() if "Cluster authorization failed" in line and line.split()[1] not in ("debug", "trace")]
+            self.assertEqual(len(said), 1, "said once, not at each attempt")
             self.assertEqual(server.stop(), 0)
             server.verify()
         # At a first start too: topics that it may not even see.
