@@ -1,11 +1,13 @@
 """More than the server can take: memory stays under its limits, latency recovers, nothing is lost.
 
     load_test.py [NAME...]     only these; all by default
-BUKUBESAR_LONG: minutes instead of seconds, a million malformed events. A server that stands still nine tenths of the time (SIGSTOP)
-makes "ten times what it can take" the same on every machine.
+BUKUBESAR_LONG: minutes instead of seconds (BUKUBESAR_LOAD_SECONDS), a million malformed events. What the server can take, and what the test
+can offer, is measured first; the server then stands still (SIGSTOP) so much of the time that the offer is ten times what it takes, on every
+machine.
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import resource
@@ -22,7 +24,8 @@ import kafka_hand
 from kafka_hand import PURCHASES, keyed, wait_size
 
 LONG = bool(os.environ.get("BUKUBESAR_LONG"))
-SECONDS = 180 if LONG else 6
+SECONDS = int(os.environ.get("BUKUBESAR_LOAD_SECONDS", "180" if LONG else "6"))  # of each load
+OFFERED_MAX = 16_000  # events/s: all of them stay, in memory and on the disk
 CASES = []
 
 
@@ -36,18 +39,19 @@ def purchase(number: int, **more) -> dict:
 
 
 class Slowed(threading.Thread):
-    """The server runs a tenth of the time, until told otherwise."""
+    """The server runs this share of the time, until told otherwise."""
 
-    def __init__(self, server: harness.Server):
+    def __init__(self, server: harness.Server, share: float = 0.1):
         super().__init__()
-        self.server, self.ending = server, threading.Event()
+        self.server, self.share, self.ending = server, share, threading.Event()
 
     def run(self):
+        runs = 0.02
         while not self.ending.is_set():
             self.server.process.send_signal(signal.SIGSTOP)
-            time.sleep(0.18)
+            self.ending.wait(runs / self.share - runs)
             self.server.process.send_signal(signal.SIGCONT)
-            time.sleep(0.02)
+            time.sleep(runs)
 
     def __enter__(self):
         self.start()
@@ -56,6 +60,15 @@ class Slowed(threading.Thread):
     def __exit__(self, *_):
         self.ending.set()
         self.join()
+
+
+@contextlib.contextmanager
+def standing_still(server: harness.Server):
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)
 
 
 def latencies_ms(server: harness.Server, first: int, count: int = 40) -> list:
@@ -80,51 +93,66 @@ def usual_again(server: harness.Server, before: list) -> list:
     return all_of_them
 
 
+def produce_distinct(kafka: harness.Kafka, first: int, count: int):
+    """As cheaply as Python can, and acknowledged."""
+    template, lines = keyed([purchase(0)])[0][1], bytearray()
+    for number in range(first, first + count):
+        name = b"%08d" % number
+        lines += b"e-katalog-6/P" + name + b"\t" + template.replace(b"P00000000", b"P" + name).replace(
+            b'"source":"/feed/test"', b'"source":"/feed/' + name + b'"') + b"\n"
+    subprocess.run(["kcat", "-P", "-b", kafka.bootstrap, "-t", PURCHASES, "-K", "\t", "-X", "acks=1",
+                    "-X", "queue.buffering.max.messages=1000000"], input=bytes(lines), check=True, capture_output=True)
+
+
+def rates(kafka: harness.Kafka, server: harness.Server, count: int) -> tuple:
+    """Events/s that can be offered, and taken: one after the other, so that neither waits for the other."""
+    start = time.monotonic()
+    with standing_still(server):
+        produce_distinct(kafka, 0, count)
+        offered = count / (time.monotonic() - start)
+        start = time.monotonic()
+    wait_size(server, count, 300)
+    return offered, count / (time.monotonic() - start)
+
+
 @case
 def ten_times_the_rate(work: pathlib.Path):
     """By Kafka: what cannot be taken waits there; the server holds intake.fetch_queue_bytes_max of it, no more."""
     queue_bytes = 32 << 20
     with harness.Kafka(work / "kafka", "384m") as kafka, harness.Server(work / "ten", kafka=kafka.bootstrap, settings={
             "intake.fetch_queue_bytes_max": str(queue_bytes), "intake.commit_bytes_max": str(4 << 20)}) as server:
-        hand = kafka_hand.Hand(kafka.bootstrap)
         server.start()
-        hand.produce(PURCHASES, keyed([purchase(number) for number in range(2_000)]))
-        wait_size(server, 2_000)
+        known = 200_000 if LONG else 40_000
+        can_offer, can_take = rates(kafka, server, known)
         before = latencies_ms(server, 90_000_000)
-        template = keyed([purchase(0)])[0][1]
-        sent = 2_000 + len(before)
+        first = sent = known + len(before)
+        offer = min(can_offer, OFFERED_MAX)
         quiet, start = server.resident_bytes(), time.monotonic()
         server.forget_peak()
-        with Slowed(server):
-            number = 10_000
+        # Kafka and whoever produces share the machine: less is taken than this share of what can be, and less is offered.
+        with Slowed(server, min(0.1, offer / can_take / 20)):
             while time.monotonic() - start < SECONDS:
-                lines = bytearray()
-                for number in range(number, number + 20_000):  # distinct, as cheaply as Python can
-                    name = b"%08d" % number
-                    lines += b"e-katalog-6/P" + name + b"\t" + template.replace(b"P00000000", b"P" + name).replace(
-                        b'"source":"/feed/test"', b'"source":"/feed/' + name + b'"') + b"\n"
-                subprocess.run(["kcat", "-P", "-b", kafka.bootstrap, "-t", PURCHASES, "-K", "\t", "-X", "acks=1",
-                                "-X", "queue.buffering.max.messages=1000000"], input=bytes(lines), check=True, capture_output=True)
-                sent += 20_000
-                number += 1
-            offered = time.monotonic() - start
-            taken = source_size(server)
+                produce_distinct(kafka, sent, 10_000)
+                sent += 10_000
+                time.sleep(max(0.0, start + (sent - first) / offer - time.monotonic()))
+            seconds = time.monotonic() - start
         size_then = source_size(server)
+        offered, taken = (sent - first) / seconds, (size_then - first) / seconds
         wait_size(server, sent, 600)
-        recovered = time.monotonic() - start - offered
+        recovered = time.monotonic() - start - seconds
         after = usual_again(server, before)
         sent += len(after)
         grown = server.resident_bytes("VmHWM") - quiet
         status = server.get_json("/v1/status")
-        known = sum(sum(parts.values()) for parts in status["memory_bytes"].values())
-        rate = (sent - 2_000) / offered
-        print(f"  {rate:.0f} events/s for {offered:.0f} s, {sent - min(size_then, sent)} behind at the end, caught up {recovered:.1f} s later; "
-              f"memory +{grown >> 20} MiB (ledger and projections say {known >> 20}); post to durable p50 {statistics.median(before):.1f} → "
-              f"{statistics.median(after[-40:]):.1f} ms", flush=True)
-        print(f"counts: overload_events={sent}")
-        assert taken < sent, "the server was not outrun"
+        own = sum(sum(parts.values()) for parts in status["memory_bytes"].values())
+        print(f"  unhindered {can_take:.0f} events/s; {offered:.0f} offered and {taken:.0f} taken each second for {seconds:.0f} s, {sent - size_then} behind "
+              f"at the end, caught up {recovered:.1f} s later; memory +{grown >> 20} MiB (ledger and projections say {own >> 20}); post to durable "
+              f"p50 {statistics.median(before):.1f} → {statistics.median(after[-40:]):.1f} ms", flush=True)
+        print(f"counts: overload_events={sent - first} overload_events_offered_each_second={offered:.0f} overload_events_taken_each_second={taken:.0f}")
+        assert offered > 2 * taken, f"the server was not outrun: {offered:.0f} events/s offered, {taken:.0f} taken"
+        assert not LONG or offered >= 10 * taken, f"{offered:.0f} events/s offered, {taken:.0f} taken"
         # The queue, one fetch on top of it, commits under way, and what the ledger and the views need for what they hold.
-        assert harness.SANITIZER or grown < 3 * queue_bytes + 6 * (4 << 20) + known + (160 << 20), f"{grown >> 20} MiB"
+        assert harness.SANITIZER or grown < 3 * queue_bytes + 6 * (4 << 20) + own + (160 << 20), f"{grown >> 20} MiB"
         partition = status["partitions"][0]
         assert partition["verdicts"]["accepted"] == sent, partition["verdicts"]
         assert partition["gap_offsets"] == 0
@@ -187,45 +215,125 @@ def more_posts_than_may_be_in_flight(work: pathlib.Path):
         server.verify()
 
 
+CLIENT_PATIENCE_SECONDS = 20  # the server's
+
+
+class Client:
+    """A connection that says nothing, or little at a time, and is made again when the server has had enough of it."""
+
+    def __init__(self, port: int):
+        self.port, self.made = port, 0
+        self.connect()
+
+    def connect(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.settimeout(10)
+        self.socket.connect(("127.0.0.1", self.port))
+        self.since = time.monotonic()
+        self.made += 1
+        self.begin()
+        self.socket.setblocking(False)
+
+    def begin(self):
+        pass
+
+    def step(self):
+        pass
+
+    def ended(self) -> bool:
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def tend(self):
+        with contextlib.suppress(BlockingIOError, ConnectionError):  # what ended meanwhile is made again
+            self.step()
+        if self.ended():
+            self.socket.close()
+            self.connect()
+
+
+class SlowReader(Client):
+    """A large answer, hardly read."""
+
+    def begin(self):
+        self.socket.sendall(b"GET /v1/entries/0?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    def step(self):
+        self.socket.recv(1)
+
+    def ended(self) -> bool:
+        # What lies in the system's buffers hides the end.
+        return super().ended() or time.monotonic() - self.since > 1.2 * CLIENT_PATIENCE_SECONDS
+
+
+class SlowWriter(Client):
+    """A request that never gets done."""
+
+    def begin(self):
+        self.socket.sendall(b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cloudevents-batch+json\r\n"
+                            b"Content-Length: 1000000\r\n\r\n[")
+
+    def step(self):
+        self.socket.send(b" ")
+
+    def ended(self) -> bool:
+        with contextlib.suppress(BlockingIOError, ConnectionError):  # a refusal is not waited for
+            if self.socket.recv(4096):
+                return True
+        return super().ended()
+
+
+class Crowd(threading.Thread):
+    """Tends its clients until told otherwise, the slow ones twenty times a second."""
+
+    def __init__(self, port: int, idle: int, slow: int):
+        super().__init__()
+        self.idle = [Client(port) for _ in range(idle)]
+        self.slow = [(SlowReader if which % 2 else SlowWriter)(port) for which in range(slow)]
+        self.ending = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self):
+        try:
+            for turn in itertools.cycle(range(20)):
+                if self.ending.wait(0.05):
+                    return
+                for each in self.slow + self.idle[turn::20]:
+                    each.tend()
+        except BaseException as error:
+            self.error = error
+
+    def open(self) -> tuple:
+        return sum(not each.ended() for each in self.idle), sum(not each.ended() for each in self.slow)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.join()
+        for each in self.idle + self.slow:
+            each.socket.close()
+
+
 @case
 def idle_and_slow_clients(work: pathlib.Path):
-    """1,000 that say nothing and 100 that read and write a byte at a time, while intake goes on. Started under a shell's usual limit of
-    1024 open files: the server raises its own."""
+    """1,000 that say nothing and 100 that read and write a byte at a time, while intake goes on; all the time, though the server closes who
+    keeps it waiting too long. Started under a shell's usual limit of 1024 open files: the server raises its own."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, most), most))
-    with harness.Server(work / "clients", settings={"http.connections_max": "1500", "http.request_timeout_ms": "20000"},
+    with harness.Server(work / "clients", settings={"http.connections_max": "1500", "http.request_timeout_ms": str(CLIENT_PATIENCE_SECONDS * 1000)},
                         prefix=["prlimit", f"--nofile=1024:{most}"]) as server:
         server.start()
         assert server.post_events([purchase(number) for number in range(2_000)]).status == 200
         before, quiet = latencies_ms(server, 90_000_000), server.resident_bytes()
-        sockets = []
-        try:
-            for _ in range(1_000):
-                sockets.append(socket.create_connection(("127.0.0.1", server.port), 10))
-            ending, slow = threading.Event(), []
-            for which in range(100):
-                each = socket.socket()
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                each.connect(("127.0.0.1", server.port))
-                sockets.append(each)
-                slow.append(each)
-                if which % 2:  # a large answer, hardly read
-                    each.sendall(b"GET /v1/entries/0?limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                else:          # a request that never gets done
-                    each.sendall(b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/cloudevents-batch+json\r\n"
-                                 b"Content-Length: 1000000\r\n\r\n[")
-
-            def trickle():
-                while not ending.is_set():
-                    for which, each in enumerate(slow):
-                        with contextlib.suppress(OSError):
-                            if which % 2:
-                                each.recv(1, socket.MSG_DONTWAIT)
-                            else:
-                                each.send(b" ", socket.MSG_DONTWAIT)
-                    time.sleep(0.05)
-            trickler = threading.Thread(target=trickle)
-            trickler.start()
+        with Crowd(server.port, 1_000, 100) as crowd:
             during, posted = usual_again(server, before), 0
             start = time.monotonic()
             while time.monotonic() - start < SECONDS:
@@ -235,21 +343,30 @@ def idle_and_slow_clients(work: pathlib.Path):
                 posted += 500
                 assert server.get("/v1/totals", by="district", region="63").status == 200
             grown = server.resident_bytes() - quiet
-            print(f"  {posted} events in {SECONDS} s beside {len(sockets)} clients, memory +{grown >> 20} MiB, post to durable p50 "
-                  f"{statistics.median(before):.1f} → {statistics.median(during[-40:]):.1f} ms", flush=True)
-            print(f"counts: client_events={posted} clients={len(sockets)}")
-            assert harness.SANITIZER or grown < 300 << 20
-            ending.set()
-            trickler.join()
-        finally:
-            for each in sockets:
-                each.close()
+            # They end in crowds, as they began: some may be on their way back.
+            harness.wait_until("all clients to be there", lambda: crowd.error or crowd.open() == (1_000, 100) and connections(server) >= 1_100,
+                               2 * CLIENT_PATIENCE_SECONDS)
+            if crowd.error:
+                raise crowd.error
+            again = sum(each.made - 1 for each in crowd.idle + crowd.slow)
+            print(f"  {posted} events in {SECONDS} s beside 1,000 idle and 100 slow clients ({again} came again), memory +{grown >> 20} MiB, post to durable "
+                  f"p50 {statistics.median(before):.1f} → {statistics.median(during[-40:]):.1f} ms", flush=True)
+            print(f"counts: client_events={posted} idle_clients={len(crowd.idle)} slow_clients={len(crowd.slow)} clients_that_came_again={again}")
+            assert again or SECONDS < 2 * CLIENT_PATIENCE_SECONDS, "no client met the server's patience"
+            own = sum(sum(parts.values()) for parts in server.get_json("/v1/status")["memory_bytes"].values())
+            assert harness.SANITIZER or grown < own + (300 << 20), (grown, own)
         limit = next(line for line in pathlib.Path(f"/proc/{server.process.pid}/limits").read_text().splitlines() if line.startswith("Max open files"))
         assert int(limit.split()[3]) > 1024, limit
         assert latencies_ms(server, 92_000_000)
         assert "too many open files" not in server.log().lower(), server.log()[-2000:]
         assert server.stop() == 0
         server.verify()
+
+
+def connections(server: harness.Server) -> int:
+    """Open ones, as the server counts them."""
+    text = server.get("/metrics").body.decode()
+    return int(float(next(line for line in text.splitlines() if line.startswith("bukubesar_http_connections ")).split()[1]))
 
 
 MALFORMED = [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"specversion":"1.0"}', b'{"specversion":"1.0","type":"x","source":"/s","id":"1","subject":"y"}',
@@ -259,7 +376,8 @@ MALFORMED = [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"specversion":"1.0"}', b
 
 @case
 def a_flood_of_malformed_events(work: pathlib.Path):
-    """Each is an entry with a reason, the good ones among them are accepted, and totals do not notice."""
+    """All at once, a million in the long form: each is an entry with a reason, the good ones among them are accepted, and totals do not
+    notice."""
     count = 1_000_000 if LONG else 60_000
     with harness.Kafka(work / "kafka", "384m") as kafka, harness.Server(work / "flood", kafka=kafka.bootstrap) as server:
         hand = kafka_hand.Hand(kafka.bootstrap)
@@ -271,8 +389,9 @@ def a_flood_of_malformed_events(work: pathlib.Path):
             records.append((b"k%d" % (number % 7), MALFORMED[number % len(MALFORMED)]))
             if number % (count // 100) == 0:
                 records.append(good_records[number // (count // 100)])
-        start = time.monotonic()
-        hand.produce(PURCHASES, records, codec="lz4", queue_buffering_max_messages=1_000_000)
+        with standing_still(server):  # the time is the server's alone
+            hand.produce(PURCHASES, records, codec="lz4", queue_buffering_max_messages=1_000_000)
+            start = time.monotonic()
         wait_size(server, len(records), 300)
         seconds = time.monotonic() - start
         status = server.get_json("/v1/status")["partitions"][0]
@@ -288,7 +407,7 @@ def a_flood_of_malformed_events(work: pathlib.Path):
         total = server.get_json("/v1/totals", by="region")["total"]
         assert total["packages"] == 100 and total["strict"] == harness.rupiah(100_000), total
         print(f"  {count} malformed in {seconds:.1f} s ({count / seconds * 60 / 1e6:.1f} M a minute), reasons {reasons}", flush=True)
-        print(f"counts: malformed_records={count}")
+        print(f"counts: malformed_records={count} malformed_records_a_minute={count / seconds * 60:.0f}")
         assert server.stop() == 0
         server.verify()
 
