@@ -77,7 +77,22 @@ def as_of(port: int, stop, answered):
     _again_and_again(port, stop, answered, paths())
 
 
-KINDS = {"slow_readers": slow_readers, "rebuild": rebuild, "export": export, "as_of": as_of}
+def scrub(port: int, stop, answered):
+    """Nothing is asked: the server itself reads everything again, without a pause. Counts the looks that saw it get on."""
+    before = None
+    while not stop.wait(0.5):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.request("GET", "/v1/status")
+            now = json.loads(connection.getresponse().read())["scrub"]
+            connection.close()
+            _count(answered, before is not None and now != before)
+            before = now
+
+
+KINDS = {"slow_readers": slow_readers, "rebuild": rebuild, "export": export, "as_of": as_of, "scrub": scrub}
+# What the server is started with for a kind; else the defaults.
+SETTINGS = {"scrub": {"scrub.interval_s": "1", "scrub.bytes_per_s_max": str(1 << 30)}}
 
 
 @contextlib.contextmanager

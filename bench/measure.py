@@ -58,9 +58,10 @@ class Figures:
         print(f"  {name:<52} {value:>16,.3f}  {unit}{self.judged(name, value)}", flush=True)
 
     def judged(self, name: str, value: float) -> str:
-        if not self.judge or name not in self.BOUNDS:
+        bounds = self.BOUNDS.get(re.sub(r"_\d+_partitions$", "", name))
+        if not self.judge or bounds is None:
             return ""
-        floor, goal = self.BOUNDS[name]
+        floor, goal = bounds
         for word, bound in (("goal", goal), ("floor", floor)):
             if value >= bound if goal > floor else value <= bound:
                 return f"  [{word} {bound:,g} met]"
