@@ -40,7 +40,8 @@ TEST(Intake, AnswersWithTheEntryThatHoldsTheEvent) {
   EXPECT_EQ(*payload, encode_payload("e-katalog-6/P2", headers, purchase_json(2, "b")));
 }
 
-// In a process of its own, whose files may not grow for a while: the intake never started, but the signer's writes go on once there is room.
+// In a process of its own, whose files may not grow for a while: the intake never started, but the signer's writes go on once there is
+// room.
 TEST(Intake, OpensARefusedStoreAnewThoughItReadsNothing) {
   const pid_t child = ::fork();
   if (child == 0) {
