@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <set>
@@ -33,6 +34,14 @@ constexpr std::string_view kDemoFeed = "/feed/demo";
 bool is_demo_feed(std::string_view source) {
   if (!source.starts_with(kDemoFeed)) return false;
   return source.size() == kDemoFeed.size() || source[kDemoFeed.size()] == '-' || source[kDemoFeed.size()] == '/';
+}
+
+absl::StatusOr<bool> has_demo_feed(const Projections& projections) {
+  TotalsQuery query;
+  query.by = {Dimension::feed};
+  ASSIGN_OR_RETURN(const TotalsAnswer answer, projections.totals(query));
+  return std::any_of(answer.rows.begin(), answer.rows.end(),
+                     [](const TotalsRow& row) { return !row.key.empty() && is_demo_feed(row.key[0]); });
 }
 
 bool file_exists(const std::string& path) {
@@ -251,7 +260,8 @@ absl::Status Node::open_all() {
   crash_point("start_projections_opened");
   projections_->start();
   stream_->start();
-  look_for_synthetic_feeds();
+  ASSIGN_OR_RETURN(const bool synthetic, has_demo_feed(*projections_));
+  if (synthetic) synthetic_ = true;
   const auto erased = [this](PartitionId partition, Sequence sequence) {
     remove_frozen(config_.data_dir);
     if (partition.is_reference()) projections_->forget_names(sequence);
@@ -555,15 +565,6 @@ absl::Status Node::sign_once() {
     signing_trouble_ = trouble;
   }
   return done;
-}
-
-void Node::look_for_synthetic_feeds() {
-  TotalsQuery query;
-  query.by = {Dimension::feed};
-  const auto answer = projections_->totals(query);
-  if (!answer.ok()) return;
-  for (const TotalsRow& row : answer->rows)
-    if (!row.key.empty() && is_demo_feed(row.key[0])) synthetic_ = true;
 }
 
 void Node::watch_for_synthetic(const Commit& commit) {

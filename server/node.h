@@ -130,7 +130,6 @@ class Node {
   void witness_loop();
   void sign_loop();
   void note_progress(std::string_view what, std::uint64_t done, std::uint64_t total);
-  void look_for_synthetic_feeds();
   void watch_for_synthetic(const Commit& commit);
 
   Config config_;
