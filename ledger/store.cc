@@ -68,6 +68,14 @@ absl::Status to_status(const rocksdb::Status& status, std::string_view doing) {
   return unavailable("{}: {}", doing, status.ToString());
 }
 
+// how: "" or " for reading". Where CURRENT can not be opened RocksDB tries it once more without direct I/O, which nobody asked for, and
+// blames direct I/O if it can be opened then.
+absl::Status opening_status(const rocksdb::Status& status, const std::string& directory, std::string_view how) {
+  if (status.IsInvalidArgument() && status.ToString().find("Direct I/O is not supported") != std::string::npos)
+    return unavailable("open ledger store {0}{1}: {0}/CURRENT could not be opened, but a moment later; start again", directory, how);
+  return to_status(status, fmt::format("open ledger store {}{}", directory, how));
+}
+
 // RocksDB's log: kept in files of its own, limited in size, and what matters passed on to ours. Not by RocksDB's own writer: as packaged
 // in Debian that one aborts the process once a line could not be written, so a full disk would end more than the writing.
 class InfoLog : public rocksdb::Logger {
@@ -331,7 +339,7 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_writer() const
     if (cut) status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
   }
   opened->db.reset(db);
-  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {}", options.directory)));
+  RETURN_IF_ERROR(opening_status(status, options.directory, ""));
   absl::MutexLock lock(&writers_mutex);
   writers().insert(options.directory);
   opened->is_writer = true;
@@ -345,7 +353,7 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_reader() const
   const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
                                                               options.directory, families(), &opened->handles, &db);
   opened->db.reset(db);
-  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", options.directory)));
+  RETURN_IF_ERROR(opening_status(status, options.directory, " for reading"));
   return opened;
 }
 
@@ -358,7 +366,7 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_beside_writer(
   const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
                                                               options.directory, name, families(), &opened->handles, &db);
   opened->db.reset(db);
-  RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", options.directory)));
+  RETURN_IF_ERROR(opening_status(status, options.directory, " for reading"));
   // A log that the writer flushed and removed between our reading of the file list and of the logs is found in the next round.
   for (int round = 0; round < kCatchUpRounds; ++round)
     RETURN_IF_ERROR(to_status(opened->db->TryCatchUpWithPrimary(), fmt::format("catch up with the writer of {}", options.directory)));
@@ -409,7 +417,7 @@ absl::Status Store::reopen() {
     const rocksdb::Status status = rocksdb::DB::OpenForReadOnly(rocksdb::Options(reading_options(), rocksdb::ColumnFamilyOptions()),
                                                                 impl_->options.directory, impl_->families(), &view->handles, &db);
     view->db.reset(db);
-    RETURN_IF_ERROR(to_status(status, fmt::format("open ledger store {} for reading", impl_->options.directory)));
+    RETURN_IF_ERROR(opening_status(status, impl_->options.directory, " for reading"));
     impl_->exchange(std::move(view)).reset();
   }
   if (impl_->closing != nullptr && !impl_->closing->WaitForNotificationWithTimeout(kReadsEndWithin))
