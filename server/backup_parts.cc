@@ -1,6 +1,7 @@
 #include "server/backup_parts.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -111,9 +112,14 @@ absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& le
 void remove_frozen(const std::string& data_dir) {
   const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
   const auto copier = DataLock::owner(frozen);
-  if (!copier.ok() || *copier) return;
-  std::error_code ignored;  // it is removed by the next one
-  fs::remove_all(frozen, ignored);
+  if (copier.ok() && *copier) return;
+  std::error_code error;
+  if (copier.ok()) fs::remove_all(frozen, error);
+  // What was erased since may stand in it.
+  if (!copier.ok())
+    spdlog::warn("{} stays until the next start or backup, it cannot be told whether it is being copied: {}", frozen,
+                 message_of(copier.status()));
+  if (error) spdlog::warn("{} stays until the next start or backup: {}", frozen, error.message());
 }
 
 }  // namespace bukubesar
