@@ -5,7 +5,7 @@
 //   FILE_SHIM_RECORD=FILE     each changing call with its data, in the order of its effects (format: struct Head)
 //   FILE_SHIM_TRACE=FILE      "call class" for each call, one a line; class: the path below ROOT with digits as #
 //   FILE_SHIM_FAULT=call|class|nth|action   action: an errno's number, short (half is written), kill, tear (half, then kill)
-//   FILE_SHIM_FIRED=FILE      made when the fault has struck
+//   FILE_SHIM_FIRED=FILE      made when the fault has struck: holds the size of the log then (of the file that is standard error)
 //   FILE_SHIM_FULL=FILE       while this file exists the disk is full: ENOSPC for whatever needs room
 //
 // Not seen: stdio's own writes (RocksDB's notes for people) and memory maps, which the program does not write through.
@@ -156,7 +156,13 @@ std::string strike(const char* call, const std::string& path) {
   const std::string path_class = class_of(path);
   if (s.trace >= 0) put(s.trace, std::string(call) + " " + path_class + "\n");
   if (s.fault.left <= 0 || s.fault.call != call || s.fault.path_class != path_class || --s.fault.left > 0) return {};
-  if (!s.fired.empty()) ::close(REAL(open)(s.fired.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!s.fired.empty()) {
+    struct stat log {};
+    const std::string size = ::fstat(STDERR_FILENO, &log) == 0 ? std::to_string(log.st_size) : "0";
+    const int fired = REAL(open)(s.fired.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    put(fired, size);
+    REAL(close)(fired);
+  }
   if (s.fault.action == "kill") ::kill(::getpid(), SIGKILL);
   return s.fault.action;
 }
