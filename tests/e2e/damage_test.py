@@ -7,7 +7,7 @@ RocksDB does not notice and the heads file must (I9). Whatever `verify` is conte
 There are two directories. Of the larger one N bytes of each file are flipped, BUKUBESAR_DAMAGE_PLACES=N (default 8; 100 with
 BUKUBESAR_LONG=1). Of the small one, a few events and one segment in tens of KB, P per cent of the bytes of each file,
 BUKUBESAR_DAMAGE_PERCENT=P (default 1; every byte with BUKUBESAR_LONG=1). RocksDB's copies of its options are larger than all the rest and
-it reads none that an earlier run left: they are sampled in both. BUKUBESAR_SEED=N repeats a run.
+it reads none that an earlier run left: they are sampled. BUKUBESAR_SEED=N repeats a run.
 """
 
 import collections
@@ -279,7 +279,8 @@ def damages_of_larger(sound: Sound, rng: random.Random):
 
 def damages_of_small(sound: Sound, rng: random.Random):
     def places(name: str, content: bytes) -> int:
-        return min(PLACES, len(content) * PERCENT // 100) if "/OPTIONS-" in name else max(1, len(content) * PERCENT // 100)
+        share = max(1, len(content) * PERCENT // 100)
+        return share if "/OPTIONS-" not in name else min(PLACES, share) if LONG else 0
     if LONG:
         yield from cuts(sound.whole)
         yield from deletions(sound.files)
