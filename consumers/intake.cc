@@ -385,11 +385,7 @@ struct Intake::Impl {
   }
 
   absl::Status reopen() {
-    {
-      const absl::MutexLock lock(&mutex);
-      mutex.Await(absl::Condition(this, &Impl::all_committed));
-      uncommitted.clear();
-    }
+    wait_for_commits();
     RETURN_IF_ERROR(ledger.reopen());
     // The commit that failed may be there all the same: nobody was told yet.
     if (const Job job = std::exchange(doubtful, nullptr); job != nullptr && is_stored(*job))
@@ -486,13 +482,16 @@ struct Intake::Impl {
   // The old source is read up to where the definition's next statement continues from.
   absl::Status begin_next_epoch() {
     if (!batcher->empty()) flush();
-    {
-      const absl::MutexLock lock(&mutex);
-      mutex.Await(absl::Condition(this, &Impl::all_committed));
-      uncommitted.clear();
-    }
+    wait_for_commits();
     if (failed.load() || suspended.load()) return absl::OkStatus();
     return begin_epochs();
+  }
+
+  // Until none is under way; what they held is judged by no one any more.
+  void wait_for_commits() {
+    const absl::MutexLock lock(&mutex);
+    mutex.Await(absl::Condition(this, &Impl::all_committed));
+    uncommitted.clear();
   }
   [[nodiscard]] bool all_committed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return in_flight == 0; }
 
