@@ -38,20 +38,12 @@ def purchase(number: int, **more) -> dict:
     return harness.purchase_event(number, amount=1_000, stage="completed", **more)
 
 
-class Slowed(threading.Thread):
-    """The server runs this share of the time, until told otherwise."""
+class Background(threading.Thread):
+    """Runs as long as its `with` block: run() ends soon once `ending` is set."""
 
-    def __init__(self, server: harness.Server, share: float = 0.1):
+    def __init__(self):
         super().__init__()
-        self.server, self.share, self.ending = server, share, threading.Event()
-
-    def run(self):
-        runs = 0.02
-        while not self.ending.is_set():
-            self.server.process.send_signal(signal.SIGSTOP)
-            self.ending.wait(runs / self.share - runs)
-            self.server.process.send_signal(signal.SIGCONT)
-            time.sleep(runs)
+        self.ending = threading.Event()
 
     def __enter__(self):
         self.start()
@@ -60,6 +52,22 @@ class Slowed(threading.Thread):
     def __exit__(self, *_):
         self.ending.set()
         self.join()
+
+
+class Slowed(Background):
+    """The server runs this share of the time."""
+
+    def __init__(self, server: harness.Server, share: float = 0.1):
+        super().__init__()
+        self.server, self.share = server, share
+
+    def run(self):
+        runs = 0.02
+        while not self.ending.is_set():
+            self.server.process.send_signal(signal.SIGSTOP)
+            self.ending.wait(runs / self.share - runs)
+            self.server.process.send_signal(signal.SIGCONT)
+            time.sleep(runs)
 
 
 @contextlib.contextmanager
@@ -288,14 +296,13 @@ class SlowWriter(Client):
         return super().ended()
 
 
-class Crowd(threading.Thread):
-    """Tends its clients until told otherwise, the slow ones twenty times a second."""
+class Crowd(Background):
+    """Tends its clients, the slow ones twenty times a second."""
 
     def __init__(self, port: int, idle: int, slow: int):
         super().__init__()
         self.idle = [Client(port) for _ in range(idle)]
         self.slow = [(SlowReader if which % 2 else SlowWriter)(port) for which in range(slow)]
-        self.ending = threading.Event()
         self.error: BaseException | None = None
 
     def run(self):
@@ -311,13 +318,8 @@ class Crowd(threading.Thread):
     def open(self) -> tuple:
         return sum(not each.ended() for each in self.idle), sum(not each.ended() for each in self.slow)
 
-    def __enter__(self):
-        self.start()
-        return self
-
     def __exit__(self, *_):
-        self.ending.set()
-        self.join()
+        super().__exit__()
         for each in self.idle + self.slow:
             each.socket.close()
 
