@@ -70,6 +70,11 @@ class CampaignTest(unittest.TestCase):
             self.campaign.add_counts(line, counts)
         self.assertEqual(counts, {"kill_rounds": 3, "events": 42, "tests": 3, "tests_skipped": 1})
 
+    def test_a_kind_of_parts_is_chosen_by_the_end_of_their_names(self):
+        fuzzed = [part.name for part in self.campaign.PARTS if self.campaign.meant(part, "fuzz")]
+        self.assertEqual(fuzzed, sorted(source.stem for source in (ROOT / "tests/fuzz").glob("*_fuzz.cc")))
+        self.assertEqual([part.name for part in self.campaign.PARTS if self.campaign.meant(part, "load")], ["load"])
+
     def test_each_part_is_named_once_and_its_tests_exist(self):
         names = [part.name for part in self.campaign.PARTS]
         self.assertEqual(len(names), len(set(names)))
