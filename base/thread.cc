@@ -32,9 +32,10 @@ std::chrono::milliseconds own_processor_time() {
 }
 
 void lower_own_priority(int nice, const char* name) {
-  lowered = true;
+  lowered = nice >= kBehindOthers;
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   if (::setpriority(PRIO_PROCESS, thread, nice) != 0) spdlog::warn("{} keeps its processor priority", name);
+  if (!lowered) return;
   const int disk = nice == kLast ? kIdleClass : kBestEffortLowest;
   if (::syscall(SYS_ioprio_set, kWhoProcess, thread, disk) != 0) spdlog::warn("{} keeps its disk priority", name);
 }

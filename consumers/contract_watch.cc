@@ -55,9 +55,12 @@ struct ContractWatch::Impl {
   static void tell(const std::vector<ContractFinding>& before, const std::vector<ContractFinding>& now) {
     for (const ContractFinding& finding : now) {
       if (among(before, finding.what)) continue;
-      spdlog::log(finding.fatal ? spdlog::level::err : spdlog::level::warn,
-                  "topic contract, broken while the intake runs: {}. The intake goes on; change it back, the next start would refuse",
-                  finding.what);
+      if (finding.fatal) {
+        spdlog::error("topic contract, broken while the intake runs: {}. The intake goes on; change it back, the next start would refuse",
+                      finding.what);
+      } else {
+        spdlog::warn("topic contract, changed while the intake runs: {}", finding.what);
+      }
     }
     for (const ContractFinding& finding : before) {
       if (!among(now, finding.what)) spdlog::info("topic contract, kept again: no more of this: {}", finding.what);

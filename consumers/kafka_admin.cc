@@ -37,6 +37,13 @@ Event wait_event(rd_kafka_queue_t* queue, int timeout_ms = kTimeoutMs) {
 
 using TopicSettings = std::map<std::string, std::string>;
 
+absl::Status no_settings(const std::string& topic, rd_kafka_resp_err_t error, const char* why) {
+  const std::string text = fmt::format("settings of topic {}: {}", topic, why == nullptr ? rd_kafka_err2str(error) : why);
+  const bool refused = error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || error == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+  return refused ? absl::PermissionDeniedError(text) : absl::UnavailableError(text);
+}
+
+// PermissionDenied: the principal may not ask. Unavailable: no answer this time.
 absl::StatusOr<TopicSettings> describe(rd_kafka_t* handle, const std::string& topic, int timeout_ms) {
   const KafkaQueue queue(rd_kafka_queue_new(handle));
   const Options options = admin_options(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms);
@@ -45,16 +52,14 @@ absl::StatusOr<TopicSettings> describe(rd_kafka_t* handle, const std::string& to
   rd_kafka_ConfigResource_destroy(resource);
   const Event event = wait_event(queue.get(), timeout_ms);
   if (event == nullptr) return unavailable("no answer about the settings of topic {}", topic);
-  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return unavailable("settings of topic {}: {}", topic, rd_kafka_event_error_string(event.get()));
-  }
+  if (const auto error = rd_kafka_event_error(event.get()); error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return no_settings(topic, error, rd_kafka_event_error_string(event.get()));
   std::size_t count = 0;
   const rd_kafka_ConfigResource_t** found =
       rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
-  if (count != 1 || rd_kafka_ConfigResource_error(found[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const char* const why = count == 1 ? rd_kafka_ConfigResource_error_string(found[0]) : "no answer";
-    return unavailable("settings of topic {}: {}", topic, why == nullptr ? "refused" : why);
-  }
+  if (count != 1) return unavailable("settings of topic {}: no answer", topic);
+  if (const auto error = rd_kafka_ConfigResource_error(found[0]); error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return no_settings(topic, error, rd_kafka_ConfigResource_error_string(found[0]));
   const rd_kafka_ConfigEntry_t** entries = rd_kafka_ConfigResource_configs(found[0], &count);
   TopicSettings settings;
   for (std::size_t i = 0; i < count; ++i) {
@@ -170,11 +175,11 @@ absl::Status check_topic(rd_kafka_t* handle, const Topic& topic, int timeout_ms,
                                           shape->partitions, topic.partitions)});
   }
   const absl::StatusOr<TopicSettings> settings = describe(handle, topic.name, timeout_ms);
-  if (!settings.ok()) {
-    // A principal may read the topic and not its settings.
+  if (absl::IsPermissionDenied(settings.status())) {  // one may read the topic and not its settings
     findings.push_back({false, fmt::format("{}: the topic contract cannot be checked", message_of(settings.status()))});
     return absl::OkStatus();
   }
+  if (!settings.ok()) return settings.status();
   check_settings(topic, *settings, shape->replicas, findings);
   return absl::OkStatus();
 }

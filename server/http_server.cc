@@ -12,6 +12,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <latch>
 #include <optional>
 #include <thread>
 
@@ -156,8 +157,11 @@ struct HttpServer::Impl {
         router(the_router),
         hooks(std::move(the_hooks)),
         io(static_cast<int>(std::max(1U, http_config.threads))),
-        pool(std::max(1U, http_config.threads)) {}
+        pool(std::max(1U, http_config.threads)) {
+    stand_behind_the_intake();
+  }
 
+  void stand_behind_the_intake();
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> session(beast::tcp_stream stream);
   asio::awaitable<void> secure_session(beast::tcp_stream& stream);
@@ -239,6 +243,18 @@ void HttpServer::Impl::close_connections() {
   }
   io.restart();
   io.poll();
+}
+
+// What is asked of history takes every core for as long as it lasts: a commit must not wait for its turn among such threads.
+void HttpServer::Impl::stand_behind_the_intake() {
+  const auto count = static_cast<std::ptrdiff_t>(std::max(1U, config.threads));
+  const auto all = std::make_shared<std::latch>(count);  // each thread takes one of these, since none ends before all have begun
+  for (std::ptrdiff_t i = 0; i < count; ++i)
+    asio::post(pool, [all] {
+      name_own_thread("requests");
+      lower_own_priority(kBehindIntake, "a thread for requests");
+      all->arrive_and_wait();
+    });
 }
 
 bool HttpServer::Impl::run_on_pool(std::function<void()> work_item) {
