@@ -2,7 +2,8 @@
 
 Disk keeps two states of everything: what was synced, and what the system holds in memory since. A file's bytes are safe once the file was
 synced; a name (made, renamed, removed) once its directory was. What is not safe may be lost, kept, or kept in part, in any order: writes by
-sectors, names of one directory in their order.
+sectors, names of one directory in their order. What a failed sync should have made safe is lost for ever, as on Linux: later syncs of that
+file succeed without it, since its pages count as written, while whoever reads the file still sees it.
 """
 
 import dataclasses
@@ -110,6 +111,9 @@ class Disk:
             for offset, data in file.writes:
                 apply_write(file.synced, offset, data)
             file.writes.clear()
+        elif call.op == "F":
+            file = self.files.get(call.inode, File())
+            file.writes = [(size, None) for size, data in file.writes if data is None]  # sizes are no pages
         elif call.op == "D":
             for path, file, removed in self.changes.pop(call.path, []):
                 self.settle(self.safe_names, path, file, removed)

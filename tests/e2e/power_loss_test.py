@@ -1,6 +1,6 @@
 """Power loss at any moment: everything that was acknowledged before it is there after it (I8), whatever the disk made of what was not synced.
 
-One run of the server is recorded, call by call (tests/faults/file_shim.cc). Then, for points of that record, the directory is made as a
+One run of the server is recorded, call by call (tests/faults/file_shim.cc); in two of its starts a sync fails once. Then, for points of that record, the directory is made as a
 power loss at that point may leave it, unsynced writes and names dropped, torn or reordered (file_shim.py), and the server is started on it.
 Points: BUKUBESAR_POWER_LOSSES (default 60, all of them with BUKUBESAR_LONG=1 unless given); seed: BUKUBESAR_SEED.
 """
@@ -17,7 +17,24 @@ import oracle
 LONG = bool(os.environ.get("BUKUBESAR_LONG"))
 LOSSES = int(os.environ.get("BUKUBESAR_POWER_LOSSES", "2000" if LONG else "60"))
 SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
-STARTS = 3  # of the recorded run: kill -9 between them
+# Of the recorded run, kill -9 between them. Each: one of these syncs fails once (call|kind of file, which of them).
+LOG, OTHERS = ("fdatasync|ledger/######.log", (2, 6)), (("fdatasync|ledger/MANIFEST-######", (1, 2)), ("fsync|ledger.heads.new", (1, 3)),
+                                                        ("fsync|segments/#/######.seg.new", (1, 2)))
+STARTS = ((), (), (), (LOG,), OTHERS)
+EIO = 5
+
+
+def start_with(server: harness.Server, record, failing, rng: random.Random):
+    """Where the sync that fails is one of the start's own, the start ends with a message, and the next one does not meet it."""
+    fault = {"fault": f"{failing[0]}|{rng.choice(failing[1])}|{EIO}", "fired": record.with_name("fired")} if failing else {}
+    server.environment = file_shim.environment(server.data, record=record, **fault)
+    try:
+        server.start()
+    except AssertionError:
+        if not failing or server.process.poll() not in (1, 4, 5):
+            raise
+        server.environment = file_shim.environment(server.data, record=record)
+        server.start()
 
 
 def record_run(work, rng: random.Random):
@@ -28,21 +45,22 @@ def record_run(work, rng: random.Random):
     with harness.Server(work / "data") as server:
         server.key_new()
         disk = file_shim.Disk(server.data)
-        server.environment = file_shim.environment(server.data, record=record)
-        for start in range(STARTS):
-            server.start()
+        for start, failing in enumerate(STARTS):
+            start_with(server, record, rng.choice(failing) if failing else None, rng)
             one = know.begin_round()
             end = time.monotonic() + 1.6  # a signing or two
-            while time.monotonic() < end or len(one.sent) < 500:
-                batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=150 if start == 1 else 1) for _ in range(rng.choice([1, 2, 30, 200]))]
+            while time.monotonic() < end or len(one.acknowledged()) < 500:
+                assert time.monotonic() < end + 120, "it does not take events again"
+                batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=150 if start in (1, 4) else 1) for _ in range(rng.choice([1, 2, 30, 200]))]
                 before = record.stat().st_size
-                know.send(server, batch)
+                refused = know.send(server, batch) != 200
                 after = record.stat().st_size
                 sent += [(before, after if each.receipt else None, each) for each in batch]
+                time.sleep(0.05 * refused)  # until the store was opened again
             seen = set(know.signed)
             know.note_checkpoint(server)
             signed += [(record.stat().st_size, new) for new in set(know.signed) - seen]
-            if start + 1 < STARTS:
+            if start + 1 < len(STARTS):
                 server.kill()
         assert server.stop() == 0
     return disk, file_shim.read_record(record), sent, signed, know
@@ -96,7 +114,8 @@ def main():
         disk, calls, sent, signed, know = record_run(work, rng)
         chosen = points(calls, rng)
         print(f"{len(calls)} calls recorded, {len(sent)} events, {len(signed)} checkpoints; {len(chosen)} power losses", flush=True)
-        assert signed and len(calls) > 200, "the run was too short to say anything"
+        failed = sum(call.op == "F" for call in calls)
+        assert signed and len(calls) > 200 and failed, "the run was too short to say anything"
         done = 0
         for index, point in enumerate(chosen):
             while done < point:
@@ -118,7 +137,7 @@ def main():
             finally:
                 server.kill()
             shutil.rmtree(place)
-    print(f"counts: power_losses={len(chosen)} recorded_calls={len(calls)} events={len(sent)}")
+    print(f"counts: power_losses={len(chosen)} recorded_calls={len(calls)} failed_syncs={failed} events={len(sent)}")
 
 
 if __name__ == "__main__":

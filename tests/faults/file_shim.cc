@@ -120,6 +120,7 @@ enum Op : std::uint8_t {
   bytes = 'W',
   sync_file = 'S',
   sync_dir = 'D',
+  sync_failed = 'F',
   moved = 'R',
   removed = 'U',
   made_dir = 'M'
@@ -225,7 +226,12 @@ int sync_one(int fd, int (*real)(int), const char* call) {
   const std::lock_guard lock(shim().mutex);
   const std::string* path = path_of(fd);
   if (path == nullptr) return real(fd);
-  if (fails(strike(call, *path))) return -1;
+  if (fails(strike(call, *path))) {
+    const int error = errno;
+    record(sync_failed, inode_of(fd), 0, *path, {}, {});
+    errno = error;
+    return -1;
+  }
   const int done = real(fd);
   struct stat info {};
   if (done == 0 && ::fstat(fd, &info) == 0) record(S_ISDIR(info.st_mode) ? sync_dir : sync_file, info.st_ino, 0, *path, {}, {});
