@@ -33,6 +33,7 @@ FAILED = re.compile("unable to|fail|cannot|could not", re.IGNORECASE)
 # Calls that may fail without a word: (call, kinds of files) → why nobody has to know.
 NEED_NO_MESSAGE = {
     ("fallocate", r"ledger/.*"): "RocksDB asks for room ahead of its writes; where it gets none, the write itself asks",
+    ("opendir", r"ledger"): "RocksDB looks for files that it may remove; what it does not see stays until it looks again, and a start that needs the list ends",
     ("ftruncate", r"ledger/(MANIFEST-#+|#+\.(log|sst))"): "RocksDB gives room back that it asked for ahead, as it closes a file",
 }
 NEEDS_ROOM = {"open", "write", "mkdir", "fallocate", "rename", "fsync", "fdatasync"}

@@ -119,6 +119,9 @@ class Disk:
                 self.settle(self.safe_names, path, file, removed)
         elif call.op == "M":
             self.change(call.path, None)
+        elif call.op == "L":
+            self.names[call.path] = self.names[call.second]
+            self.change(call.path, self.names[call.path])
         elif call.op == "U":
             self.names.pop(call.path, None)
             self.change(call.path, None, removed=True)

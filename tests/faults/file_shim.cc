@@ -10,6 +10,7 @@
 //
 // Not seen: stdio's own writes (RocksDB's notes for people) and memory maps, which the program does not write through.
 // Threads  any; calls below ROOT are serialised, so that the record's order is that of the effects.
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -122,6 +123,7 @@ enum Op : std::uint8_t {
   sync_dir = 'D',
   sync_failed = 'F',
   moved = 'R',
+  linked = 'L',  // the new name, then the one that was there
   removed = 'U',
   made_dir = 'M'
 };
@@ -252,7 +254,7 @@ int change_name(const char* from, const char* to, const char* call, Op op, Real 
   const std::string ours = below_root(from);
   if (ours.empty()) return real();
   const std::lock_guard lock(shim().mutex);
-  if (fails(strike(call, ours)) || (op == made_dir && no_room())) return -1;
+  if (fails(strike(call, ours)) || ((op == made_dir || op == linked) && no_room())) return -1;
   const int done = real();
   if (done == 0) record(op, 0, 0, ours, to == nullptr ? std::string() : below_root(to), {});
   return done;
@@ -340,6 +342,17 @@ int rmdir(const char* path) noexcept {
 }
 int remove(const char* path) noexcept {
   return change_name(path, nullptr, "unlink", removed, [&] { return REAL(remove)(path); });
+}
+int link(const char* from, const char* to) noexcept {
+  return change_name(to, from, "link", linked, [&] { return REAL(link)(from, to); });
+}
+DIR* opendir(const char* path) {
+  const std::string ours = below_root(path);
+  if (!ours.empty()) {
+    const std::lock_guard lock(shim().mutex);
+    if (fails(strike("opendir", ours))) return nullptr;
+  }
+  return REAL(opendir)(path);
 }
 int mkdir(const char* path, mode_t mode) noexcept {
   return change_name(path, nullptr, "mkdir", made_dir, [&] { return REAL(mkdir)(path, mode); });
