@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "absl/synchronization/notification.h"
 #include "base/crash_point.h"
@@ -31,13 +32,7 @@ absl::StatusOr<std::unique_ptr<Projections>> Projections::open(ProjectionsOption
 void Projections::start() {
   impl_->sealer = std::jthread([impl = impl_.get()] { impl->seal(); });
   impl_->worker = std::jthread([impl = impl_.get()] { impl->work(); });
-  impl_->view_builder = std::jthread([impl = impl_.get()] {
-    name_own_thread("views");
-    lower_own_priority(kBehindOthers, "the builder of views");
-    const ComputesFor computing(impl->views_abandoned);
-    const absl::Status status = impl->build_views();
-    if (!status.ok() && !absl::IsCancelled(status)) impl->fail(with_context(status, "building views"));
-  });
+  impl_->view_builder = std::jthread([impl = impl_.get()] { impl->build_all_views(); });
 }
 
 void Projections::stop() {
@@ -64,6 +59,20 @@ void Projections::Impl::fail(const absl::Status& status) {
   spdlog::error("projections stopped: {}", message_of(status));
   absl::MutexLock lock(&published_mutex);
   failed = message_of(status);
+}
+
+void Projections::Impl::build_all_views() {
+  name_own_thread("views");
+  lower_own_priority(kBehindOthers, "the builder of views");
+  const ComputesFor computing(views_abandoned);
+  absl::Status status = build_views();
+  while (absl::IsUnavailable(status) && !stopping) {  // a disk that did not answer may do so later
+    spdlog::warn("the views wait: {}; trying again in a second", message_of(status));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (!stopping && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    status = build_views();
+  }
+  if (!status.ok() && !absl::IsCancelled(status)) fail(with_context(status, "building views"));
 }
 
 void Projections::Impl::work() {

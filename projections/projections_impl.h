@@ -129,6 +129,7 @@ struct Projections::Impl {
   [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
   std::optional<WaitId> add_waiter(const Cut& cut, Waits kind, std::function<void()> callback);  // the callback may have run already
   void remove_waiter(WaitId id);
+  void build_all_views();  // of the thread of that name
   absl::Status build_views();
 
   ProjectionsOptions options;

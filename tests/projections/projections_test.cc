@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/ringbuffer_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -610,6 +613,52 @@ TEST(I6Balanced, EveryViewHasTheSameGrandTotalLiveAndAsOf) {
   TotalsQuery national;
   national.where[Dimension::catalogue_kind] = {"national"};
   EXPECT_TRUE(absl::IsInvalidArgument(p->view("local_catalogue", national).status()));
+}
+
+// What is logged while it lives.
+class Logged {
+ public:
+  Logged() { spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink_)); }
+  ~Logged() { spdlog::set_default_logger(before_); }
+  Logged(const Logged&) = delete;
+  Logged& operator=(const Logged&) = delete;
+  [[nodiscard]] bool has(std::string_view text) const {
+    const std::vector<std::string> lines = sink_->last_formatted();
+    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
+  }
+
+ private:
+  const std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
+  const std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> sink_ = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(64);
+};
+
+bool comes(const std::function<bool()>& what) {
+  for (const auto end = std::chrono::steady_clock::now() + kPatience; std::chrono::steady_clock::now() < end;) {
+    if (what()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+TEST(Views, AreBuiltOnceADiskAnswersAgain) {
+  Node node;
+  fill(node, 26, 40, 50);
+  ProjectionsOptions options = node.options(40);
+  options.views_text = *read_file(BUKUBESAR_SOURCE_DIR "/config/views.json");
+  open_projections(options);
+  const std::string segment = node.segments() + "/0/000001.seg", away = segment + ".away";
+  const auto p = open_projections(options);
+  std::filesystem::rename(segment, away);
+  const Logged log;
+  p->start();
+  ASSERT_TRUE(comes([&] { return log.has("the views wait: open " + segment); }));
+  EXPECT_EQ(p->status().failed, "");
+  std::filesystem::rename(away, segment);
+  EXPECT_TRUE(comes([&] {
+    const std::vector<ViewInfo> views = p->views();
+    return std::all_of(views.begin(), views.end(), [](const ViewInfo& view) { return view.build_progress == 1.0; });
+  }));
+  EXPECT_EQ(p->status().failed, "");
 }
 
 TEST(Views, AreDeclaredWithNamesForEveryMistake) {
