@@ -433,7 +433,8 @@ absl::Status Store::reopen() {
 absl::Status Store::writable() const {
   if (impl_->options.read_only) return failed_precondition("the ledger store {} is open for reading only", impl_->options.directory);
   absl::MutexLock lock(&impl_->mutex);
-  return impl_->refused;
+  // Not a share of ours: the last of several threads that share one frees it, in an order that only Abseil's own library sees.
+  return absl::Status(impl_->refused.code(), impl_->refused.message());
 }
 
 absl::Status Store::write(StoreBatch& batch) {
@@ -449,10 +450,12 @@ absl::Status Store::write(StoreBatch& batch) {
   synced.sync = true;
   status = database->db->Write(synced, &rows);
   if (status.ok()) return absl::OkStatus();
-  absl::MutexLock lock(&impl_->mutex);
-  impl_->refused = unavailable("write to {}: {}: the outcome is unknown; nothing more is written until the ledger is opened anew",
-                               impl_->options.directory, status.ToString());
-  return impl_->refused;
+  {
+    absl::MutexLock lock(&impl_->mutex);
+    impl_->refused = unavailable("write to {}: {}: the outcome is unknown; nothing more is written until the ledger is opened anew",
+                                 impl_->options.directory, status.ToString());
+  }
+  return writable();
 }
 
 absl::StatusOr<std::optional<std::string>> Store::get(Family family, std::string_view key) const {
