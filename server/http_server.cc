@@ -613,7 +613,7 @@ absl::Status HttpServer::listen(const TlsCertificate* tls) {
     return invalid_argument("http.address: {} is not loopback and there is no TLS", name);
   impl_->tls = tls;
   const tcp::endpoint endpoint(address, impl_->config.port);
-  impl_->acceptor.emplace(impl_->io);
+  impl_->acceptor.emplace(asio::make_strand(impl_->io));  // it is closed while the loop may be at it
   impl_->acceptor->open(endpoint.protocol(), error);
   if (!error) impl_->acceptor->set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) impl_->acceptor->bind(endpoint, error);
@@ -623,7 +623,7 @@ absl::Status HttpServer::listen(const TlsCertificate* tls) {
                        error.message());
   impl_->port = impl_->acceptor->local_endpoint().port();
   impl_->work.emplace(impl_->io.get_executor());
-  asio::co_spawn(impl_->io, impl_->accept_loop(), asio::detached);
+  asio::co_spawn(impl_->acceptor->get_executor(), impl_->accept_loop(), asio::detached);
   for (std::uint32_t i = 0; i < std::max(1U, impl_->config.threads); ++i)
     impl_->threads.emplace_back([impl = impl_.get()] {
       name_own_thread("http");  // bench/web tells what clients cost from what intake does
@@ -636,7 +636,7 @@ std::uint16_t HttpServer::port() const { return impl_->port; }
 
 void HttpServer::stop_accepting() {
   if (impl_->stopping.exchange(true) || !impl_->acceptor) return;
-  asio::post(impl_->io, [impl = impl_.get()] {
+  asio::post(impl_->acceptor->get_executor(), [impl = impl_.get()] {
     boost::system::error_code ignored;
     impl->acceptor->close(ignored);
   });
