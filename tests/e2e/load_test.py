@@ -175,7 +175,7 @@ def source_size(server: harness.Server) -> int:
 @case
 def more_posts_than_may_be_in_flight(work: pathlib.Path):
     """By HTTP: beyond intake.publish_events_in_flight_max 429 with Retry-After, and what was answered 200 survives a kill."""
-    with harness.Server(work / "posts", settings={"intake.publish_events_in_flight_max": "1000"}) as server:
+    with harness.Server(work / "posts", settings={"intake.publish_events_in_flight_max": "400"}) as server:
         server.start()
         stored: dict[int, dict] = {}
         refused, others, lock = [0], [], threading.Lock()
