@@ -8,7 +8,6 @@
 #include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,18 +16,9 @@
 #include "consumers/intake.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/wait_until.h"
 
 namespace bukubesar::testing_support {
-
-template <class Condition>
-[[nodiscard]] bool wait_until(Condition condition, std::chrono::seconds limit = std::chrono::seconds(30)) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
-}
 
 inline std::string purchase_subject(int number) { return "e-katalog-6/P" + std::to_string(number); }
 

@@ -20,6 +20,7 @@
 #include "tests/projections/answers.h"
 #include "tests/projections/event_spec.h"
 #include "tests/projections/fixture.h"
+#include "tests/wait_until.h"
 
 namespace bukubesar {
 namespace {
@@ -27,6 +28,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing_support::wait_until;
 
 constexpr auto kPatience = std::chrono::seconds(60);
 
@@ -632,14 +634,6 @@ class Logged {
   const std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> sink_ = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(64);
 };
 
-bool comes(const std::function<bool()>& what) {
-  for (const auto end = std::chrono::steady_clock::now() + kPatience; std::chrono::steady_clock::now() < end;) {
-    if (what()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
-
 TEST(Views, AreBuiltOnceADiskAnswersAgain) {
   Node node;
   fill(node, 26, 40, 50);
@@ -651,13 +645,14 @@ TEST(Views, AreBuiltOnceADiskAnswersAgain) {
   std::filesystem::rename(segment, away);
   const Logged log;
   p->start();
-  ASSERT_TRUE(comes([&] { return log.has("the views wait: open " + segment); }));
+  ASSERT_TRUE(wait_until([&] { return log.has("the views wait: open " + segment); }, kPatience));
   EXPECT_EQ(p->status().failed, "");
   std::filesystem::rename(away, segment);
-  EXPECT_TRUE(comes([&] {
+  const auto built = [&] {
     const std::vector<ViewInfo> views = p->views();
     return std::all_of(views.begin(), views.end(), [](const ViewInfo& view) { return view.build_progress == 1.0; });
-  }));
+  };
+  EXPECT_TRUE(wait_until(built, kPatience));
   EXPECT_EQ(p->status().failed, "");
 }
 

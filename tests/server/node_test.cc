@@ -16,11 +16,10 @@
 #include "ledger/signer.h"
 #include "server/json.h"
 #include "server/routes.h"
+#include "tests/wait_until.h"
 
 namespace bukubesar {
 namespace {
-
-using std::chrono::milliseconds;
 
 struct EventSpec {
   int number = 1;
@@ -106,11 +105,7 @@ class NodeTest : public testing::Test {
   }
   template <class Condition>
   void wait_until(const char* what, Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      ASSERT_LT(std::chrono::steady_clock::now(), end) << "waited in vain for: " << what;
-      std::this_thread::sleep_for(milliseconds(2));
-    }
+    ASSERT_TRUE(testing_support::wait_until(condition, std::chrono::seconds(20))) << "waited in vain for: " << what;
   }
 
   std::string directory_;
