@@ -82,15 +82,15 @@ acls() {
     --command-config "$secure/admin.properties" "$@" >>"$secure/acls.log" 2>&1 || fail "setting access rules failed: $(tail -n 3 "$secure/acls.log")"
 }
 
-# What a node needs (the runbook's list), for one user on the topics whose names begin so.
+# grant USER PREFIX OPERATION,…: for one user on the topics whose names begin so, and on the groups of nodes.
 grant() {
-  acls --add --allow-principal "User:$1" --operation Read --operation Write --operation Describe --operation DescribeConfigs \
-    --operation Create --topic "$2" --resource-pattern-type prefixed
+  # shellcheck disable=SC2046
+  acls --add --allow-principal "User:$1" $(printf -- '--operation %s ' ${3//,/ }) --topic "$2" --resource-pattern-type prefixed
   acls --add --allow-principal "User:$1" --operation Read --group bukubesar- --resource-pattern-type prefixed
 }
 
 set_acls() {
   [[ -f "$secure/acls.done" ]] && return
-  grant bukubesar bukubesar.
+  grant bukubesar bukubesar. "$operations"
   touch "$secure/acls.done"
 }

@@ -231,9 +231,9 @@ class Kafka:
     def stop(self):
         self._run("stop", check=False)
 
-    def grant(self, user: str, topics: str):
-        """What a node needs, on the topics whose names begin so."""
-        self._run("grant", "--user", user, "--topics", topics)
+    def grant(self, user: str, topics: str, operations: str = ""):
+        """What a node needs, or these, on the topics whose names begin so."""
+        self._run("grant", "--user", user, "--topics", topics, *(["--operations", operations] if operations else []))
 
     def signal(self, number: int):
         """SIGKILL, SIGSTOP, SIGCONT: to the broker's process."""

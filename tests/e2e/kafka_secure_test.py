@@ -201,6 +201,32 @@ class Secure(unittest.TestCase):
             self.assertIn(done.returncode, (2, 4), done.stderr)
             self.assertIn("authorization failed", done.stderr)
 
+    def test_a_principal_that_may_not_see_the_topics_settings(self):
+        """It reads and writes all the same, and whoever looks is told what nobody has checked."""
+        unseen = [f"topic bukubesar.settings.{topic}" for topic in ("purchases", "reference")]
+        with self.server("settings", self.password_file("bukubesar")) as server:
+            server.start()
+            self.assertEqual(server.post_events([harness.purchase_event(1)]).status, 200)
+            self.assertEqual(self.contract(server), [])
+            self.assertEqual(server.stop(), 0)
+            self.kafka.grant("stranger", "bukubesar.settings.", "Read,Write")
+            server.settings |= {"broker.sasl_username": "stranger", "broker.sasl_password_file": self.password_file("stranger")}
+            server.start()
+            self.streams(server)
+            self.assertEqual(server.post_events([harness.purchase_event(2)]).status, 200)
+            told = self.contract(server)
+            self.assertEqual(len(told), 2, told)
+            for topic, warning in zip(unseen, told, strict=True):
+                self.assertIn(topic, warning)
+                self.assertIn("the topic contract cannot be checked", warning)
+            self.assertEqual(server.stop(), 0)
+            doctor = server.run("doctor", check=False)
+            self.assertIn("the topic contract cannot be checked", doctor.stdout)
+            server.verify()
+
+    def contract(self, server: harness.Server) -> list:
+        return [warning for warning in server.get_json("/v1/status")["warnings"] if warning.startswith("topic contract: ")]
+
 
 if __name__ == "__main__":
     certificates.need_openssl()
