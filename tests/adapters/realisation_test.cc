@@ -366,6 +366,7 @@ class Import : public ::testing::Test {
                  ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::create_directories(directory_);
   }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
   std::string write(const std::string& name, const Json& rows) {
     const std::string path = directory_ + "/" + name;
     std::ofstream(path) << rows.dump(1);

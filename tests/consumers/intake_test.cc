@@ -40,39 +40,42 @@ TEST(Intake, AnswersWithTheEntryThatHoldsTheEvent) {
   EXPECT_EQ(*payload, encode_payload("e-katalog-6/P2", headers, purchase_json(2, "b")));
 }
 
+// The exit code of the child of the test below; 0: all went as it should.
+int open_a_refused_store_anew() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  Node node("never_started");
+  node.create_definition();
+  auto definition = DefinitionFile::load(node.definition_path());
+  if (!definition.ok()) return 1;
+  auto ledger = Ledger::open({node.config.data_dir + "/ledger", false, {}}, definition->definition());
+  if (!ledger.ok()) return 2;
+  IntakeOptions options;
+  options.config = &node.config;
+  options.definition = &*definition;
+  options.ledger = ledger->get();
+  Intake intake(std::move(options));
+  intake.refuse_to_start("a reason");
+  const rlimit limit{1U << 20, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
+  const std::string note(64U << 10, 'n');
+  while ((*ledger)->store_checkpoints({}, Cut(), note).ok()) {
+  }
+  if ((*ledger)->writable().ok()) return 4;
+  const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) return 3;
+  if (!wait_until([&] { return (*ledger)->writable().ok(); })) return 5;
+  if (!(*ledger)->store_checkpoints({}, Cut(), note).ok()) return 6;
+  for (const SourceStatus& source : intake.sources())
+    if (source.state != SourceState::stopped || source.why != "a reason") return 7;
+  intake.stop();
+  return 0;
+}
+
 // In a process of its own, whose files may not grow for a while: the intake never started, but the signer's writes go on once there is
 // room.
 TEST(Intake, OpensARefusedStoreAnewThoughItReadsNothing) {
   const pid_t child = ::fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    Node node("never_started");
-    node.create_definition();
-    auto definition = DefinitionFile::load(node.definition_path());
-    if (!definition.ok()) ::_exit(1);
-    auto ledger = Ledger::open({node.config.data_dir + "/ledger", false, {}}, definition->definition());
-    if (!ledger.ok()) ::_exit(2);
-    IntakeOptions options;
-    options.config = &node.config;
-    options.definition = &*definition;
-    options.ledger = ledger->get();
-    Intake intake(std::move(options));
-    intake.refuse_to_start("a reason");
-    const rlimit limit{1U << 20, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(3);
-    const std::string note(64U << 10, 'n');
-    while ((*ledger)->store_checkpoints({}, Cut(), note).ok()) {
-    }
-    if ((*ledger)->writable().ok()) ::_exit(4);
-    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(3);
-    if (!wait_until([&] { return (*ledger)->writable().ok(); })) ::_exit(5);
-    if (!(*ledger)->store_checkpoints({}, Cut(), note).ok()) ::_exit(6);
-    for (const SourceStatus& source : intake.sources())
-      if (source.state != SourceState::stopped || source.why != "a reason") ::_exit(7);
-    intake.stop();
-    ::_exit(0);
-  }
+  if (child == 0) ::_exit(open_a_refused_store_anew());
   int status = 0;
   ::waitpid(child, &status, 0);
   ASSERT_TRUE(WIFEXITED(status));
