@@ -111,6 +111,11 @@ def memory_mib(pid: int, which: str) -> float:
     return int(re.search(rf"{which}:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1)) / 1024
 
 
+def library(pid: int, name: str) -> str:
+    """The file from which a process has a shared library."""
+    return re.search(rf"/\S*/{name}\S*", pathlib.Path(f"/proc/{pid}/maps").read_text()).group(0)
+
+
 def directory_bytes(path: pathlib.Path) -> int:
     return int(subprocess.run(["du", "-sB1", path], check=True, capture_output=True, text=True).stdout.split()[0])
 

@@ -11,9 +11,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 import harness
-from measure import cpu_seconds, kafka_pid, tree_cpu_seconds
+from measure import cpu_seconds, directory_bytes, kafka_pid, tree_cpu_seconds
 
 SOURCES = pathlib.Path(__file__).resolve().parent / "peer"
 VIEWS = harness.ROOT / "config/views.json"
@@ -44,15 +45,29 @@ def build(into: pathlib.Path) -> str:
 
 
 def run_java(class_path: str, main: str, jvm: list, options: dict, work: pathlib.Path) -> dict:
-    """Runs one peer to its end and returns its report. Its log is shown where it fails."""
+    """Runs one peer to its end and returns its report, with the most memory that it held. Its log is shown where it fails."""
     out, log = work / f"{main}.json", work / f"{main}.log"
     flags = [part for name, value in {**options, "out": out, "topic": TOPIC, "views": VIEWS}.items() for part in (f"--{name}", str(value))]
     with open(log, "ab") as to:
-        done = subprocess.run(["java", *jvm, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path, f"id.bukubesar.peer.{main}", *flags],
-                              stdout=to, stderr=to, timeout=3600)
-    if done.returncode != 0:
-        raise AssertionError(f"{main} ended with {done.returncode}:\n{log.read_text(errors='replace')[-6000:]}")
-    return json.loads(out.read_text())
+        process = subprocess.Popen(["java", *jvm, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", class_path, f"id.bukubesar.peer.{main}", *flags],
+                                   stdout=to, stderr=to)
+    with ended_after(process, 3600):
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if status != 0:
+        raise AssertionError(f"{main} ended with {process.returncode}:\n{log.read_text(errors='replace')[-6000:]}")
+    return json.loads(out.read_text()) | {"memory_mib": usage.ru_maxrss / 1024}
+
+
+@contextlib.contextmanager
+def ended_after(process: subprocess.Popen, seconds: float):
+    """Kills what hangs; whoever waits for it is told by its status."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def streams(class_path: str, kafka: harness.Kafka, mode: str, work: pathlib.Path, commit_ms: int) -> dict:
@@ -60,6 +75,7 @@ def streams(class_path: str, kafka: harness.Kafka, mode: str, work: pathlib.Path
     before = cpu_seconds(broker)
     options = {"bootstrap": kafka.bootstrap, "application": f"peer-{mode}", "dir": work / f"streams-{mode}", "mode": mode, "commit-ms": commit_ms}
     report = run_java(class_path, "StreamsPeer", STREAMS_JVM[mode], options, work)
+    report["disk_bytes"] = directory_bytes(work / f"streams-{mode}")
     shutil.rmtree(work / f"streams-{mode}", ignore_errors=True)
     return report | {"broker_cpu_seconds": cpu_seconds(broker) - before}
 
@@ -68,10 +84,11 @@ def postgres(class_path: str, kafka: harness.Kafka, mode: str, work: pathlib.Pat
     broker = kafka_pid(kafka.port)
     before = cpu_seconds(broker)
     with Postgres() as database:
-        idle = tree_cpu_seconds(database.pid())
+        idle, empty = tree_cpu_seconds(database.pid()), directory_bytes(database.data / "base")
         options = {"bootstrap": kafka.bootstrap, "jdbc": database.url, "mode": mode, "batch": batch, "writers": 2}
         report = run_java(class_path, "PostgresPeer", ["-Xms1g", "-Xmx1g", "-XX:+UseParallelGC"], options, work)
         report["cpu_seconds"] += tree_cpu_seconds(database.pid()) - idle
+        report["disk_bytes"] = directory_bytes(database.data / "base") - empty
     return report | {"broker_cpu_seconds": cpu_seconds(broker) - before}
 
 
