@@ -3,43 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/line_counter.h"
 #include "base/status.h"
 
 namespace bukubesar {
 
 namespace {
-
-// Hands the parser one byte after the other and counts the lines. All copies share one counter, as the parser copies its iterators.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, std::uint64_t* line) : at_(at), line_(line) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_ == '\n') ++*line_;
-    ++at_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
-
- private:
-  const char* at_;
-  std::uint64_t* line_;
-};
 
 class RowReader : public nlohmann::json::json_sax_t {
  public:
@@ -125,8 +97,7 @@ absl::StatusOr<std::vector<SourceRow>> parse_rows(std::string_view text, const s
     return invalid_argument("{}:{}: holds a NUL byte, which no JSON text does", file_name,
                             1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(nul), '\n'));
   RowReader reader(rows, line);
-  const bool read =
-      nlohmann::json::sax_parse(CountingIterator(text.data(), &line), CountingIterator(text.data() + text.size(), &line), &reader);
+  const bool read = nlohmann::json::sax_parse(LineCounter(text.data(), &line), LineCounter(text.data() + text.size(), &line), &reader);
   if (!read) return invalid_argument("{}:{}: {}", file_name, line, reader.why);
   return rows;
 }

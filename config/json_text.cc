@@ -4,43 +4,16 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <set>
 #include <utility>
+
+#include "base/line_counter.h"
 
 namespace bukubesar {
 
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// Counts lines as the parser reads on. A member's name ends with a quote, behind which the parser has not looked yet, so the
-// count is exact when key() is called.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-  CountingIterator(const char* at, int* line) : at_(at), line_(line) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_ == '\n') ++*line_;
-    ++at_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.at_ != b.at_; }
-
- private:
-  const char* at_;
-  int* line_;
-};
 
 std::string escaped(const std::string& name) {
   std::string out;
@@ -155,7 +128,8 @@ bool read_json(std::string_view text, JsonComments comments, JsonText& to, std::
   }
   int line = 1;
   Builder builder(text, &line, to, problems);
-  const CountingIterator first(text.data(), &line), last(text.data() + text.size(), &line);
+  // A member's name ends with a quote, behind which the parser has not looked yet, so the count is exact when key() is called.
+  const LineCounter first(text.data(), &line), last(text.data() + text.size(), &line);
   return Json::sax_parse(first, last, &builder, nlohmann::detail::input_format_t::json, true, comments == JsonComments::ignored);
 }
 
