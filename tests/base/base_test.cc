@@ -1,9 +1,6 @@
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <csignal>
+#include <filesystem>
 #include <limits>
 #include <thread>
 
@@ -17,6 +14,7 @@
 #include "base/money.h"
 #include "base/sha256.h"
 #include "base/time.h"
+#include "tests/child.h"
 
 namespace bukubesar {
 namespace {
@@ -121,33 +119,29 @@ TEST(BoundedQueue, RefusesBeyondItsMaximumAndDrainsAfterClose) {
 }
 
 TEST(File, ReplacesWholeAndAppends) {
-  const std::string path = testing::TempDir() + "/bukubesar_file_test";
+  const std::string path = testing::TempDir() + "/bukubesar_file_" + std::to_string(::getpid());
   ASSERT_TRUE(write_file_durably(path, "one").ok());
   ASSERT_TRUE(append_file_durably(path, "two").ok());
   EXPECT_EQ(read_file(path).value(), "onetwo");
   EXPECT_TRUE(absl::IsNotFound(read_file(path + ".missing").status()));
   EXPECT_TRUE(absl::IsNotFound(write_file_durably("/nonexistent/x", "")));
+  std::filesystem::remove(path);
 }
 
 // A full disk, in a child whose files may not grow: a line of which half was written is taken away, and the next one stands alone.
 TEST(File, AnAppendThatFailsInTheMiddleLeavesNothing) {
-  const std::string path = testing::TempDir() + "/bukubesar_file_append_test";
+  const std::string path = testing::TempDir() + "/bukubesar_file_append_" + std::to_string(::getpid());
   ASSERT_TRUE(write_file_durably(path, "one\n").ok());
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit limit{16, RLIM_INFINITY};
-    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(1);
-    if (!absl::IsUnavailable(append_file_durably(path, std::string(20, '2') + "\n"))) ::_exit(2);
-    if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(1);
-    ::_exit(append_file_durably(path, "three\n").ok() ? 0 : 3);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  ASSERT_EQ(WEXITSTATUS(status), 0);
+  const int code = testing_support::exit_code_of_child([&] {
+    {
+      const testing_support::FullDisk full(16);
+      if (!absl::IsUnavailable(append_file_durably(path, std::string(20, '2') + "\n"))) return 2;
+    }
+    return append_file_durably(path, "three\n").ok() ? 0 : 3;
+  });
+  ASSERT_EQ(code, 0);
   EXPECT_EQ(read_file(path).value(), "one\nthree\n");
+  std::filesystem::remove(path);
 }
 
 }  // namespace

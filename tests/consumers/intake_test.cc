@@ -1,22 +1,20 @@
 #include "consumers/intake.h"
 
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <atomic>
-#include <csignal>
 #include <map>
 #include <random>
 #include <set>
 
 #include "events/payload.h"
+#include "tests/child.h"
 #include "tests/consumers/node.h"
 
 namespace bukubesar {
 namespace {
 
+using testing_support::exit_code_of_child;
 using testing_support::expect_complete;
+using testing_support::FullDisk;
 using testing_support::Node;
 using testing_support::purchase_json;
 using testing_support::purchase_record;
@@ -42,7 +40,6 @@ TEST(Intake, AnswersWithTheEntryThatHoldsTheEvent) {
 
 // The exit code of the child of the test below; 0: all went as it should.
 int open_a_refused_store_anew() {
-  std::signal(SIGXFSZ, SIG_IGN);
   Node node("never_started");
   node.create_definition();
   auto definition = DefinitionFile::load(node.definition_path());
@@ -55,14 +52,13 @@ int open_a_refused_store_anew() {
   options.ledger = ledger->get();
   Intake intake(std::move(options));
   intake.refuse_to_start("a reason");
-  const rlimit limit{1U << 20, RLIM_INFINITY};
-  if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 3;
   const std::string note(64U << 10, 'n');
-  while ((*ledger)->store_checkpoints({}, Cut(), note).ok()) {
+  {
+    const FullDisk full(1U << 20);
+    while ((*ledger)->store_checkpoints({}, Cut(), note).ok()) {
+    }
+    if ((*ledger)->writable().ok()) return 4;
   }
-  if ((*ledger)->writable().ok()) return 4;
-  const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
-  if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) return 3;
   if (!wait_until([&] { return (*ledger)->writable().ok(); })) return 5;
   if (!(*ledger)->store_checkpoints({}, Cut(), note).ok()) return 6;
   for (const SourceStatus& source : intake.sources())
@@ -73,14 +69,7 @@ int open_a_refused_store_anew() {
 
 // In a process of its own, whose files may not grow for a while: the intake never started, but the signer's writes go on once there is
 // room.
-TEST(Intake, OpensARefusedStoreAnewThoughItReadsNothing) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(open_a_refused_store_anew());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-}
+TEST(Intake, OpensARefusedStoreAnewThoughItReadsNothing) { EXPECT_EQ(exit_code_of_child(open_a_refused_store_anew), 0); }
 
 TEST(Intake, NamesTheFirstCopyOfADuplicate) {
   Node node("duplicates");

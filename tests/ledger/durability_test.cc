@@ -1,10 +1,7 @@
 // I8, I9, and what damage to any byte of the directory leads to.
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 
-#include <csignal>
 #include <fstream>
 #include <random>
 #include <set>
@@ -13,10 +10,16 @@
 #include "ledger/heads_file.h"
 #include "ledger/signer.h"
 #include "ledger/verify.h"
+#include "tests/child.h"
 #include "tests/ledger/fixture.h"
 
 namespace bukubesar {
 namespace {
+
+using testing_support::exit_code_of;
+using testing_support::exit_code_of_child;
+using testing_support::FullDisk;
+using testing_support::kNoExit;
 
 namespace fs = std::filesystem;
 
@@ -46,9 +49,7 @@ std::uint64_t last_acknowledged_by_killed_child(const std::string& directory, in
   std::uint64_t read_size = 0;
   while (::read(pipe_ends[0], &read_size, sizeof read_size) == sizeof read_size) size = read_size;
   ::close(pipe_ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_EQ(exit_code_of(child), 0);
   return size;
 }
 
@@ -92,19 +93,19 @@ TEST(Ledger, I8AWriteThatFailsIsNotAcknowledgedAndStopsAllWriting) {
   ASSERT_EQ(::pipe(pipe_ends), 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
     auto ledger = Ledger::open({directory.ledger(), false, {}}, make_definition());
     if (!ledger.ok() || !commit_events(**ledger, kP0, 100).ok()) ::_exit(1);
-    const rlimit limit{64 * 1024, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(2);
     absl::Status status;
-    for (int i = 0; i < 1000 && status.ok(); ++i) status = commit_events(**ledger, kP0, 100);
-    const std::uint64_t size = (*ledger)->head(kP0).size;
-    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
+    std::uint64_t size = 0;
+    bool reads = false;
+    {
+      const FullDisk full(64 * 1024);
+      for (int i = 0; i < 1000 && status.ok(); ++i) status = commit_events(**ledger, kP0, 100);
+      size = (*ledger)->head(kP0).size;
+      reads = (*ledger)->read(kP0, Sequence(size - 1), 1).ok();
+    }
     const bool refused = status.code() == absl::StatusCode::kUnavailable;
-    const bool reads = (*ledger)->read(kP0, Sequence(size - 1), 1).ok();
-    const bool stays =
-        ::setrlimit(RLIMIT_FSIZE, &no_limit) == 0 && commit_events(**ledger, kP0, 1).code() == absl::StatusCode::kUnavailable;
+    const bool stays = commit_events(**ledger, kP0, 1).code() == absl::StatusCode::kUnavailable;
     (void)!::write(pipe_ends[1], &size, sizeof size);
     ::_exit(!refused ? 3 : !reads ? 4 : !stays ? 5 : 0);
   }
@@ -112,10 +113,7 @@ TEST(Ledger, I8AWriteThatFailsIsNotAcknowledgedAndStopsAllWriting) {
   std::uint64_t acknowledged = 0;
   ASSERT_EQ(::read(pipe_ends[0], &acknowledged, sizeof acknowledged), static_cast<ssize_t>(sizeof acknowledged));
   ::close(pipe_ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  ASSERT_EQ(WEXITSTATUS(status), 0);
+  ASSERT_EQ(exit_code_of(child), 0);
   auto ledger = open_ledger(directory.ledger(), make_definition());
   ASSERT_NE(ledger, nullptr);
   EXPECT_GE(ledger->head(kP0).size, acknowledged);
@@ -126,32 +124,27 @@ TEST(Ledger, I8AWriteThatFailsIsNotAcknowledgedAndStopsAllWriting) {
 // The same, then room again: what is in doubt is looked at, its ids are free again where it is not stored, and commits go on.
 TEST(Ledger, I8AfterAFailedWriteItIsOpenedAnewAndGoesOn) {
   TemporaryDirectory directory;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
+  const int code = exit_code_of_child([&] {
     auto ledger = Ledger::open({directory.ledger(), false, {}}, make_definition());
-    if (!ledger.ok()) ::_exit(1);
+    if (!ledger.ok()) return 1;
     for (int round = 0; round < 3; ++round) {
-      if (!commit_events(**ledger, kP0, 100).ok()) ::_exit(2);
-      const rlimit limit{64 * 1024, RLIM_INFINITY};
-      if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(3);
-      while (commit_events(**ledger, kP0, 100).ok()) {
+      if (!commit_events(**ledger, kP0, 100).ok()) return 2;
+      std::uint64_t size = 0;
+      {
+        const FullDisk full(64 * 1024);
+        while (commit_events(**ledger, kP0, 100).ok()) {
+        }
+        size = (*ledger)->head(kP0).size;
+        if ((*ledger)->reopen().code() != absl::StatusCode::kUnavailable) return 4;
+        if (!(*ledger)->read(kP0, Sequence(size - 1), 1).ok()) return 5;
       }
-      const std::uint64_t size = (*ledger)->head(kP0).size;
-      if ((*ledger)->reopen().code() != absl::StatusCode::kUnavailable) ::_exit(4);
-      if (!(*ledger)->read(kP0, Sequence(size - 1), 1).ok()) ::_exit(5);
-      const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
-      if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(3);
-      if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) ::_exit(6);
-      if ((*ledger)->head(kP0).size != size && (*ledger)->head(kP0).size != size + 100) ::_exit(7);
-      if (!commit_events(**ledger, kP0, 100).ok()) ::_exit(8);
+      if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) return 6;
+      if ((*ledger)->head(kP0).size != size && (*ledger)->head(kP0).size != size + 100) return 7;
+      if (!commit_events(**ledger, kP0, 100).ok()) return 8;
     }
-    ::_exit(verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  ASSERT_EQ(WEXITSTATUS(status), 0);
+    return verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9;
+  });
+  ASSERT_EQ(code, 0);
   auto ledger = open_ledger(directory.ledger(), make_definition());
   ASSERT_NE(ledger, nullptr);
   EXPECT_TRUE(verify_ledger(*ledger, make_definition(), "", {}, {}).ok());
@@ -315,9 +308,7 @@ std::string noticed(const std::string& directory, const std::string& key_file, b
   char buffer[512];
   for (ssize_t count; (count = ::read(pipe_ends[0], buffer, sizeof buffer)) > 0;) said.append(buffer, static_cast<std::size_t>(count));
   ::close(pipe_ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  aborted = !WIFEXITED(status);
+  aborted = exit_code_of(child) == kNoExit;
   return aborted ? "aborted" : said;
 }
 

@@ -1,9 +1,4 @@
 // Erasure: the payload goes, from the files too; entry, root, proofs and verdicts of later copies stay. And copies of a ledger that runs.
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
 #include <fstream>
 #include <random>
 
@@ -13,10 +8,14 @@
 #include "ledger/heads_file.h"
 #include "ledger/rows.h"
 #include "ledger/verify.h"
+#include "tests/child.h"
 #include "tests/ledger/fixture.h"
 
 namespace bukubesar {
 namespace {
+
+using testing_support::exit_code_of_child;
+using testing_support::FullDisk;
 
 namespace fs = std::filesystem;
 
@@ -150,31 +149,24 @@ TEST(Redaction, ThatWasCutOffGoesOnAtTheNextStart) {
 // In a process of its own, whose files may not grow: what is known of the erasure in doubt is what was stored, once it has been read back.
 TEST(Redaction, InDoubtIsReadBackBeforeAnythingIsJudgedByIt) {
   TemporaryDirectory directory;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
+  const int code = exit_code_of_child([&] {
     auto ledger = Ledger::open({directory.ledger(), false, {}}, make_definition());
-    if (!ledger.ok() || !commit_events(**ledger, kP0, 100).ok()) ::_exit(1);
+    if (!ledger.ok() || !commit_events(**ledger, kP0, 100).ok()) return 1;
     commit_redaction(**ledger, "0/7");
-    const rlimit limit{1024, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(2);
-    if ((*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).code() != absl::StatusCode::kUnavailable) ::_exit(3);
-    if ((*ledger)->writable().ok() || commit_events(**ledger, kP0, 1).ok() || (*ledger)->finish_redactions().ok()) ::_exit(4);
-    const rlimit no_limit{RLIM_INFINITY, RLIM_INFINITY};
-    if (::setrlimit(RLIMIT_FSIZE, &no_limit) != 0) ::_exit(2);
-    if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) ::_exit(5);
+    {
+      const FullDisk full(1024);
+      if ((*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).code() != absl::StatusCode::kUnavailable) return 3;
+      if ((*ledger)->writable().ok() || commit_events(**ledger, kP0, 1).ok() || (*ledger)->finish_redactions().ok()) return 4;
+    }
+    if (!(*ledger)->reopen().ok() || !(*ledger)->writable().ok()) return 5;
     const auto run = (*ledger)->read(kP0, Sequence(7), 1);
     const bool erased = (*ledger)->redaction(kP0, Sequence(7)) != nullptr;
-    if (!run.ok() || run->entries[0].payload.has_value() == erased) ::_exit(6);
-    if (erased) ::_exit(7);  // the log could not take a byte of it
-    if (!(*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).ok() || !(*ledger)->finish_redactions().ok())
-      ::_exit(8);
-    ::_exit(verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
+    if (!run.ok() || run->entries[0].payload.has_value() == erased) return 6;
+    if (erased) return 7;  // the log could not take a byte of it
+    if (!(*ledger)->redact(kP0, Sequence(7), redaction_of(**ledger, Sequence(7), 0)).ok() || !(*ledger)->finish_redactions().ok()) return 8;
+    return verify_ledger(**ledger, make_definition(), "", {}, {}).ok() ? 0 : 9;
+  });
+  EXPECT_EQ(code, 0);
 }
 
 TEST(Redaction, OfNobodyIsFoundByVerify) {
