@@ -156,8 +156,8 @@ struct HttpServer::Impl {
       : config(http_config),
         router(the_router),
         hooks(std::move(the_hooks)),
-        io(static_cast<int>(std::max(1U, http_config.threads))),
-        pool(std::max(1U, http_config.threads)) {
+        io(static_cast<int>(http_config.threads)),
+        pool(http_config.threads) {
     stand_behind_the_intake();
   }
 
@@ -247,7 +247,7 @@ void HttpServer::Impl::close_connections() {
 
 // What is asked of history takes every core for as long as it lasts: a commit must not wait for its turn among such threads.
 void HttpServer::Impl::stand_behind_the_intake() {
-  const auto count = static_cast<std::ptrdiff_t>(std::max(1U, config.threads));
+  const auto count = static_cast<std::ptrdiff_t>(config.threads);
   const auto all = std::make_shared<std::latch>(count);  // each thread takes one of these, since none ends before all have begun
   for (std::ptrdiff_t i = 0; i < count; ++i)
     asio::post(pool, [all] {
@@ -624,7 +624,7 @@ absl::Status HttpServer::listen(const TlsCertificate* tls) {
   impl_->port = impl_->acceptor->local_endpoint().port();
   impl_->work.emplace(impl_->io.get_executor());
   asio::co_spawn(impl_->acceptor->get_executor(), impl_->accept_loop(), asio::detached);
-  for (std::uint32_t i = 0; i < std::max(1U, impl_->config.threads); ++i)
+  for (std::uint32_t i = 0; i < impl_->config.threads; ++i)
     impl_->threads.emplace_back([impl = impl_.get()] {
       name_own_thread("http");  // bench/web tells what clients cost from what intake does
       impl->io.run();
