@@ -34,6 +34,7 @@
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/file.h"
+#include "base/seldom_warning.h"
 #include "base/status.h"
 #include "ledger/checked_files.h"
 #include "ledger/log_tail.h"
@@ -66,6 +67,15 @@ absl::Status to_status(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   if (status.IsCorruption()) return data_loss("{}: {}", doing, status.ToString());
   return unavailable("{}: {}", doing, status.ToString());
+}
+
+// Of a read. One that fails concerns whoever keeps the server, too, not only who asked for it.
+absl::Status read_status(const rocksdb::Status& status, std::string_view how, Family family) {
+  if (status.ok()) return absl::OkStatus();
+  static SeldomWarning unreadable;
+  const absl::Status failed = to_status(status, fmt::format("{} {}", how, name_of(family)));
+  unreadable.say(failed);
+  return failed;
 }
 
 // how: "" or " for reading". Where CURRENT can not be opened RocksDB tries it once more without direct I/O, which nobody asked for, and
@@ -463,7 +473,7 @@ absl::StatusOr<std::optional<std::string>> Store::get(Family family, std::string
   const auto database = impl_->current();
   const rocksdb::Status status = database->db->Get({}, database->handle(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
-  RETURN_IF_ERROR(to_status(status, fmt::format("read {}", name_of(family))));
+  RETURN_IF_ERROR(read_status(status, "read", family));
   return std::optional<std::string>(std::move(value));
 }
 
@@ -471,7 +481,7 @@ absl::StatusOr<std::optional<StoredRow>> Store::at_or_before(Family family, std:
   const auto database = impl_->current();
   const std::unique_ptr<rocksdb::Iterator> at(database->db->NewIterator({}, database->handle(family)));
   at->SeekForPrev(slice(key));
-  RETURN_IF_ERROR(to_status(at->status(), fmt::format("read {}", name_of(family))));
+  RETURN_IF_ERROR(read_status(at->status(), "read", family));
   if (!at->Valid()) return std::optional<StoredRow>();
   return std::optional<StoredRow>({at->key().ToString(), at->value().ToString()});
 }
@@ -487,7 +497,7 @@ bool StoreCursor::valid() const { return impl_->at->Valid(); }
 std::string_view StoreCursor::key() const { return view(impl_->at->key()); }
 std::string_view StoreCursor::value() const { return view(impl_->at->value()); }
 void StoreCursor::next() { impl_->at->Next(); }
-absl::Status StoreCursor::status() const { return to_status(impl_->at->status(), fmt::format("scan {}", name_of(impl_->family))); }
+absl::Status StoreCursor::status() const { return read_status(impl_->at->status(), "scan", impl_->family); }
 
 std::unique_ptr<StoreCursor> Store::cursor(Family family, std::string_view first, bool bulk) const {
   rocksdb::ReadOptions options;

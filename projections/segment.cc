@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/seldom_warning.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -386,6 +387,28 @@ absl::StatusOr<SegmentContent> decode_segment(std::string_view bytes, std::strin
 std::string segment_file_name(std::uint32_t number) { return fmt::format("{:06}.seg", number); }
 std::string segment_name(PartitionId partition, std::uint32_t number) { return fmt::format("{}/{:06}", partition.name(), number); }
 
+namespace {
+
+// Fills `to` from there on.
+absl::Status read_at(const std::string& path, std::uint64_t at, std::string& to) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return unavailable("open {}: {}", path, std::strerror(errno));
+  std::size_t done = 0;
+  int error = 0;
+  while (done < to.size() && error == 0) {
+    const ssize_t count = ::pread(fd, to.data() + done, to.size() - done, static_cast<off_t>(at + done));
+    if (count == 0) break;
+    if (count > 0) done += static_cast<std::size_t>(count);
+    if (count < 0 && errno != EINTR) error = errno;
+  }
+  ::close(fd);
+  if (error != 0) return unavailable("read {}: {}", path, std::strerror(error));
+  if (done != to.size()) return data_loss("{} ends early", path);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 FileSegment::FileSegment(std::string path, std::string_view bytes, const SegmentHeader& header)
     : path_(std::move(path)), header_(header), file_bytes_(bytes.size()) {
   ByteReader reader(bytes.substr(kMagic.size(), bytes.size() - kFooterBytes - kMagic.size()));
@@ -420,24 +443,14 @@ absl::Status FileSegment::read_planes(Column column, std::string& planes) const 
   const Place& place = sections_[static_cast<std::size_t>(column)];
   thread_local std::string stored;
   stored.resize(place.stored);
-  const std::string name = segment_name(header_.partition, header_.number);
-  if (place.stored != 0) {
-    const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return unavailable("open {}: {}", path_, std::strerror(errno));
-    std::size_t done = 0;
-    int error = 0;
-    while (done < stored.size() && error == 0) {
-      const ssize_t count = ::pread(fd, stored.data() + done, stored.size() - done, static_cast<off_t>(place.at + done));
-      if (count == 0) break;
-      if (count > 0) done += static_cast<std::size_t>(count);
-      if (count < 0 && errno != EINTR) error = errno;
-    }
-    ::close(fd);
-    if (error != 0) return unavailable("read {}: {}", path_, std::strerror(error));
-    if (done != stored.size()) return data_loss("segment {}: column {} ends early", name, info_of(column).name);
-  }
-  if (!decompress(stored, place.raw, planes)) return data_loss("segment {}: column {} does not decompress", name, info_of(column).name);
-  return absl::OkStatus();
+  absl::Status status;
+  if (place.stored != 0) status = read_at(path_, place.at, stored);
+  if (status.ok() && !decompress(stored, place.raw, planes)) status = data_loss("{}: its bytes do not decompress", path_);
+  if (status.ok()) return status;
+  // Who asked is told by the answer; whoever keeps the server has to know of a disk that cannot be read, too.
+  static SeldomWarning unreadable;
+  unreadable.say(status);
+  return with_context(status, fmt::format("segment {}, column {}", segment_name(header_.partition, header_.number), info_of(column).name));
 }
 
 absl::StatusOr<std::uint64_t> FileSegment::rows_below(std::uint64_t size) const {

@@ -1,7 +1,10 @@
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <filesystem>
 #include <limits>
+#include <sstream>
 #include <thread>
 
 #include "base/bounded_queue.h"
@@ -12,6 +15,7 @@
 #include "base/file.h"
 #include "base/ids.h"
 #include "base/money.h"
+#include "base/seldom_warning.h"
 #include "base/sha256.h"
 #include "base/time.h"
 #include "tests/child.h"
@@ -116,6 +120,21 @@ TEST(BoundedQueue, RefusesBeyondItsMaximumAndDrainsAfterClose) {
   EXPECT_EQ(queue.pop(), 1);
   EXPECT_EQ(queue.pop(), 1);
   EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+TEST(SeldomWarning, SaysTheFirstOfManyAndNothingOfWhatWentWell) {
+  const auto before = spdlog::default_logger();
+  std::ostringstream said;
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_mt>(said)));
+  SeldomWarning disk, another;
+  disk.say(absl::OkStatus());
+  disk.say(absl::UnavailableError("the disk"));
+  for (int i = 0; i < 1000; ++i) disk.say(absl::UnavailableError("the disk again"));
+  another.say(absl::DataLossError("another place"));
+  spdlog::set_default_logger(before);
+  EXPECT_NE(said.str().find("[warning] the disk\n"), std::string::npos) << said.str();
+  EXPECT_EQ(said.str().find("the disk again"), std::string::npos);
+  EXPECT_NE(said.str().find("another place"), std::string::npos);
 }
 
 TEST(File, ReplacesWholeAndAppends) {
