@@ -1,11 +1,12 @@
 # What `ops/kafka --secure` adds: certificates, users with passwords, access rules. Sourced by ops/kafka, in whose variables it works.
 #
-# Users: admin (may do everything), bukubesar (may do what a node needs: the runbook's list), stranger (may sign in, and nothing more).
+# Users: admin (may do everything), bukubesar (may do what a node needs: the runbook's list), stranger and newcomer
+# (may sign in, and nothing more).
 # In $dir/secure: ca.pem; <user>.password, <user>.pem and <user>.key, mode 0600; admin.properties for Kafka's own command lines.
 # Listeners: SASL_SSL on the port for passwords, SSL two above it for client certificates.
 
 readonly secure="$dir/secure"
-readonly users=(admin bukubesar stranger)
+readonly users=(admin bukubesar stranger newcomer)
 
 password_of() { cat "$secure/$1.password"; }
 

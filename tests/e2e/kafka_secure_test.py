@@ -51,7 +51,7 @@ class Secure(unittest.TestCase):
         harness.wait_until("intake to stream", lambda: all(each["state"] == "streaming" for each in server.get_json("/v1/status")["sources"]), 90)
 
     def shows_no_secret(self, server: harness.Server, *more: str):
-        passwords = [(self.secure / f"{user}.password").read_text().strip() for user in ("admin", "bukubesar", "stranger")]
+        passwords = [(self.secure / f"{user}.password").read_text().strip() for user in ("admin", "bukubesar", "stranger", "newcomer")]
         for text in (server.log(), server.run("config", "show").stdout, *more):
             for secret in passwords + ["not the password"]:
                 self.assertNotIn(secret, text)
@@ -209,8 +209,8 @@ class Secure(unittest.TestCase):
             self.assertEqual(server.post_events([harness.purchase_event(1)]).status, 200)
             self.assertEqual(self.contract(server), [])
             self.assertEqual(server.stop(), 0)
-            self.kafka.grant("stranger", "bukubesar.settings.", "Read,Write")
-            server.settings |= {"broker.sasl_username": "stranger", "broker.sasl_password_file": self.password_file("stranger")}
+            self.kafka.grant("newcomer", "bukubesar.settings.", "Read,Write")  # who may write somewhere may be a producer: not the stranger of other tests
+            server.settings |= {"broker.sasl_username": "newcomer", "broker.sasl_password_file": self.password_file("newcomer")}
             server.start()
             self.streams(server)
             self.assertEqual(server.post_events([harness.purchase_event(2)]).status, 200)

@@ -94,7 +94,7 @@ class Tree(unittest.TestCase):
             if line and not line.startswith("#"):
                 package, group = line.split()
                 self.assertNotIn(package, seen)
-                self.assertIn(group, ("run", "kafka", "bench", "test"))
+                self.assertIn(group, ("run", "kafka", "bench", "rocksdb", "test"))
                 seen.add(package)
 
     def test_presets_are_those_that_the_documents_name(self):
