@@ -645,7 +645,8 @@ TEST(Views, AreBuiltOnceADiskAnswersAgain) {
   std::filesystem::rename(segment, away);
   const Logged log;
   p->start();
-  ASSERT_TRUE(wait_until([&] { return log.has("the views wait: open " + segment); }, kPatience));
+  ASSERT_TRUE(wait_until([&] { return log.has("the views wait: segment 0/000001, column "); }, kPatience));
+  EXPECT_TRUE(log.has("[warning] open " + segment)) << "whoever reads it, a file that cannot be is in the log";
   EXPECT_EQ(p->status().failed, "");
   std::filesystem::rename(away, segment);
   const auto built = [&] {
