@@ -2,9 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/logger.h>
-#include <spdlog/sinks/ringbuffer_sink.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
@@ -17,6 +14,7 @@
 #include "base/status.h"
 #include "base/thread.h"
 #include "projections/segment.h"
+#include "tests/logged.h"
 #include "tests/projections/answers.h"
 #include "tests/projections/event_spec.h"
 #include "tests/projections/fixture.h"
@@ -28,6 +26,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing_support::Logged;
 using testing_support::wait_until;
 
 constexpr auto kPatience = std::chrono::seconds(60);
@@ -616,23 +615,6 @@ TEST(I6Balanced, EveryViewHasTheSameGrandTotalLiveAndAsOf) {
   national.where[Dimension::catalogue_kind] = {"national"};
   EXPECT_TRUE(absl::IsInvalidArgument(p->view("local_catalogue", national).status()));
 }
-
-// What is logged while it lives.
-class Logged {
- public:
-  Logged() { spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink_)); }
-  ~Logged() { spdlog::set_default_logger(before_); }
-  Logged(const Logged&) = delete;
-  Logged& operator=(const Logged&) = delete;
-  [[nodiscard]] bool has(std::string_view text) const {
-    const std::vector<std::string> lines = sink_->last_formatted();
-    return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) { return line.find(text) != std::string::npos; });
-  }
-
- private:
-  const std::shared_ptr<spdlog::logger> before_ = spdlog::default_logger();
-  const std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> sink_ = std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(64);
-};
 
 TEST(Views, AreBuiltOnceADiskAnswersAgain) {
   Node node;
