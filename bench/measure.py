@@ -49,8 +49,8 @@ class Figures:
         "sink_transfers_per_s": (100_000, 200_000),
     }
 
-    def __init__(self, judge: bool):
-        self.judge = judge
+    def __init__(self, judge: bool, conditions: dict | None = None):
+        self.judge, self.conditions = judge, dict(conditions or {})
         self.figures: dict[str, float] = {}
 
     def note(self, name: str, value: float, unit: str):
