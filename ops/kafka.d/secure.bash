@@ -7,6 +7,7 @@
 
 readonly secure="$dir/secure"
 readonly users=(admin bukubesar stranger newcomer)
+readonly node_operations=Read,Write,Describe,DescribeConfigs,Create  # the runbook's list
 
 password_of() { cat "$secure/$1.password"; }
 
@@ -92,6 +93,6 @@ grant() {
 
 set_acls() {
   [[ -f "$secure/acls.done" ]] && return
-  grant bukubesar bukubesar. "$operations"
+  grant bukubesar bukubesar. "$node_operations"
   touch "$secure/acls.done"
 }
