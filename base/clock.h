@@ -16,4 +16,9 @@ class Clock {
   static const Clock& system();
 };
 
+// How long something took, for figures: the machine's clock, whatever tests own.
+[[nodiscard]] inline std::int64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count();
+}
+
 }  // namespace bukubesar

@@ -20,8 +20,6 @@ std::optional<Money> checked_subtract(Money a, Money b) {
   return difference;
 }
 
-namespace {}  // namespace
-
 ParsedMoney parse_rupiah(std::string_view text) {
   const ParsedMoney syntax{{}, MoneyError::syntax};
   const bool negative = !text.empty() && text.front() == '-';

@@ -38,6 +38,8 @@ constexpr milliseconds kIdlePull{50};          // how soon a stop is noticed whi
 constexpr milliseconds kBusyPull{1};           // while a commit waits to be taken
 constexpr std::size_t kBacklogRecords = 2048;  // where there is a backlog, a commit is worth at least so many
 constexpr milliseconds kAdviseInterval{1000};
+// What was advised while no broker listened is said once more.
+constexpr milliseconds kAdviseAgainInterval{60'000};
 constexpr milliseconds kStopDrain{2000};
 constexpr milliseconds kRememberedTimeout{5000};  // for Kafka to say what was committed
 constexpr milliseconds kDiskRetry{2000};          // a disk that refused is asked again so often
@@ -49,10 +51,6 @@ std::string group_of(const Definition& definition, const std::string& data_dir) 
   std::error_code error;
   const std::string directory = std::filesystem::weakly_canonical(data_dir, error).string();
   return fmt::format("bukubesar-{}-{}-{}", definition.name, host.data(), hex(as_view(sha256(error ? data_dir : directory))).substr(0, 8));
-}
-
-std::int64_t microseconds_since(steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - start).count();
 }
 
 }  // namespace
@@ -207,9 +205,11 @@ struct Intake::Impl {
     batcher_options.ledger = &ledger;
     auto fresh = std::make_shared<KafkaSource>(std::move(source_options));
     batcher = std::make_unique<Batcher>(std::move(batcher_options));
-    const absl::MutexLock lock(&mutex);
-    source = std::move(fresh);
-    return absl::OkStatus();
+    {
+      const absl::MutexLock lock(&mutex);
+      source.swap(fresh);
+    }
+    return absl::OkStatus();  // the one before ends here: that waits for its threads, and nobody for us
   }
 
   [[nodiscard]] KafkaAddress address() const {
@@ -499,6 +499,10 @@ struct Intake::Impl {
     const auto now = options.clock->steady();
     if (embedded() || now - last_advice < kAdviseInterval) return;
     last_advice = now;
+    if (now - last_full_advice >= kAdviseAgainInterval) {
+      last_full_advice = now;
+      advised_sizes.clear();
+    }
     std::vector<AdvisedOffset> offsets;
     for (const PartitionId partition : definition().all_partitions()) {
       const PartitionHead head = ledger.head(partition);
@@ -602,7 +606,7 @@ struct Intake::Impl {
   std::atomic<bool> stopping = false, failed = false;
   std::atomic<bool> suspended = false;  // the disk refused; the intake thread waits for it
   Job doubtful;                         // its commit failed; between the two threads, which do not run beside each other then
-  steady_clock::time_point last_advice{};
+  steady_clock::time_point last_advice{}, last_full_advice{};
   std::map<PartitionId, std::uint64_t> advised_sizes;
 
   mutable absl::Mutex mutex;

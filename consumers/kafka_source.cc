@@ -572,7 +572,6 @@ KafkaSource::~KafkaSource() = default;
 std::size_t KafkaSource::pull(std::vector<PulledPartition>& into, std::size_t records_max, std::uint64_t bytes_max, milliseconds timeout) {
   return impl_->pull(into, records_max, bytes_max, timeout);
 }
-bool KafkaSource::has_more() const { return impl_->cursor < impl_->taken_count; }
 void KafkaSource::advise(const std::vector<AdvisedOffset>& offsets) { impl_->advise(offsets); }
 void KafkaSource::stop_because(std::optional<PartitionId> partition, const std::string& why) { impl_->stop_because(partition, why); }
 bool KafkaSource::stopped() const { return impl_->is_stopped; }

@@ -9,9 +9,8 @@
 //
 // Invariants  I3: what pull() hands out is consecutive, but for the gaps it names; each gap ends at the offset of a record beside it.
 // Threads     pull(), advise() and stop_because() from one thread (the intake's); statuses() from any.
-// Limits      a pull: kPullRecordsMax records. Fetched ahead: fetch_queue_bytes_max over all partitions, librdkafka's own bookkeeping
-// apart;
-//             one fetch more (kFetchBytes of each partition) may come on top.
+// Limits      a pull: kPullRecordsMax records. Fetched ahead: fetch_queue_bytes_max over all partitions, without librdkafka's own
+//             bookkeeping; one fetch more (kFetchBytes of each partition) may come on top.
 // Errors      none returned: a broker that is away is waited out, what must not go on stops the source, and statuses() says why.
 #pragma once
 
@@ -79,8 +78,6 @@ class KafkaSource {
   // Waits up to `timeout` for a first record, then appends what is there to `into` (beside the positions given), up to about
   // `bytes_max` of payload. Returns the number of records appended.
   std::size_t pull(std::vector<PulledPartition>& into, std::size_t records_max, std::uint64_t bytes_max, std::chrono::milliseconds timeout);
-  // True when pull() left records of its last take undelivered, because of bytes_max.
-  [[nodiscard]] bool has_more() const;
 
   // Commits offsets to Kafka without waiting: they only inform.
   void advise(const std::vector<AdvisedOffset>& offsets);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/status.h"
 #include "ledger/ledger_impl.h"
@@ -258,10 +259,6 @@ class IdClaims {
   std::vector<Claim> claims_;
   bool kept_ = false;
 };
-
-std::int64_t microseconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count();
-}
 
 absl::Status check_shape(const Commit& commit) {
   std::set<PartitionId> seen;
