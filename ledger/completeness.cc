@@ -10,7 +10,7 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::size_t kRun = 8192;
+constexpr std::size_t kRun = 8192;  // entries, and gaps, that are read together
 
 // Of an entry that has a time.
 std::optional<Date> day_in_zone(std::int64_t time_ms, int zone_minutes) {
@@ -29,8 +29,9 @@ class PartitionCount {
   void contradict(fmt::format_string<Args...> format, Args&&... args) {
     to_.contradictions.push_back(fmt::format("partition {}: {}", partition_.name(), fmt::format(format, std::forward<Args>(args)...)));
   }
-  void take(std::uint64_t sequence, const Entry& entry);
-  void take_gap(std::uint64_t sequence, CompletenessRow& row);
+  absl::Status take(std::uint64_t sequence, const Entry& entry);
+  absl::Status take_gaps(std::uint64_t sequence, CompletenessRow& row);
+  absl::Status read_gaps();
   CompletenessRow& row_of(std::uint64_t sequence, const Entry& entry);
   void compare_with_head();
 
@@ -40,22 +41,22 @@ class PartitionCount {
   const PartitionHead head_;
   Completeness& to_;
   const std::size_t first_row_;
-  std::vector<Gap> gaps_;
-  std::size_t next_gap_ = 0;
+  std::vector<Gap> gaps_;     // a run of them
+  std::size_t next_gap_ = 0;  // of gaps_; its size: there is no more
   Epoch epoch_;
   Offset next_offset_{0};
   std::int64_t time_ms_ = 0;
 };
 
 absl::Status PartitionCount::run() {
-  ASSIGN_OR_RETURN(gaps_, ledger_.gaps(partition_));
+  RETURN_IF_ERROR(read_gaps());
   if (const SourceStatement* source = definition_.source_of(partition_, Epoch(0))) next_offset_ = source->first_offset;
   for (std::uint64_t at = 0; at < head_.size;) {
     RETURN_IF_ERROR(still_wanted());
     ASSIGN_OR_RETURN(const std::vector<Entry> entries,
                      ledger_.read_entries(partition_, Sequence(at), std::min<std::uint64_t>(kRun, head_.size - at)));
     if (entries.empty()) return data_loss("{}:{}: no entry", partition_.name(), at);
-    for (const Entry& entry : entries) take(at++, entry);
+    for (const Entry& entry : entries) RETURN_IF_ERROR(take(at++, entry));
   }
   compare_with_head();
   return absl::OkStatus();
@@ -75,15 +76,25 @@ CompletenessRow& PartitionCount::row_of(std::uint64_t sequence, const Entry& ent
   return to_.rows.back();
 }
 
-void PartitionCount::take_gap(std::uint64_t sequence, CompletenessRow& row) {
+absl::Status PartitionCount::read_gaps() {
+  const Gap last = gaps_.empty() ? Gap{} : gaps_.back();
+  ASSIGN_OR_RETURN(gaps_, ledger_.gaps(partition_, last.epoch, last.limit, kRun));
+  next_gap_ = 0;
+  return absl::OkStatus();
+}
+
+absl::Status PartitionCount::take_gaps(std::uint64_t sequence, CompletenessRow& row) {
   while (next_gap_ < gaps_.size() && gaps_[next_gap_].epoch == epoch_ && gaps_[next_gap_].limit <= row.limit_offset) {
     const Gap& gap = gaps_[next_gap_++];
     row.gap_offsets += static_cast<std::uint64_t>(gap.limit - gap.first);
-    to_.gaps.push_back({partition_, gap, Sequence(sequence), time_ms_});
+    ++to_.gaps_total;
+    if (to_.gaps.size() < kGapReportsMax) to_.gaps.push_back({partition_, gap, Sequence(sequence), time_ms_});
+    if (next_gap_ == kRun) RETURN_IF_ERROR(read_gaps());
   }
+  return absl::OkStatus();
 }
 
-void PartitionCount::take(std::uint64_t sequence, const Entry& entry) {
+absl::Status PartitionCount::take(std::uint64_t sequence, const Entry& entry) {
   if (entry.kind == EntryKind::source_statement) {
     epoch_ = entry.epoch;
     const SourceStatement* source = definition_.source_of(partition_, entry.epoch);
@@ -96,16 +107,17 @@ void PartitionCount::take(std::uint64_t sequence, const Entry& entry) {
   ++row.entries;
   if (entry.kind == EntryKind::source_statement) {
     ++row.counts.statements;
-    return;
+    return absl::OkStatus();
   }
   if (entry.epoch != epoch_) contradict("entry {} is of epoch {} inside epoch {}", sequence, entry.epoch.value(), epoch_.value());
   if (entry.offset < next_offset_) contradict("entry {}: offset {} after {}", sequence, entry.offset.value(), next_offset_.value() - 1);
   ++row.records;
   row.limit_offset = next_offset_ = entry.offset + 1;
-  take_gap(sequence, row);
+  RETURN_IF_ERROR(take_gaps(sequence, row));
   if (entry.verdict == Verdict::accepted) ++row.counts.accepted;
   if (entry.verdict == Verdict::duplicate) ++row.counts.duplicate;
   if (entry.verdict == Verdict::rejected) ++row.counts.rejected;
+  return absl::OkStatus();
 }
 
 void PartitionCount::compare_with_head() {

@@ -38,10 +38,13 @@ struct GapReport {
   std::int64_t ledger_time_ms = 0;  // of that entry; 0: none
 };
 
+inline constexpr std::size_t kGapReportsMax = 1000;
+
 struct Completeness {
   Cut cut;
   std::vector<CompletenessRow> rows;  // by partition, in ledger order
-  std::vector<GapReport> gaps;
+  std::vector<GapReport> gaps;        // the first kGapReportsMax; Ledger::gaps() has all
+  std::uint64_t gaps_total = 0;
   std::vector<std::string> contradictions;  // empty: complete
 };
 

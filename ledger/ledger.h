@@ -126,7 +126,8 @@ class Ledger {
   [[nodiscard]] absl::StatusOr<std::string> read_payload(PartitionId partition, Sequence sequence) const;
   // The entry that holds this offset; NotFound for a gap or an offset not yet consumed.
   [[nodiscard]] absl::StatusOr<Sequence> sequence_of(PartitionId partition, Epoch epoch, Offset offset) const;
-  [[nodiscard]] absl::StatusOr<std::vector<Gap>> gaps(PartitionId partition) const;
+  // At most `limit` gaps, ascending: those of later epochs, and of `epoch` those that begin at `first` or later. Cancelled: nobody waits.
+  [[nodiscard]] absl::StatusOr<std::vector<Gap>> gaps(PartitionId partition, Epoch epoch, Offset first, std::size_t limit) const;
 
   // Entries with ledger time <= instant: a prefix, since ledger time is a running maximum. FailedPrecondition where the
   // partition's records carry no ledger time (a CreateTime topic): as-of is by cut there.
@@ -150,7 +151,8 @@ class Ledger {
   // stand in files until finish_redactions(). From one thread, beside commits. FailedPrecondition: it is erased already, or never was kept.
   // Unavailable: it may be erased; redaction() may say so until reopen() has looked.
   [[nodiscard]] absl::Status redact(PartitionId partition, Sequence sequence, Redaction redaction);
-  // Once it returns OK nothing that was redacted stands in the store's files any more. To be called after a start too.
+  // Once it returns OK nothing that was redacted stands in the store's files any more. To be called after a start too. Cancelled: what it
+  // had rewritten by then is not rewritten again.
   [[nodiscard]] absl::Status finish_redactions();
   // Null where the payload was not erased.
   [[nodiscard]] std::shared_ptr<const Redaction> redaction(PartitionId partition, Sequence sequence) const;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "base/cancellation.h"
 #include "base/check.h"
 #include "base/status.h"
 #include "ledger/ledger_impl.h"
@@ -9,6 +10,8 @@
 namespace bukubesar {
 
 namespace {
+
+constexpr std::uint64_t kRowsBetweenLooks = 4096;  // whether somebody still waits
 
 absl::Status beyond_end(PartitionId partition, std::uint64_t position, std::uint64_t size) {
   return out_of_range("{}:{}: the partition has {} entries", partition.name(), position, size);
@@ -145,23 +148,22 @@ absl::StatusOr<Sequence> Ledger::sequence_of(PartitionId partition, Epoch epoch,
   return run->sequence + in_run;
 }
 
-absl::StatusOr<std::vector<Gap>> Ledger::gaps(PartitionId partition) const {
+absl::StatusOr<std::vector<Gap>> Ledger::gaps(PartitionId partition, Epoch epoch, Offset first, std::size_t limit) const {
   ASSIGN_OR_RETURN(const PartitionHead head, impl_->published(partition));
   std::vector<Gap> found;
-  absl::Status damage;
+  absl::Status status;
+  std::uint64_t looked_at = 0;
   RETURN_IF_ERROR(impl_->store->scan(
-      Family::offsets, offset_key(partition, Epoch(0), Offset(0)), /*bulk=*/true, [&](std::string_view key, std::string_view value) {
+      Family::offsets, offset_key(partition, epoch, first), /*bulk=*/true, [&](std::string_view key, std::string_view value) {
+        if (looked_at++ % kRowsBetweenLooks == 0) status = still_wanted();
         const auto run = parse_offset_run(key, value);
-        if (!run) {
-          damage = data_loss("partition {}: a row of offsets is damaged", partition.name());
-          return false;
-        }
-        if (run->partition != partition) return false;
+        if (!run) status = data_loss("partition {}: a row of offsets is damaged", partition.name());
+        if (!status.ok() || run->partition != partition || found.size() == limit) return false;
         const bool seen = run->epoch < head.epoch || (run->epoch == head.epoch && run->first < head.next_offset);
         if (run->gap && seen) found.push_back({run->epoch, run->first, run->first + static_cast<std::int64_t>(run->count)});
         return seen;
       }));
-  RETURN_IF_ERROR(damage);
+  RETURN_IF_ERROR(status);
   return found;
 }
 

@@ -97,7 +97,7 @@ std::vector<Column> BlockFilter::columns() const {
 
 void BlockFilter::apply(std::size_t partition_index, const RowBlock& block, Column account) {
   std::fill_n(mask_.data(), block.rows, std::uint8_t{1});
-  filter_times(block);
+  if (shape_.timed) mask_times(query_, block, mask_.data());
   for (Used& used : used_) {
     used.resolvers[partition_index]->resolve(block, account, used.ids.data());
     if (!used.filtered) continue;
@@ -106,15 +106,14 @@ void BlockFilter::apply(std::size_t partition_index, const RowBlock& block, Colu
   }
 }
 
-void BlockFilter::filter_times(const RowBlock& block) {
-  if (!shape_.timed) return;
+void mask_times(const TotalsQuery& query, const RowBlock& block, std::uint8_t* mask) {
   const auto* times = block.columns.values<std::int64_t>(Column::event_time);
-  const std::int64_t from = query_.from_ms.value_or(std::numeric_limits<std::int64_t>::min());
-  if (query_.until_ms) {
-    const std::int64_t until = *query_.until_ms;
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] = times[i] >= from && times[i] < until ? 1 : 0;
+  const std::int64_t from = query.from_ms.value_or(std::numeric_limits<std::int64_t>::min());
+  if (query.until_ms) {
+    const std::int64_t until = *query.until_ms;
+    for (std::size_t i = 0; i < block.rows; ++i) mask[i] &= times[i] >= from && times[i] < until ? 1 : 0;
   } else {
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] = times[i] >= from ? 1 : 0;
+    for (std::size_t i = 0; i < block.rows; ++i) mask[i] &= times[i] >= from ? 1 : 0;
   }
 }
 

@@ -29,6 +29,8 @@ struct QueryShape {
   [[nodiscard]] bool with_paid() const { return !by_cell && !by_stage; }
 };
 [[nodiscard]] QueryShape shape_of(const TotalsQuery& query);
+// Narrows a mask of the block's rows to those whose event time the question takes in. Reads Column::event_time.
+void mask_times(const TotalsQuery& query, const RowBlock& block, std::uint8_t* mask);
 
 class BlockFilter {
  public:
@@ -61,7 +63,6 @@ class BlockFilter {
     std::vector<std::uint32_t> ids;                    // of the block
   };
   void use(Dimension dimension, std::vector<std::string> accepted, bool filtered, bool hierarchical);
-  void filter_times(const RowBlock& block);
 
   const TotalsQuery query_;
   const FactsView facts_;

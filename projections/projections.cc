@@ -403,15 +403,8 @@ std::vector<std::pair<std::string, std::uint64_t>> Projections::memory_bytes() c
       for (const auto& [part, bytes] : partition.fold->memory_bytes()) parts[part] += bytes;
     }
   }
-  std::vector<std::shared_ptr<StandingScan>> scans;
-  {
-    absl::MutexLock lock(&impl_->cache_mutex);
-    scans.assign(impl_->standing.begin(), impl_->standing.end());
-  }
-  for (const auto& standing : scans) {
-    absl::MutexLock lock(&standing->mutex);
-    if (standing->scan != nullptr) parts["standing_views"] += standing->scan->memory_bytes();
-  }
+  absl::MutexLock lock(&impl_->cache_mutex);
+  for (const auto& standing : impl_->standing) parts["standing_views"] += standing->bytes;
   return {parts.begin(), parts.end()};
 }
 

@@ -2,8 +2,7 @@
 //
 // Invariants  I5 deterministic, I6 balanced, I7 honest reads: whatever is answered carries the cut it was computed at.
 // Threads     start() makes the projection worker, and a sealer that writes full segments, so that nobody who waits for an event to be
-// visible
-//             waits for the disk; reads from any thread, never blocked by either for longer than a batch.
+//             visible waits for the disk; reads from any thread, never blocked by either for longer than a batch.
 // Crash       segments are derived: what is missing is made again from the ledger, with equal content.
 // Errors      OutOfRange: a cut beyond what has been read. DataLoss: a segment is damaged (it is made again at the next start).
 #pragma once

@@ -210,10 +210,11 @@ absl::StatusOr<std::optional<std::pair<std::uint32_t, std::uint32_t>>> Projectio
   using Answer = std::optional<std::pair<std::uint32_t, std::uint32_t>>;
   const PartitionId id = partitions[partition_index].id;
   ASSIGN_OR_RETURN(const StoredRun run, options.ledger->read(id, Sequence(sequence), 1));
-  if (run.entries.empty() || !run.entries[0].payload) return Answer();
+  const auto payload = run.entries.empty() ? std::nullopt : run.entries[0].folded();
+  if (!payload) return Answer();
   Judge judge(routing());
   Arena arena;
-  const Judgement judgement = judge.judge(run.entries[0].entry.rules_version, id, *run.entries[0].payload, arena);
+  const Judgement judgement = judge.judge(run.entries[0].entry.rules_version, id, *payload, arena);
   if (judgement.event == nullptr || judgement.event->document == nullptr) return Answer();
   absl::ReaderMutexLock lock(&mutex);
   const Dictionaries& dictionaries = partitions[partition_index].fold->dictionaries();

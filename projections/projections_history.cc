@@ -68,9 +68,9 @@ class Projections::Impl::HistorySlice {
     entry.sequence = stored.sequence;
     entry.entry = stored.entry;
     entry.ledger_time_ms = time_ms;
-    if (stored.payload && stored.entry.kind == EntryKind::record) {
+    if (const auto payload = stored.folded(); payload && stored.entry.kind == EntryKind::record) {
       Arena arena;
-      const Judgement judgement = judge_.judge(stored.entry.rules_version, query_.partition, *stored.payload, arena);
+      const Judgement judgement = judge_.judge(stored.entry.rules_version, query_.partition, *payload, arena);
       if (judgement.event != nullptr) {
         entry.type = name_of(judgement.event->type);
         entry.source = judgement.event->source;

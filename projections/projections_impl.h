@@ -42,8 +42,9 @@ struct StandingScan {
   absl::Mutex mutex;
   TotalsQuery query;
   std::string key;
-  std::atomic<bool> pinned{false};  // a view's
-  std::atomic<double> built{0};     // how much of it has been built from history; 1: it is live
+  std::atomic<bool> pinned{false};      // a view's
+  std::atomic<double> built{0};         // how much of it has been built from history; 1: it is live
+  std::atomic<std::uint64_t> bytes{0};  // of `scan`, as last extended: the mutex may be held for a scan of the whole history
   std::unique_ptr<TotalsScan> scan ABSL_GUARDED_BY(mutex);
   FactsCut facts ABSL_GUARDED_BY(mutex);                   // what the scan has joined its rows with
   std::vector<std::uint64_t> rows ABSL_GUARDED_BY(mutex);  // by partition
@@ -117,7 +118,8 @@ struct Projections::Impl {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status move_facts(StandingScan& standing, const Snapshot& now, const FactsCut& at) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status add_rows(StandingScan& standing, const Snapshot& now, std::uint64_t rows_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
-  absl::Status extend_in_steps(StandingScan& standing);
+  absl::Status extend_in_steps(StandingScan& standing, const Snapshot* until = nullptr);
+  [[nodiscard]] static bool is_past(const StandingScan& standing, const Snapshot& snapshot) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   absl::Status take_rows(StandingScan& standing, const Snapshot& now, std::uint64_t rows_max) ABSL_EXCLUSIVE_LOCKS_REQUIRED(standing.mutex);
   std::shared_ptr<StandingScan> standing_scan(const TotalsQuery& query, bool pin);
   void forget(const std::shared_ptr<StandingScan>& standing);
@@ -125,7 +127,7 @@ struct Projections::Impl {
   class ListingWalk;
   class Explainer;
   class HistorySlice;
-  void refresh_listing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(listing_mutex);
+  void refresh_listing();
   [[nodiscard]] std::string_view listed_id(std::uint64_t key) const;
   std::optional<WaitId> add_waiter(const Cut& cut, Waits kind, std::function<void()> callback);  // the callback may have run already
   void remove_waiter(WaitId id);

@@ -37,17 +37,15 @@ namespace {
 // Segment files of a directory by number; leftovers of an interrupted write are removed.
 absl::StatusOr<std::vector<std::string>> segment_files(const std::string& directory) {
   std::vector<std::string> paths;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string path = entry.path().string();
-    if (entry.path().extension() == ".seg") {
-      paths.push_back(path);
-    } else if (path.size() > 8 && path.compare(path.size() - 8, 8, ".seg.new") == 0) {
-      std::filesystem::remove(entry.path(), error);
-    }
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(directory));
+  for (const std::string& name : names) {
+    std::string path = fmt::format("{}/{}", directory, name);
+    std::error_code error;
+    if (name.ends_with(".seg"))
+      paths.push_back(std::move(path));
+    else if (name.ends_with(".seg.new") && !std::filesystem::remove(path, error) && error)
+      return unavailable("remove {}: {}", path, error.message());
   }
-  if (error) return unavailable("read directory {}: {}", directory, error.message());
-  std::sort(paths.begin(), paths.end());
   return paths;
 }
 
@@ -113,10 +111,11 @@ absl::Status Projections::Impl::build_views() {
   for (const ViewDefinition& view : view_definitions) {
     if (stopping) return absl::OkStatus();
     const std::shared_ptr<StandingScan> one = standing_scan(view.query, /*pin=*/true);
+    RETURN_IF_ERROR(extend_in_steps(*one, &start));
     std::shared_ptr<const TotalsAnswer> answer;
     {
       absl::MutexLock lock(&one->mutex);
-      ASSIGN_OR_RETURN(answer, extend_to(*one, start));
+      ASSIGN_OR_RETURN(answer, extend_to(*one, is_past(*one, start) ? snapshot() : start));
     }
     TotalsQuery ungrouped = view.query;
     ungrouped.by.clear();

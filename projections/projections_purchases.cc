@@ -16,8 +16,10 @@ namespace bukubesar {
 
 namespace {
 
-// Purchases looked at under one lock: as long as the worker may wait for it. Who stands behind others may be held up in the middle of it.
+// Purchases looked at under one lock: as long as the worker, and others who list, may wait for it. Who stands behind others may be held up
+// in the middle of it.
 constexpr std::size_t kListingSlice = 512, kListingSliceBehind = 32;
+std::size_t listing_slice() { return own_priority_is_lowered() ? kListingSliceBehind : kListingSlice; }
 constexpr std::size_t kPageMax = 10'000;
 
 std::string text_of(const Dictionaries& dictionaries, DictionaryId id, std::uint32_t code) {
@@ -183,6 +185,7 @@ absl::Status Projections::Impl::add_unapplied(PartitionId id, const std::vector<
 
 // New purchases go into a small sorted run, which is merged into the large one when it has grown to a tenth of it.
 void Projections::Impl::refresh_listing() {
+  absl::MutexLock listing_lock(&listing_mutex);
   listed.resize(partitions.size());
   std::vector<std::uint32_t> sizes;
   {
@@ -268,7 +271,7 @@ Projections::PurchaseSummary summary_of(std::string_view id, PartitionId partiti
 
 }  // namespace
 
-// The ids after a cursor, ascending, out of the large run and the small one.
+// The ids after a cursor, ascending, out of the large run and the small one; as long as the lock is held.
 class Projections::Impl::ListingWalk {
  public:
   ListingWalk(const Impl& impl, std::string_view cursor) ABSL_EXCLUSIVE_LOCKS_REQUIRED(impl.listing_mutex)
@@ -302,26 +305,29 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases(const PurchaseF
     page.cut = impl_->cut_now();
     return page;
   }
-  const std::size_t slice = own_priority_is_lowered() ? kListingSliceBehind : kListingSlice;
-  absl::MutexLock listing_lock(&impl_->listing_mutex);
   impl_->refresh_listing();
-  Impl::ListingWalk walk(*impl_, cursor);
+  const std::size_t slice = listing_slice();
+  bool at_end = false;
   do {
     RETURN_IF_ERROR(still_wanted());
+    absl::MutexLock listing_lock(&impl_->listing_mutex);
+    Impl::ListingWalk walk(*impl_, cursor);
     absl::ReaderMutexLock lock(&impl_->mutex);
     page.cut = impl_->cut_now();
     std::vector<CodedFilter> filters;
     for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.id, partition.fold->dictionaries()));
     for (std::size_t looked = 0; looked < slice && !walk.at_end() && page.purchases.size() < limit; ++looked) {
       const std::uint64_t key = walk.next();
+      cursor = impl_->listed_id(key);
       const std::size_t partition = key >> 32;
       const PartitionFold& fold = *impl_->partitions[partition].fold;
       const PurchaseState& state = fold.states()[static_cast<std::uint32_t>(key)];
       if (!matches(filters[partition], state)) continue;
-      page.purchases.push_back(summary_of(impl_->listed_id(key), impl_->partitions[partition].id, state, fold.dictionaries()));
+      page.purchases.push_back(summary_of(cursor, impl_->partitions[partition].id, state, fold.dictionaries()));
     }
-  } while (!walk.at_end() && page.purchases.size() < limit);
-  if (!walk.at_end() && !page.purchases.empty()) page.next_cursor = page.purchases.back().id;
+    at_end = walk.at_end();
+  } while (!at_end && page.purchases.size() < limit);
+  if (!at_end) page.next_cursor = std::string(cursor);
   return page;
 }
 
@@ -352,30 +358,33 @@ absl::Status restore_at(const PartitionSnapshot& partition, std::uint64_t size, 
 absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& cut, const PurchaseFilter& filter, std::string_view cursor,
                                                                     std::size_t limit) const {
   if (limit == 0 || limit > kPageMax) return invalid_argument("limit: {} is not within 1 … {}", limit, kPageMax);
-  absl::MutexLock listing_lock(&impl_->listing_mutex);
   impl_->refresh_listing();
-  Impl::ListingWalk walk(*impl_, cursor);
+  const std::size_t slice = listing_slice();
   std::vector<CodedFilter> filters;
   std::vector<ListedPurchase> candidates;
   std::size_t changed = 0;
-  std::uint64_t last_key = 0;
+  bool at_end = false;
   do {
     RETURN_IF_ERROR(still_wanted());
+    absl::MutexLock listing_lock(&impl_->listing_mutex);
+    Impl::ListingWalk walk(*impl_, cursor);
     absl::ReaderMutexLock lock(&impl_->mutex);
     if (!impl_->cut_now().covers(cut)) return out_of_range("cut {}: read is {}", cut.text(), impl_->cut_now().text());
     filters.clear();
     for (const auto& partition : impl_->partitions) filters.push_back(code(filter, partition.id, partition.fold->dictionaries()));
-    for (std::size_t looked = 0; looked < kListingSlice && !walk.at_end() && candidates.size() < limit; ++looked) {
-      last_key = walk.next();
-      const auto& partition = impl_->partitions[last_key >> 32];
-      const PurchaseState& state = partition.fold->states()[static_cast<std::uint32_t>(last_key)];
+    for (std::size_t looked = 0; looked < slice && !walk.at_end() && candidates.size() < limit; ++looked) {
+      const std::uint64_t key = walk.next();
+      cursor = impl_->listed_id(key);
+      const auto& partition = impl_->partitions[key >> 32];
+      const PurchaseState& state = partition.fold->states()[static_cast<std::uint32_t>(key)];
       if (!state.exists) continue;
       const bool stands = state.last_sequence < cut.size(partition.id);
-      if (stands && !matches(filters[last_key >> 32], state)) continue;
+      if (stands && !matches(filters[key >> 32], state)) continue;
       changed += stands ? 0 : 1;
-      candidates.push_back({last_key, state, {stands ? 0 : state.last_row, {}}});
+      candidates.push_back({key, state, {stands ? 0 : state.last_row, {}}});
     }
-  } while (!walk.at_end() && candidates.size() < limit);
+    at_end = walk.at_end();
+  } while (!at_end && candidates.size() < limit);
   const Snapshot now = impl_->snapshot();
   for (std::size_t i = 0; i < now.partitions.size() && changed > 0; ++i) {
     std::vector<ListedPurchase*> of_partition;
@@ -390,7 +399,7 @@ absl::StatusOr<Projections::PurchasePage> Projections::purchases_at(const Cut& c
     if (matches(filters[one.key >> 32], one.state))
       page.purchases.push_back(summary_of(impl_->listed_id(one.key), partition.id, one.state, *partition.dictionaries));
   }
-  if (!walk.at_end()) page.next_cursor = std::string(impl_->listed_id(last_key));
+  if (!at_end) page.next_cursor = std::string(cursor);
   return page;
 }
 

@@ -191,22 +191,23 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend(St
 }
 
 // For whom nobody waits: a few rows at a time, so that nobody else who asks the same waits for it, and while rows come in it rests in
-// between. What it leaves undone is what came meanwhile.
-absl::Status Projections::Impl::extend_in_steps(StandingScan& one) {
+// between. What it leaves undone is what came meanwhile; with `until`, all that came after it, unless somebody else took some.
+absl::Status Projections::Impl::extend_in_steps(StandingScan& one, const Snapshot* until) {
   const auto rows_of = [](const Snapshot& of) {
     std::uint64_t rows = 0;
     for (const PartitionSnapshot& partition : of.partitions) rows += partition.rows;
     return rows;
   };
-  const std::uint64_t step = std::max<std::uint64_t>(options.segment_rows / kStepsOfSegment, 1);
-  const std::uint64_t aim = rows_of(snapshot());
+  // From the beginning in whole segments, so that none is decoded twice.
+  const std::uint64_t step = std::max<std::uint64_t>(options.segment_rows / (until == nullptr ? kStepsOfSegment : 1), 1);
+  const std::uint64_t aim = rows_of(until == nullptr ? snapshot() : *until);
   std::uint64_t known = aim;
   for (bool more = true; more && !stopping;) {
     const auto begun = std::chrono::steady_clock::now();
     bool rows_come_in = false;
     {
       absl::MutexLock lock(&one.mutex);
-      const Snapshot now = snapshot();
+      const Snapshot now = until == nullptr || is_past(one, *until) ? snapshot() : *until;
       RETURN_IF_ERROR(take_rows(one, now, step));
       rows_come_in = rows_of(now) != known;
       known = rows_of(now);
@@ -215,6 +216,13 @@ absl::Status Projections::Impl::extend_in_steps(StandingScan& one) {
     if (more && rows_come_in) std::this_thread::sleep_for(kStepRest * (std::chrono::steady_clock::now() - begun));
   }
   return absl::OkStatus();
+}
+
+// Whether it has rows that came after the snapshot.
+bool Projections::Impl::is_past(const StandingScan& one, const Snapshot& snapshot) {
+  for (std::size_t i = 0; one.scan != nullptr && i < one.rows.size(); ++i)
+    if (one.rows[i] > snapshot.partitions[i].rows) return true;
+  return false;
 }
 
 // Only the rows that came since are summed, and those that facts have moved between groups. Its answer stays the one before.
@@ -233,6 +241,7 @@ absl::Status Projections::Impl::take_rows(StandingScan& one, const Snapshot& now
     one.scan = nullptr;  // half of it may have been done
     one.answer = nullptr;
   }
+  one.bytes = one.scan == nullptr ? 0 : one.scan->memory_bytes();
   return status;
 }
 
@@ -247,12 +256,7 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to
 absl::StatusOr<TotalsAnswer> Projections::Impl::totals_now(const TotalsQuery& query, bool pin) {
   const std::shared_ptr<StandingScan> one = standing_scan(query, pin);
   const absl::StatusOr<std::shared_ptr<const TotalsAnswer>> answer = extend(*one);
-  bool large = false;
-  {
-    absl::MutexLock lock(&one->mutex);
-    large = one->scan != nullptr && one->scan->memory_bytes() > kStandingScanBytesMax;
-  }
-  if (large && !one->pinned) forget(one);
+  if (one->bytes > kStandingScanBytesMax && !one->pinned) forget(one);
   RETURN_IF_ERROR(answer.status());
   return **answer;
 }

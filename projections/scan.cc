@@ -1,7 +1,6 @@
 #include "projections/scan.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <span>
 
@@ -387,7 +386,7 @@ void TotalsScan::mask_moving(const RowBlock& block, Column account, int sign) {
 
 // Narrows mask_ to the rows that the question takes in.
 void TotalsScan::filter(std::size_t partition_index, const RowBlock& block, Column account) {
-  filter_times(block);
+  if (query_.from_ms || query_.until_ms) mask_times(query_, block, mask_.data());
   for (std::size_t u = 0; u < used_.size(); ++u) {
     Used& used = used_[u];
     resolvers_[partition_index][u]->resolve(block, account, used.ids.data());
@@ -403,18 +402,6 @@ void TotalsScan::collect_rows(std::size_t rows) {
   for (std::size_t i = 0; i < rows; ++i) {
     rows_[row_count_] = static_cast<std::uint16_t>(i);
     row_count_ += mask_[i];
-  }
-}
-
-void TotalsScan::filter_times(const RowBlock& block) {
-  if (!query_.from_ms && !query_.until_ms) return;
-  const auto* times = block.columns.values<std::int64_t>(Column::event_time);
-  const std::int64_t from = query_.from_ms.value_or(std::numeric_limits<std::int64_t>::min());
-  if (query_.until_ms) {
-    const std::int64_t until = *query_.until_ms;
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= times[i] >= from && times[i] < until ? 1 : 0;
-  } else {
-    for (std::size_t i = 0; i < block.rows; ++i) mask_[i] &= times[i] >= from ? 1 : 0;
   }
 }
 

@@ -103,7 +103,6 @@ class TotalsScan {
   void mask_moving(const RowBlock& block, Column account, int sign);
   // Narrows mask_, and fills the dimensions' ids, for one account of each row.
   void filter(std::size_t partition_index, const RowBlock& block, Column account);
-  void filter_times(const RowBlock& block);
   void collect_rows(std::size_t rows);
   absl::Status group_rows();
   void group_by_table();

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <map>
 
 #include "base/file.h"
@@ -142,13 +141,15 @@ void SegmentCheck::Impl::compare_rows(const std::string& name, const SegmentCont
 // Files beyond what was folded are of entries that were not given; a file that is missing before one that is there is a hole.
 std::vector<std::string> SegmentCheck::finish() {
   for (const auto& [id, fold] : impl_->folds) {
-    std::error_code error;
+    const auto names = names_in(fmt::format("{}/{}", impl_->directory, id.name()));
+    if (!names.ok()) {
+      impl_->add(message_of(names.status()));
+      continue;
+    }
     std::vector<std::uint32_t> numbers;
-    for (const auto& entry : std::filesystem::directory_iterator(fmt::format("{}/{}", impl_->directory, id.name()), error)) {
-      const std::string file = entry.path().filename().string();
+    for (const std::string& file : *names)
       if (file.size() == 10 && file.ends_with(".seg"))
         numbers.push_back(static_cast<std::uint32_t>(std::strtoul(file.c_str(), nullptr, 10)));
-    }
     std::sort(numbers.begin(), numbers.end());
     for (std::uint32_t i = 0; i < numbers.size(); ++i) {
       if (numbers[i] == i) continue;

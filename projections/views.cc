@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "config/names.h"
 #include "projections/scan.h"
 #include "projections/scan_dimensions.h"
 
@@ -33,6 +34,9 @@ absl::StatusOr<ViewDefinition> parse_view(const Json& json) {
   if (!json.is_object() || !json.contains("name") || !json["name"].is_string()) return invalid_argument("views: a view without a name");
   ViewDefinition view;
   view.name = json["name"].get<std::string>();
+  // It stands in URLs, in names of schemas and in keys of the changelog.
+  if (!is_code_text(view.name))
+    return invalid_argument("view '{}': a name has 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'", view.name);
   for (const auto& [member, value] : json.items()) {
     if (member == "name") continue;
     if (member == "title") {

@@ -19,6 +19,9 @@ void print_table(const CliContext& context, const Table& table) {
   fmt::print("{}", context.format == OutputFormat::csv ? table.csv() : table.text());
 }
 
+// The answer lists some of them.
+std::size_t gaps_total(const Json& answer) { return answer.value("gaps_total", answer["gaps"].size()); }
+
 void print_rows(const CliContext& context, const Json& answer) {
   Table table;
   table.column("partition").column("epoch", true).column("day");
@@ -34,7 +37,7 @@ void print_rows(const CliContext& context, const Json& answer) {
   fmt::print("\noffsets = records + gap offsets; entries = accepted + duplicate + rejected + statements\n");
   for (const Json& contradiction : answer["contradictions"]) fmt::print("contradiction: {}\n", contradiction.get<std::string>());
   fmt::print("{}; {} gaps, {} decisions of an operator (--gaps lists them)\n",
-             answer.value("complete", false) ? "complete" : "NOT complete", answer["gaps"].size(), answer["decisions"].size());
+             answer.value("complete", false) ? "complete" : "NOT complete", gaps_total(answer), answer["decisions"].size());
 }
 
 void print_gaps(const CliContext& context, const Json& answer) {
@@ -49,6 +52,8 @@ void print_gaps(const CliContext& context, const Json& answer) {
     table.row({cell_of(each["partition"]), cell_of(each["epoch"]), cell_of(each["offset_before"]), cell_of(each["first_offset"]),
                cell_of(each["offsets_skipped"]), cell_of(each["sequence"]), "-", cell_of(each["decision"]), cell_of(each["decided_by"])});
   print_table(context, table);
+  const std::size_t left_out = gaps_total(answer) - answer["gaps"].size();
+  if (left_out > 0 && context.format == OutputFormat::table) fmt::print("\nand {} gaps more, which GET /v1/gaps lists\n", left_out);
 }
 
 // Of all partitions, page by page.

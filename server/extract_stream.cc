@@ -2,20 +2,25 @@
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+
 #include "base/status.h"
 #include "server/xlsx_writer.h"
 
 namespace bukubesar {
 
-absl::StatusOr<std::shared_ptr<void>> ExtractSlots::take() {
-  if (open_->fetch_add(1) >= kExtractsMax) {
-    open_->fetch_sub(1);
+namespace {
+
+std::atomic<int> under_way{0};
+
+// A place among them; given back when the last copy of the pointer goes.
+absl::StatusOr<std::shared_ptr<void>> take_place() {
+  if (under_way.fetch_add(1) >= kExtractsMax) {
+    under_way.fetch_sub(1);
     return resource_exhausted("{} extracts are being read already; try again later", kExtractsMax);
   }
-  return std::shared_ptr<void>(nullptr, [open = open_](void*) { open->fetch_sub(1); });
+  return std::shared_ptr<void>(nullptr, [](void*) { under_way.fetch_sub(1); });
 }
-
-namespace {
 
 absl::StatusOr<std::string> workbook_of(const Extract& extract) {
   ASSIGN_OR_RETURN(const std::unique_ptr<XlsxWriter> writer, XlsxWriter::make(extract.columns));
@@ -30,6 +35,7 @@ absl::StatusOr<std::string> workbook_of(const Extract& extract) {
 }  // namespace
 
 absl::StatusOr<ServerResponse> extract_response(Extract extract) {
+  ASSIGN_OR_RETURN(std::shared_ptr<void> place, take_place());
   ServerResponse response;
   response.content_type = std::string(content_type_of(extract.format));
   response.with("Bukubesar-Cut", extract.cut.text()).with("Cache-Control", "no-store");
@@ -40,7 +46,7 @@ absl::StatusOr<ServerResponse> extract_response(Extract extract) {
   }
   const std::shared_ptr<ExtractWriter> writer = make_extract_writer(extract.format, extract.columns);
   writer->head(response.body);
-  response.stream = [slot = std::move(extract.slot), step = std::move(extract.step), writer](std::string& to) {
+  response.stream = [place = std::move(place), step = std::move(extract.step), writer](std::string& to) {
     while (to.size() < kStreamChunkBytes) {
       const absl::StatusOr<bool> more = step(*writer, to);
       if (!more.ok()) {

@@ -12,6 +12,13 @@ namespace bukubesar {
 
 namespace {
 
+// Held by whoever waits for a cut, and by the pool until it has answered.
+struct Waiting {
+  explicit Waiting(std::function<void(absl::Status)> what) : then(std::move(what)) {}
+  const std::function<void(absl::Status)> then;
+  std::atomic<bool> over{false};
+};
+
 // read_so_far: what `min_cut` is compared with before anybody waits.
 void add_waiting_read(Router& router, Node& node, std::string pattern, RunsOn runs_on, std::function<Cut()> read_so_far,
                       ReadHandler handler) {
@@ -49,21 +56,22 @@ void add_projection_read(Router& router, Node& node, std::string pattern, ReadHa
 }
 
 void when_read(Node& node, const ServerRequest& request, const Cut& needed, std::function<void(absl::Status)> then) {
-  const auto fired = std::make_shared<std::atomic<bool>>(false);
-  const std::optional<WaitId> wait =
-      node.projections().when_read(needed, Waits::reader, [&node, fired, then, abandoned = request.abandoned] {
-        if (fired->exchange(true)) return;
-        const bool queued = node.http().run_on_pool([then, abandoned] {
-          const ComputesFor asker(abandoned);
-          then(absl::OkStatus());
-        });
-        if (!queued) then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
-      });
-  if (!wait) return then(resource_exhausted("{} requests wait for a cut already; try again later", kWaitsMax));
-  const auto give_up = [&node, fired, then, needed, wait = *wait](std::string_view why) {
-    if (fired->exchange(true)) return;
+  const auto waiting = std::make_shared<Waiting>(std::move(then));
+  const std::optional<WaitId> wait = node.projections().when_read(needed, Waits::reader, [&node, waiting, abandoned = request.abandoned] {
+    if (waiting->over.exchange(true)) return;
+    const bool queued = node.http().run_on_pool([waiting, abandoned] {
+      const ComputesFor asker(abandoned);
+      waiting->then(absl::OkStatus());
+    });
+    if (!queued) waiting->then(unavailable("{} long reads are waiting; try again later", kPoolQueueMax));
+  });
+  if (!wait) return waiting->then(resource_exhausted("{} requests wait for a cut already; try again later", kWaitsMax));
+  // The timer runs on after the answer: it must not keep request and answer alive.
+  const auto give_up = [&node, held = std::weak_ptr(waiting), needed, wait = *wait](std::string_view why) {
+    const auto still_waiting = held.lock();
+    if (still_waiting == nullptr || still_waiting->over.exchange(true)) return;
     node.projections().stop_waiting(wait);
-    then(deadline_exceeded("{} for cut {}; read so far: {}", why, needed.text(), node.projections().cut().text()));
+    still_waiting->then(deadline_exceeded("{} for cut {}; read so far: {}", why, needed.text(), node.projections().cut().text()));
   };
   const auto bound = std::min<std::chrono::milliseconds>(kCutWaitMax, std::chrono::milliseconds(node.config().http.request_timeout_ms / 2));
   node.http().run_after(bound, [give_up, bound] { give_up(fmt::format("waited {} ms", bound.count())); });

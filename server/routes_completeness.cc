@@ -94,6 +94,7 @@ absl::StatusOr<ServerResponse> completeness_answer(Node& node, const ServerReque
                         {"contradictions", found.contradictions},
                         {"rows", rows},
                         {"gaps", gaps},
+                        {"gaps_total", found.gaps_total},
                         {"decisions", decisions_json(node, found)}},
                        found.cut);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -17,6 +18,8 @@ constexpr std::size_t kEntriesLimitUsual = 100;
 constexpr std::size_t kEntriesLimitMost = 1000;
 constexpr std::uint64_t kEntriesScanMax = 65'536;  // entries looked at for one page, however few of them match
 constexpr std::size_t kReadRun = 1024;
+constexpr std::size_t kGapsLimitUsual = 100;
+constexpr std::size_t kGapsLimitMost = 1000;
 
 absl::StatusOr<std::optional<Verdict>> verdict_filter(const Query& query) {
   if (!query.has("verdict")) return std::optional<Verdict>();
@@ -146,20 +149,51 @@ absl::StatusOr<ServerResponse> payload_answer(Node& node, const ServerRequest& r
   return response;
 }
 
+// "0:1:512": partition, epoch and offset of the gap that a page begins with.
+struct GapCursor {
+  PartitionId partition;
+  Epoch epoch;
+  Offset first{0};
+};
+
+absl::StatusOr<GapCursor> gap_cursor_of(const Query& query) {
+  GapCursor to;
+  if (!query.has("cursor")) return to;
+  const std::string_view text = query.text("cursor");
+  const std::size_t first = text.find(':'), second = text.find(':', first + 1);
+  const auto partition = PartitionId::parse(text.substr(0, first));
+  const auto epoch = second < text.size() ? parse_decimal(text.substr(first + 1, second - first - 1)) : std::nullopt;
+  const auto offset = second < text.size() ? parse_decimal(text.substr(second + 1)) : std::nullopt;
+  if (!partition || !epoch || *epoch > std::numeric_limits<std::uint32_t>::max() || !offset ||
+      *offset > std::numeric_limits<std::int64_t>::max())
+    return invalid_argument("query: cursor: '{}' is not one that was given", text);
+  return GapCursor{*partition, Epoch(static_cast<std::uint32_t>(*epoch)), Offset(static_cast<std::int64_t>(*offset))};
+}
+
 absl::StatusOr<ServerResponse> gaps_answer(Node& node, const ServerRequest& request) {
-  RETURN_IF_ERROR(Query::parse(request.query, {"min_cut"}).status());
+  ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"cursor", "limit", "min_cut"}));
+  ASSIGN_OR_RETURN(const std::size_t limit, query.limit(kGapsLimitUsual, kGapsLimitMost));
+  ASSIGN_OR_RETURN(GapCursor at, gap_cursor_of(query));
   const Cut cut = node.ledger().cut();
   Json gaps = Json::array();
+  Json next = nullptr;
   for (PartitionId partition : node.ledger().partitions()) {
-    ASSIGN_OR_RETURN(const std::vector<Gap> of_partition, node.ledger().gaps(partition));
-    for (const Gap& gap : of_partition)
+    if (partition < at.partition || !next.is_null()) continue;
+    if (partition > at.partition) at = {partition, Epoch(0), Offset(0)};
+    ASSIGN_OR_RETURN(const std::vector<Gap> found, node.ledger().gaps(partition, at.epoch, at.first, limit + 1 - gaps.size()));
+    for (const Gap& gap : found) {
+      if (gaps.size() == limit) {
+        next = fmt::format("{}:{}:{}", partition.name(), gap.epoch.value(), gap.first.value());
+        break;
+      }
       gaps.push_back({{"partition", partition.name()},
                       {"epoch", gap.epoch.value()},
                       {"first_offset", gap.first.value()},
                       {"limit_offset", gap.limit.value()},
                       {"offsets", gap.limit - gap.first}});
+    }
   }
-  return json_response({{"cut", to_json(cut)}, {"gaps", gaps}}, cut);
+  return json_response({{"cut", to_json(cut)}, {"gaps", gaps}, {"next_cursor", next}}, cut);
 }
 
 }  // namespace

@@ -154,7 +154,6 @@ absl::StatusOr<ServerResponse> purchases_extract(Node& node, ExtractFormat forma
                   as_of ? *as_of : node.projections().cut(),
                   {"id", "partition", "stage", "feed", "institution", "vendor", "fiscal_year", "value", "revision", "last_sequence",
                    "document_sequence"},
-                  nullptr,
                   nullptr};
   extract.step = [&node, cut = extract.cut, filter, next = std::string(cursor)](ExtractWriter& writer,
                                                                                 std::string& to) mutable -> absl::StatusOr<bool> {
@@ -231,8 +230,7 @@ absl::StatusOr<std::string> findings_begin(const Query& query) {
 
 absl::StatusOr<ServerResponse> findings_extract(Node& node, ExtractFormat format, const std::optional<Cut>& as_of, const Query& query) {
   ASSIGN_OR_RETURN(const std::string begin, findings_begin(query));
-  Extract extract{
-      format, as_of ? *as_of : node.projections().cut(), {"partition", "sequence", "kind", "purchase", "detail"}, nullptr, nullptr};
+  Extract extract{format, as_of ? *as_of : node.projections().cut(), {"partition", "sequence", "kind", "purchase", "detail"}, nullptr};
   extract.step = [&node, cut = extract.cut, kind = std::string(query.text("kind")), purchase = std::string(query.text("purchase")),
                   next = begin](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(const FindingsPage page, node.projections().findings(kind, purchase, next, kFindingsLimitMost, cut));

@@ -84,7 +84,7 @@ void write_row(const TotalsAnswer& answer, const RowNotes& notes, std::size_t at
 // The rows only: a total of distinct counts is no sum, and the JSON form has it.
 absl::StatusOr<ServerResponse> totals_extract(const TotalsRequest& request, std::shared_ptr<const TotalsAnswer> answer,
                                               std::shared_ptr<const RowNotes> notes) {
-  Extract extract{request.format, answer->cut, extract_columns(*answer, *notes), nullptr, nullptr};
+  Extract extract{request.format, answer->cut, extract_columns(*answer, *notes), nullptr};
   extract.step = [answer, notes, next = request.skip](ExtractWriter& writer, std::string& to) mutable -> absl::StatusOr<bool> {
     if (next < answer->rows.size()) write_row(*answer, *notes, next++, writer, to);
     return next < answer->rows.size();

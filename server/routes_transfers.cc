@@ -73,7 +73,7 @@ void write_transfer(const TransferView& view, std::string_view partition, int zo
   writer.end_row(to);
 }
 
-absl::StatusOr<ServerResponse> transfers_answer(Node& node, ExtractSlots& slots, const ServerRequest& request) {
+absl::StatusOr<ServerResponse> transfers_answer(Node& node, const ServerRequest& request) {
   ASSIGN_OR_RETURN(const Query query, Query::parse(request.query, {"from", "limit", "as_of", "format", "min_cut"}));
   TransferRange range;
   ASSIGN_OR_RETURN(range.partition, partition_of(node, request.captures[0]));
@@ -86,13 +86,12 @@ absl::StatusOr<ServerResponse> transfers_answer(Node& node, ExtractSlots& slots,
   if (!format || *format == ExtractFormat::json)
     return invalid_argument("query: format: '{}' is none of ndjson, csv, csv_semicolon, xlsx", query.text("format"));
   ASSIGN_OR_RETURN(range.cut, read_cut(node, query));
-  ASSIGN_OR_RETURN(auto slot, slots.take());
   ASSIGN_OR_RETURN(std::shared_ptr<TransferReader> reader, TransferReader::open(node.projections(), range));
   const auto step = [reader, partition = range.partition.name(), zone = node.definition().zone_minutes](
                         ExtractWriter& writer, std::string& to) -> absl::StatusOr<bool> {
     return reader->read(kStepRows, [&](const TransferView& view) { write_transfer(view, partition, zone, writer, to); });
   };
-  ASSIGN_OR_RETURN(ServerResponse response, extract_response({*format, reader->cut(), transfer_columns(), std::move(slot), step}));
+  ASSIGN_OR_RETURN(ServerResponse response, extract_response({*format, reader->cut(), transfer_columns(), step}));
   response.with("Bukubesar-Next", fmt::format("{}", reader->next().value())).with("Bukubesar-Rows", fmt::format("{}", reader->rows()));
   return response;
 }
@@ -131,9 +130,8 @@ absl::StatusOr<ServerResponse> facts_answer(Node& node, const ServerRequest& req
 }  // namespace
 
 void add_transfer_routes(Router& router, Node& node) {
-  const auto slots = std::make_shared<ExtractSlots>();
   add_projection_read(router, node, "/v1/transfers/{partition}",
-                      [&node, slots](const ServerRequest& request) { return transfers_answer(node, *slots, request); });
+                      [&node](const ServerRequest& request) { return transfers_answer(node, request); });
   add_projection_read(router, node, "/v1/facts", [&node](const ServerRequest& request) { return facts_answer(node, request); });
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -165,7 +166,7 @@ inline void expect_complete(const Node& node, PartitionId partition = PartitionI
   const std::vector<Entry> entries = node.entries(partition);
   ASSERT_EQ(entries.size(), head.size);
   EXPECT_EQ(head.counts.accepted + head.counts.duplicate + head.counts.rejected + head.counts.statements, head.size);
-  auto gaps = node.ledger->gaps(partition);
+  auto gaps = node.ledger->gaps(partition, Epoch(0), Offset(0), std::numeric_limits<std::size_t>::max());
   ASSERT_TRUE(gaps.ok()) << gaps.status();
   std::size_t gap = 0;
   Epoch epoch(0);

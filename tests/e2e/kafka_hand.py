@@ -186,6 +186,14 @@ def entries_of(server: harness.Server, partition: str = "0") -> list:
         cursor = page[-1]["sequence"] + 1
 
 
+def gaps_of(server: harness.Server) -> list:
+    gaps, page = [], {"next_cursor": "0:0:0"}
+    while page["next_cursor"]:
+        page = server.get_json("/v1/gaps", limit=7, cursor=page["next_cursor"])
+        gaps += page["gaps"]
+    return gaps
+
+
 def check_equal(server: harness.Server, records: list, partition: str = "0", epoch: int = 0) -> list:
     """I1, I3, I4: the epoch's entries are the broker's records, each once, in order, with its hash; other offsets are gaps."""
     entries = entries_of(server, partition)
@@ -196,7 +204,7 @@ def check_equal(server: harness.Server, records: list, partition: str = "0", epo
         assert entry["offset"] == offset and entry["payload_size"] == len(payload), (entry, offset, len(payload))
         assert entry["payload_hash"] == hashlib.sha256(payload).hexdigest(), entry
     missing = set(range(ours[0]["offset"], ours[-1]["offset"])) - {entry["offset"] for entry in ours} if ours else set()
-    gaps = [gap for gap in server.get_json("/v1/gaps")["gaps"] if gap["partition"] == partition and gap["epoch"] == epoch]
+    gaps = [gap for gap in gaps_of(server) if gap["partition"] == partition and gap["epoch"] == epoch]
     told = {offset for gap in gaps for offset in range(gap["first_offset"], gap["limit_offset"])}
     assert missing <= told and all(offset not in {entry["offset"] for entry in ours} for offset in told), (missing, gaps)
     accepted = [entry["fingerprint"] for entry in entries if entry["verdict"] == "accepted"]

@@ -146,6 +146,9 @@ def erasures(server: harness.Server, work: pathlib.Path, events: list, secrets: 
     assert shown["kept"] == "erased" and shown["erased_by"] == done["redaction"] and shown["event"]["document"]["plan"] == "erased", shown
     assert secrets["plan"] not in json.dumps(shown)
     assert secrets["plan"] not in json.dumps(server.get_json(f"/v1/purchases/{events[5]['subject']}"))
+    lived = next(each for each in server.get_json("/v1/history/0", order="oldest", limit=6)["entries"] if each["sequence"] == 5)
+    assert (f"id.bukubesar.{lived['type']}.v1", lived["subject"]) == (events[5]["type"], events[5]["subject"]), lived
+    assert lived["transfers"] and lived["after"], lived
     after = server.get_json("/v1/entries/0/0", proof="true")["proof"]
     assert after["root"] == root["root"] or after["size"] > root["size"], (after, root)
     assert totals(server) == before

@@ -49,8 +49,41 @@ TEST(Completeness, I3CountsEveryOffsetByEpochAndDay) {
   EXPECT_EQ(found->rows[2].entries, 2U);
   EXPECT_EQ(found->rows[2].counts.statements, 1U);
   ASSERT_EQ(found->gaps.size(), 2U);
+  EXPECT_EQ(found->gaps_total, 2U);
   EXPECT_EQ(found->gaps[0].before, Sequence(3));
   EXPECT_EQ(found->gaps[1].gap.first, Offset(40));
+}
+
+// As a transactional source has them: one for each of its markers.
+TEST(Completeness, CountsMoreGapsThanItHoldsOrLists) {
+  constexpr std::uint64_t kMany = 20'000;
+  TemporaryDirectory directory;
+  const Definition definition = make_definition();
+  const auto ledger = open_ledger(directory.ledger(), definition);
+  BatchMaker maker(kP0, ledger->head(kP0));
+  for (std::uint64_t i = 0; i < kMany; ++i) maker.gap(1).accepted(std::to_string(i), kNoonMs);
+  ASSERT_EQ(ledger->commit(commit_of(maker.take())).status(), absl::OkStatus());
+
+  const auto found = count_completeness(*ledger, definition);
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->contradictions, std::vector<std::string>());
+  EXPECT_EQ(found->gaps_total, kMany);
+  ASSERT_EQ(found->gaps.size(), kGapReportsMax);
+  EXPECT_EQ(found->gaps.back().gap.first, Offset(2 * static_cast<std::int64_t>(kGapReportsMax) - 2));
+
+  std::vector<Gap> paged;
+  for (;;) {
+    const Gap last = paged.empty() ? Gap{} : paged.back();
+    const auto page = ledger->gaps(kP0, last.epoch, last.limit, 6'000);
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_LE(page->size(), 6'000U);
+    if (page->empty()) break;
+    paged.insert(paged.end(), page->begin(), page->end());
+  }
+  ASSERT_EQ(paged.size(), kMany);
+  EXPECT_EQ(paged.back(), (Gap{Epoch(0), Offset(2 * kMany - 2), Offset(2 * kMany - 1)}));
+  const ComputesFor asker(std::make_shared<std::atomic<bool>>(true));
+  EXPECT_TRUE(absl::IsCancelled(ledger->gaps(kP0, Epoch(0), Offset(0), 1).status()));
 }
 
 TEST(Completeness, StopsWhereNobodyWaitsAnyMore) {

@@ -79,7 +79,7 @@ TEST(Ledger, GivesBackWhatWasCommittedAndAgainAfterReopening) {
     EXPECT_EQ(*ledger->sequence_of(kP0, Epoch(0), Offset(6)), Sequence(3));
     EXPECT_EQ(ledger->sequence_of(kP0, Epoch(0), Offset(4)).status().code(), absl::StatusCode::kNotFound);
     EXPECT_EQ(ledger->sequence_of(kP0, Epoch(0), Offset(8)).status().code(), absl::StatusCode::kNotFound);
-    EXPECT_EQ(*ledger->gaps(kP0), (std::vector<Gap>{{Epoch(0), Offset(3), Offset(6)}}));
+    EXPECT_EQ(*ledger->gaps(kP0, Epoch(0), Offset(0), 10), (std::vector<Gap>{{Epoch(0), Offset(3), Offset(6)}}));
     EXPECT_EQ(ledger->head(PartitionId::reference()).size, 0U);
     EXPECT_EQ(ledger->root(PartitionId(7), 0).status().code(), absl::StatusCode::kInvalidArgument);
     expect_verified(*ledger, definition);

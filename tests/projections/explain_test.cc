@@ -362,6 +362,37 @@ TEST_P(AuditorsDesk, HistoryForwardAndBackIsTheSameAndEndsInTheStates) {
   }
 }
 
+// What stands in for an erased payload is shown in its place: nothing that the totals count is missing.
+TEST_P(AuditorsDesk, HistoryOfWhatWasErasedStillSumsToTheTotals) {
+  const PartitionId erased(0);
+  const auto entries = node_.ledger().read_entries(erased, Sequence(0), 20);
+  ASSERT_TRUE(entries.ok());
+  for (std::uint64_t at = 0; at < entries->size(); ++at) {
+    if ((*entries)[at].verdict != Verdict::accepted) continue;
+    Redaction redaction;
+    redaction.substitute = *node_.ledger().read_payload(erased, Sequence(at));
+    ASSERT_TRUE(node_.ledger().redact(erased, Sequence(at), redaction).ok());
+  }
+  MoneySum paid = 0;
+  for (std::uint32_t number = 0; number < 3; ++number) {
+    HistoryQuery query;
+    query.partition = PartitionId(number);
+    query.facts = cuts_.back();
+    query.limit = cuts_.back().size(query.partition);
+    query.count = kHistoryEntriesMax;
+    const auto page = projections_->history(query);
+    ASSERT_TRUE(page.ok() && !page->next) << page.status();
+    for (const HistoryEntry& entry : page->entries) {
+      EXPECT_NE(entry.type, "") << number << ":" << entry.sequence.value();
+      for (const HistoryTransfer& transfer : entry.transfers)
+        paid += transfer.to_account == "paid" ? transfer.amount : transfer.from_account == "paid" ? -transfer.amount : 0;
+    }
+  }
+  const auto totals = projections_->totals({});
+  ASSERT_TRUE(totals.ok());
+  EXPECT_EQ(format_rupiah(paid), format_rupiah(*totals->total.paid));
+}
+
 TEST_P(AuditorsDesk, HistoryFiltersAreThoseOfThePurchaseAsItWasLeft) {
   HistoryQuery query;
   query.partition = PartitionId(1);

@@ -1,11 +1,15 @@
 #include "projections/projections.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <random>
 #include <set>
 #include <thread>
@@ -492,6 +496,42 @@ TEST(Projections, PagesFindingsAndPurchases) {
   EXPECT_THAT(p->purchases(filter, "", 10)->purchases, IsEmpty());
 }
 
+// More purchases than are looked at under one lock.
+TEST(Projections, ListsTheFewAmongMany) {
+  Node node;
+  std::vector<std::string> wanted;
+  for (int i = 0; i < 1200; ++i) {
+    EventSpec e;
+    e.subject = e.id = fmt::format("e-katalog-6/P{:04}", (i * 7) % 1200);
+    e.institution = i % 400 == 0 ? "D2" : "D1";
+    if (i % 400 == 0) wanted.push_back(e.subject);
+    node.add(e.subject, event_json(e));
+  }
+  node.commit();
+  std::sort(wanted.begin(), wanted.end());
+  const auto p = open_projections(node.options());
+  Projections::PurchaseFilter filter;
+  filter.institution = "D2";
+  const auto paged = [&](const auto& read) {
+    std::vector<std::string> ids;
+    std::string cursor;
+    do {
+      const absl::StatusOr<Projections::PurchasePage> page = read(cursor);
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok()) break;
+      for (const auto& summary : page->purchases) ids.push_back(summary.id);
+      cursor = page->next_cursor.value_or("");
+    } while (!cursor.empty());
+    return ids;
+  };
+  const Cut cut = node.ledger().cut();
+  for (const std::size_t limit : {1U, 2U, 1000U}) {
+    EXPECT_EQ(paged([&](const std::string& cursor) { return p->purchases(filter, cursor, limit); }), wanted);
+    EXPECT_EQ(paged([&](const std::string& cursor) { return p->purchases_at(cut, filter, cursor, limit); }), wanted);
+  }
+  EXPECT_EQ(paged([&](const std::string& cursor) { return p->purchases({}, cursor, 700); }).size(), 1200U);
+}
+
 TEST(Projections, GivesFindingsNewestFirst) {
   Node node(test_definition(3));
   fill(node, 23, 50, 1000);
@@ -639,6 +679,32 @@ TEST(Views, AreBuiltOnceADiskAnswersAgain) {
   EXPECT_EQ(p->status().failed, "");
 }
 
+// The builder is held in the middle of history: a segment's file is a pipe that nobody writes to.
+TEST(Views, HowMuchMemoryTheyTakeIsSaidWhileTheyAreBuilt) {
+  Node node;
+  fill(node, 26, 40, 50);
+  const ProjectionsOptions options = node.options(40);
+  open_projections(options);
+  const std::string segment = node.segments() + "/0/000001.seg", away = segment + ".away";
+  const auto p = open_projections(options);
+  std::filesystem::rename(segment, away);
+  ASSERT_EQ(::mkfifo(segment.c_str(), 0600), 0);
+  p->start();
+  const bool half_built = wait_until([&] { return p->views().front().build_progress > 0; }, kPatience);
+  auto bytes = std::async(std::launch::async, [&] { return p->memory_bytes(); });
+  EXPECT_EQ(bytes.wait_for(kPatience), std::future_status::ready) << "it waits for the builder of views";
+  EXPECT_TRUE(half_built) << "a reader of the view would wait for the whole of history";
+  EXPECT_LT(p->views().front().build_progress, 1.0);
+  // Whoever waits for the pipe finds that it can't be read at a place, and tries again.
+  const int pipe = ::open(segment.c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_GE(pipe, 0);
+  std::filesystem::rename(away, segment);
+  EXPECT_TRUE(wait_until([&] { return p->views().back().build_progress == 1.0; }, kPatience));
+  ::close(pipe);
+  const auto parts = bytes.get();
+  EXPECT_TRUE(std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.first == "standing_views" && part.second > 0; }));
+}
+
 TEST(Views, AreDeclaredWithNamesForEveryMistake) {
   Node node;
   for (const auto& [views, what] :
@@ -649,6 +715,8 @@ TEST(Views, AreDeclaredWithNamesForEveryMistake) {
                                                         {R"({"views":[{"name":"a","by":[],"order":1}]})", "unknown member 'order'"},
                                                         {R"({"views":[{"name":"a","where":{"stage":["gone"]}}]})", "'gone' is not one of"},
                                                         {R"({"views":[{"name":"a"},{"name":"a"}]})", "declared twice"},
+                                                        {R"({"views":[{"name":""}]})", "view '': a name has 1 to 64"},
+                                                        {R"({"views":[{"name":"a b"}]})", "view 'a b': a name has 1 to 64"},
                                                         {R"({"views":[{"name":"a","measures":["profit"]}]})", "'profit' is no measure"}}) {
     ProjectionsOptions options = node.options();
     options.views_text = views;

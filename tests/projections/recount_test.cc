@@ -101,5 +101,28 @@ TEST_F(SeveralMonths, AreNotAskedForWhereTheyDoNotCount) {
   EXPECT_LT(with->entries.at(PartitionId(0)).size(), 120U) << "not the whole ledger";
 }
 
+// An amendment that names the institution of another feed changes nothing, and the purchase that decided which feed counts there belongs to
+// the evidence; after its erasure too.
+TEST(Evidence, HasWhoDecidedAFeedWhereTheEventThatAsksWasErased) {
+  Node node;
+  EventSpec first, own, amended;
+  first.id = "1";
+  own.subject = "e-katalog-6/B", own.id = "2", own.source = "/feed/b", own.institution = "D2";
+  amended = own;
+  amended.id = "3", amended.type = "amended", amended.institution = "D1";
+  for (const EventSpec& e : {first, own, amended}) node.add(e.subject, event_json(e));
+  node.commit();
+  Redaction redaction;
+  redaction.substitute = *node.ledger().read_payload(PartitionId(0), Sequence(2));
+  ASSERT_TRUE(node.ledger().redact(PartitionId(0), Sequence(2), redaction).ok());
+  const auto projections = open_projections(node.options());
+  TotalsQuery query;
+  query.cut = node.ledger().cut();
+  query.where = {{Dimension::institution, {"D2"}}};
+  const auto places = projections->evidence(query);
+  ASSERT_TRUE(places.ok()) << places.status();
+  EXPECT_EQ(places->entries.at(PartitionId(0)), (std::vector<std::uint64_t>{0, 1, 2}));
+}
+
 }  // namespace
 }  // namespace bukubesar

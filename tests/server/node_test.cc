@@ -193,6 +193,9 @@ TEST_F(NodeTest, I7_HonestReads) {
   // Beyond what there is: refused or waited for, and never answered from less.
   EXPECT_EQ(get_json("/v1/totals?as_of=0%3D999,reference%3D0", 416)["status"], 416);
   EXPECT_EQ(get_json("/v1/totals?as_of=0%3D7", 400)["status"], 400);
+  for (const char* cursor : {"x", "0", "0:0", "0:0:", "0:0:-1", "0:4294967296:0", "0:0:9223372036854775808", "0:0:0:0"})
+    EXPECT_EQ(get_json(fmt::format("/v1/gaps?cursor={}", cursor), 400)["status"], 400) << cursor;
+  EXPECT_TRUE(get_json("/v1/gaps?cursor=0:0:0&limit=1")["next_cursor"].is_null());
 }
 
 TEST_F(NodeTest, AMinimumThatDoesNotComeIs504) {
@@ -222,6 +225,16 @@ TEST_F(NodeTest, WaitsThatRanOutLeaveRoomForOthers) {
   wait_until("all waits to run out", [&] { return ran_out == kWaitsMax; });
   EXPECT_EQ(node_->projections().status().readers_waiting, 0U);
   EXPECT_EQ(get("/v1/totals?min_cut=0%3D5").status, 504U) << "it could wait";
+}
+
+TEST_F(NodeTest, AWaitThatIsOverKeepsNothing) {
+  start();
+  auto kept = std::make_shared<int>();
+  const std::weak_ptr<int> of_the_answer = kept;
+  const auto begin = std::chrono::steady_clock::now();
+  when_read(*node_, ServerRequest(), Cut(), [kept = std::move(kept)](const absl::Status& read) { EXPECT_TRUE(read.ok()) << read; });
+  wait_until("what the answer was made of to go", [&] { return of_the_answer.expired(); });
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kCutWaitMax / 2) << "it was held until the time of the wait ran out";
 }
 
 TEST_F(NodeTest, AClientThatGoesAwayWaitsNoLonger) {
