@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "adapters/json_answer.h"
+#include "base/cancellation.h"
 #include "base/status.h"
 #include "config/names.h"
 
@@ -25,6 +26,8 @@ namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
 
 namespace {
+
+constexpr std::chrono::milliseconds kWantedInterval{50};  // between two looks whether anybody waits for the answer
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -80,13 +83,14 @@ struct HttpClient::Impl {
   std::string why_untrusted;                                      // of the last handshake
   beast::flat_buffer buffer;
 
-  // Runs the one operation that `start` begins, to its end or its stream's timeout.
+  // Runs the one operation that `start` begins, to its end, its stream's timeout, or until nobody waits for the answer.
   template <class Start>
   beast::error_code run(Start start) {
     beast::error_code result = asio::error::would_block;
     start([&result](beast::error_code error, auto&&...) { result = error; });
     io.restart();
-    io.run();
+    for (io.run_for(kWantedInterval); !io.stopped(); io.run_for(kWantedInterval))
+      if (!still_wanted().ok()) stream->close();
     return result;
   }
 
@@ -212,6 +216,7 @@ struct HttpClient::Impl {
         if ((response->status != 429 && response->status != 503) || last) return response;
         wait_ms = std::max(wait_ms, retry_after_ms(*response));
       } else {
+        RETURN_IF_ERROR(still_wanted());
         if (last || failure.hopeless || (failure.sent && send_twice == SendTwice::never)) return failure.status;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(std::min<std::uint64_t>(wait_ms, options.backoff_ms_max)));

@@ -7,6 +7,7 @@
 // Threads    one at a time; one connection.
 // Limits     answers of at most body_bytes_max.
 // Errors     Unavailable: nobody listens, the connection broke, or still 429/503 after the last try. DeadlineExceeded: no answer in time.
+//            Cancelled: nobody waits for the answer any more (base/cancellation.h); what resolves names does not hear of it.
 //            InvalidArgument: the URL, the CA file, a token that would travel in clear, or an answer that is no HTTP. An answer with any
 //            other status is an answer, not an error.
 #pragma once

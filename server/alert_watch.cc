@@ -8,12 +8,14 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "adapters/http_client.h"
 #include "base/bytes.h"
+#include "base/cancellation.h"
 #include "base/file.h"
 #include "base/private_file.h"
 #include "base/sha256.h"
@@ -59,6 +61,12 @@ Json line_of(std::string_view what, const KnownFiring& firing, const Cut& at) {
           {"cut", at.text()}};
 }
 
+std::string lines_of(std::string_view what, const std::vector<KnownFiring>& firings, const Cut& at) {
+  std::string lines;
+  for (const KnownFiring& one : firings) lines += to_text(line_of(what, one, at)) + "\n";
+  return lines;
+}
+
 std::map<std::string, std::string> texts_in(const Json& line, const char* member) {
   std::map<std::string, std::string> texts;
   const auto found = line.find(member);
@@ -102,20 +110,30 @@ struct AlertWatch::Impl {
 
   absl::Status read_known();
   absl::Status take_line(const Json& line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void leave_out_what_is_over(std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void look_loop();
   absl::Status look();
   [[nodiscard]] bool figures_are_due(const Cut& cut) const;
   [[nodiscard]] Json stream_event(const KnownFiring& firing, bool begins) const;
+  struct News {
+    std::vector<KnownFiring> ended, begun;
+  };
   void note(const std::vector<Firing>& firings, const Cut& cut);
+  [[nodiscard]] News compare(const std::vector<Firing>& firings, const Cut& cut);
+  void drop_what_waits_in_vain(const Cut& cut);
   void deliver_loop();
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
   absl::StatusOr<Looked> at(const std::optional<Cut>& cut, std::map<std::string, Cut>& views_balanced) const;
   std::vector<Firing> of_the_node() const;
+  [[nodiscard]] bool still_fires(const KnownFiring& one) const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
+    const auto at = firing.find(about(one.what));
+    return at != firing.end() && at->second.id == one.id;
+  }
   [[nodiscard]] bool fires_already(const std::string& alert, const std::string& key) const {
     absl::MutexLock lock(&mutex);
     return firing.count({alert, key}) != 0;
   }
-  bool append(const Json& line);
+  bool append(const std::string& lines) ABSL_LOCKS_EXCLUDED(mutex, file_mutex);
   // True: stop was asked for.
   bool wait(milliseconds time) {
     absl::MutexLock lock(&mutex);
@@ -135,6 +153,8 @@ struct AlertWatch::Impl {
   };
   std::optional<Look> figures_looked_at;
 
+  const AbandonedFlag abandoned = std::make_shared<std::atomic<bool>>(false);  // what a stop does not wait for
+  absl::Mutex file_mutex;                                                      // one append at a time; nobody who reads the state waits
   mutable absl::Mutex mutex;
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   std::map<std::pair<std::string, std::string>, KnownFiring> firing ABSL_GUARDED_BY(mutex);
@@ -180,7 +200,28 @@ absl::Status AlertWatch::Impl::read_known() {
   }
   for (const auto& [key, known] : firing)
     if (!is_of_the_node(known.what.kind)) of_figures.firings.push_back(known.what);
+  if (number > kLinesOverMax) leave_out_what_is_over(*text);
   return absl::OkStatus();
+}
+
+// Lines stay as they were written: what one of another program means is not for this one to say again.
+void AlertWatch::Impl::leave_out_what_is_over(std::string_view text) {
+  std::set<std::string> ids;
+  for (const auto& [key, known] : firing) ids.insert(known.id);
+  for (const KnownFiring& one : pending) ids.insert(one.id);
+  std::string kept;
+  std::size_t over = 0;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    const std::string_view line = text.substr(0, end + 1);
+    text.remove_prefix(line.size());
+    if (ids.count(Json::parse(line).value("id", "")) != 0)
+      kept += line;
+    else
+      ++over;
+  }
+  if (over <= kLinesOverMax) return;
+  const absl::Status written = write_file_durably(path, kept);
+  if (!written.ok()) spdlog::warn("alerts: {} stays as long as it is: {}", path, message_of(written));
 }
 
 absl::Status AlertWatch::Impl::take_line(const Json& line) {
@@ -205,11 +246,13 @@ absl::Status AlertWatch::Impl::take_line(const Json& line) {
   } else if (what == "ended") {
     firing.erase(about(known.what));
   } else if (what == "delivered") {
-    pending.erase(std::remove_if(pending.begin(), pending.end(), same_id), pending.end());
+    std::erase_if(pending, same_id);
     const auto at = firing.find(about(known.what));
     if (at != firing.end() && same_id(at->second)) at->second.delivered = true;
+  } else if (what == "dropped") {
+    std::erase_if(pending, same_id);
   } else {
-    return data_loss("'{}' is none of began, ended, delivered", what);
+    return data_loss("'{}' is none of began, ended, delivered, dropped", what);
   }
   return absl::OkStatus();
 }
@@ -219,11 +262,14 @@ void AlertWatch::start() {
   if (!impl_->settings.webhook_url.empty()) impl_->delivering = std::thread([this] { impl_->deliver_loop(); });
 }
 
+void AlertWatch::begin_stop() {
+  *impl_->abandoned = true;
+  absl::MutexLock lock(&impl_->mutex);
+  impl_->stopping = true;
+}
+
 void AlertWatch::stop() {
-  {
-    absl::MutexLock lock(&impl_->mutex);
-    impl_->stopping = true;
-  }
+  begin_stop();
   if (impl_->looking.joinable()) impl_->looking.join();
   if (impl_->delivering.joinable()) impl_->delivering.join();
 }
@@ -231,10 +277,12 @@ void AlertWatch::stop() {
 void AlertWatch::Impl::look_loop() {
   name_own_thread("alerts");
   lower_own_priority(kBehindOthers, "alerts");
+  const ComputesFor looker(abandoned);
   milliseconds pause{0};
   while (!wait(pause)) {
     const milliseconds begun = own_processor_time();
     const absl::Status looked = look();
+    if (absl::IsCancelled(looked)) return;
     if (!looked.ok()) spdlog::warn("alerts: {}", message_of(looked));
     {
       absl::MutexLock lock(&mutex);
@@ -250,6 +298,7 @@ absl::Status AlertWatch::Impl::look() {
   const Cut cut = node.projections().cut();
   if (figures_are_due(cut)) {
     ASSIGN_OR_RETURN(Looked looked, at(std::nullopt, balanced));
+    RETURN_IF_ERROR(still_wanted());
     // What an alert said stands until it can be looked at again.
     for (const Firing& one : of_figures.firings)
       if (looked.failed.count(one.alert) != 0) looked.firings.push_back(one);
@@ -324,46 +373,81 @@ Json AlertWatch::Impl::stream_event(const KnownFiring& known, bool begins) const
   return json;
 }
 
-bool AlertWatch::Impl::append(const Json& line) {
-  const absl::Status written = append_file_durably(path, to_text(line) + "\n");
+bool AlertWatch::Impl::append(const std::string& lines) {
+  absl::MutexLock lock(&file_mutex);
+  const absl::Status written = append_file_durably(path, lines);
   if (!written.ok()) spdlog::error("alerts: {}: {}", path, message_of(written));
   return written.ok();
 }
 
 // What can't be written down has not happened: it is noticed again at the next look.
 void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) {
+  const News news = compare(firings, cut);
+  const std::string lines = lines_of("ended", news.ended, cut) + lines_of("began", news.begun, cut);
+  if (!lines.empty() && !append(lines)) return;
+  {
+    absl::MutexLock lock(&mutex);
+    for (const KnownFiring& one : news.ended) firing.erase(about(one.what));
+    for (const KnownFiring& one : news.begun) {
+      firing.emplace(about(one.what), one);
+      if (one.posted) pending.push_back(one);
+    }
+  }
+  for (const KnownFiring& one : news.ended) {
+    spdlog::info("alert {} about '{}' has ended at {}", one.what.alert, one.what.key, cut.text());
+    node.stream().publish(stream_event(one, false));
+  }
+  for (const KnownFiring& one : news.begun) {
+    const Firing& what = one.what;
+    spdlog::warn("alert {} ({}) about '{}' at {}: {}", what.alert, what.severity, what.key, cut.text(), what.detail().en);
+    node.stream().publish(stream_event(one, true));
+  }
+  drop_what_waits_in_vain(cut);
+}
+
+// What is new against what was known, which takes over the newest values of what fires on.
+AlertWatch::Impl::News AlertWatch::Impl::compare(const std::vector<Firing>& firings, const Cut& cut) {
+  News news;
+  std::map<std::pair<std::string, std::string>, const Firing*> now;
+  const std::size_t count = std::min(firings.size(), kFiringsMax);
+  for (std::size_t i = 0; i < count; ++i) now.emplace(about(firings[i]), &firings[i]);
   absl::MutexLock lock(&mutex);
   looked_at = figures_cut;
-  std::map<std::pair<std::string, std::string>, const Firing*> now;
-  left_out = firings.size() - std::min(firings.size(), kFiringsMax);
-  for (std::size_t i = 0; i < std::min(firings.size(), kFiringsMax); ++i) now.emplace(about(firings[i]), &firings[i]);
-  for (auto one = firing.begin(); one != firing.end();) {
-    if (now.count(one->first) != 0 || !append(line_of("ended", one->second, cut))) {
-      ++one;
-      continue;
-    }
-    spdlog::info("alert {} about '{}' has ended at {}", one->second.what.alert, one->second.what.key, cut.text());
-    node.stream().publish(stream_event(one->second, false));
-    one = firing.erase(one);
-  }
+  left_out = firings.size() - count;
+  for (const auto& [key, one] : firing)
+    if (now.count(key) == 0) news.ended.push_back(one);
   for (const auto& [key, what] : now) {
-    const auto there = firing.find(key);
-    if (there != firing.end()) {
+    if (const auto there = firing.find(key); there != firing.end()) {
       there->second.what = *what;
       continue;
     }
     const std::string text = fmt::format("{}\n{}\n{}\n{}", node.definition().name, what->alert, what->key, cut.text());
-    KnownFiring begun{hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, !settings.webhook_url.empty(), false};
-    if (!append(line_of("began", begun, cut))) return;
-    spdlog::warn("alert {} ({}) about '{}' at {}: {}", what->alert, what->severity, what->key, cut.text(), what->detail().en);
-    node.stream().publish(stream_event(begun, true));
-    if (begun.posted) pending.push_back(begun);
-    firing.emplace(key, std::move(begun));
+    news.begun.push_back({hex(as_view(sha256(text))).substr(0, kIdDigits), *what, cut, !settings.webhook_url.empty(), false});
   }
+  return news;
+}
+
+void AlertWatch::Impl::drop_what_waits_in_vain(const Cut& cut) {
+  std::vector<KnownFiring> dropped;
+  {
+    absl::MutexLock lock(&mutex);
+    if (pending.size() <= kPendingMax) return;
+    std::size_t over = pending.size() - kPendingMax;
+    std::erase_if(pending, [&](const KnownFiring& one) ABSL_SHARED_LOCKS_REQUIRED(mutex) {
+      if (over == 0 || still_fires(one)) return false;
+      --over;
+      dropped.push_back(one);
+      return true;
+    });
+  }
+  if (dropped.empty()) return;
+  spdlog::warn("alerts: the webhook has taken nothing for long: {} firings that have ended are not posted any more", dropped.size());
+  (void)append(lines_of("dropped", dropped, cut));  // else they wait again after a restart
 }
 
 void AlertWatch::Impl::deliver_loop() {
   name_own_thread("webhook");
+  const ComputesFor poster(abandoned);
   const std::pair<std::string, std::string> url = split_url(settings.webhook_url);
   milliseconds pause{100};
   while (!wait(pause)) {
@@ -388,12 +472,13 @@ void AlertWatch::Impl::deliver_loop() {
       return deliver(client, secret, url.second, *next);
     };
     const absl::Status delivered = attempt();
+    if (absl::IsCancelled(delivered)) return;
+    const bool noted = delivered.ok() && append(lines_of("delivered", {*next}, next->since));
     absl::MutexLock lock(&mutex);
     delivery_trouble = delivered.ok() ? "" : message_of(delivered);
-    if (delivered.ok() && append(line_of("delivered", *next, next->since))) {
-      pending.pop_front();
-      const auto at = firing.find(about(next->what));
-      if (at != firing.end() && at->second.id == next->id) at->second.delivered = true;
+    if (noted) {
+      std::erase_if(pending, [&next](const KnownFiring& one) { return one.id == next->id; });
+      if (still_fires(*next)) firing[about(next->what)].delivered = true;
       pause = milliseconds(0);
     } else {
       // The first failure of a row is said; the next ones wait longer.

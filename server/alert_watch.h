@@ -5,8 +5,10 @@
 // other side answers 2xx, and never after that was noted. <data_dir>/alerts.jsonl has every beginning, end and delivery, a line each.
 //
 // Threads  one looks, one delivers; a webhook that hangs keeps neither the looks nor anything else waiting. Reads from any thread.
-// Limits   kFiringsMax firings at once: beyond it the rest is counted and said, not kept.
-// Crash    between an answer and its note in the file the same firing is posted again, with the same id.
+// Limits   kFiringsMax firings at once: beyond it the rest is counted and said, not kept. kPendingMax wait for the webhook: beyond it the
+//          oldest of those that have ended are dropped, which the log says. kLinesOverMax lines are kept of firings that are over: beyond
+//          it the next start rewrites the file to what fires or waits.
+// Crash    between an answer and its note in the file the same firing is posted again, with the same id; so it is after a stop meanwhile.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +27,8 @@ namespace bukubesar {
 class Node;
 
 inline constexpr std::size_t kFiringsMax = 10'000;
+inline constexpr std::size_t kPendingMax = kFiringsMax;  // so that of more, some have ended
+inline constexpr std::size_t kLinesOverMax = 20'000;
 
 struct KnownFiring {
   std::string id;  // of this beginning
@@ -51,6 +55,9 @@ class AlertWatch {
   static absl::StatusOr<std::unique_ptr<AlertWatch>> open(Node& node);
   ~AlertWatch();
   void start();
+  // Never blocks: a look and a post that are under way end soon. From any thread.
+  void begin_stop();
+  // Begins it and waits for the end. Idempotent.
   void stop();
 
   [[nodiscard]] const AlertSettings& settings() const;

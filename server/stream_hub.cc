@@ -161,9 +161,11 @@ void StreamHub::step() {
   std::vector<std::string> alerts;
   {
     absl::MutexLock lock(&mutex_);
-    if (behind) dirty_ = true;
     from = at_;
-    alerts.swap(alerts_);
+    // Alerts wait for a client that has its place among the frames: one that is about to have it will begin after this one.
+    const auto is_there = [](const std::weak_ptr<Client>& client) { return !client.expired(); };
+    if (std::any_of(clients_.begin(), clients_.end(), is_there)) alerts.swap(alerts_);
+    dirty_ = dirty_ || behind || !alerts_.empty();
     if (client_count_ == 0 || (from == to && alerts.empty())) return;
   }
   auto frame = render(from, to, kFrameRows, std::move(alerts));

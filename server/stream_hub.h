@@ -6,7 +6,8 @@
 // Slow     a client holds a place among the newest kFramesMax frames and nothing else. One that falls behind is told `skipped`, with the
 //          cuts between which it missed something, and goes on from there; the hub and the others never wait.
 // Pace     a frame at most every kFrameInterval, and at most a tenth of the thread's time; none while there are no clients.
-// Alerts   what publish() is given, and the node's own warnings (server/node.h) when they come and when they go.
+// Alerts   what publish() is given, and the node's own warnings (server/node.h) when they come and when they go. While there are no clients
+//          they wait for the first one, kAlertsWaitingMax at most.
 // Limits   kStreamClientsMax clients; kFrameRows entries and findings in a frame, kCatchUpRows in the first one after a return: more are
 //          counted, and the sequences that /v1/entries has them under are named.
 // Threads  note_commit(), publish(), subscribe() and clients from any; start() and close() from one.

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/bytes.h"
@@ -15,19 +16,31 @@ namespace bukubesar {
 namespace {
 
 constexpr std::string_view kStateHeader = "bukubesar witness 1";
+constexpr std::string_view kRefused = "refused ";  // then origin, what, note; the latter two in base64
+constexpr std::uint32_t kAnswerTimeoutMs = 10'000;
+
+std::optional<Disagreement> parse_refusal(const Definition& definition, std::string_view words) {
+  const std::size_t first = words.find(' '), second = words.find(' ', first + 1);
+  if (first == std::string_view::npos || second == std::string_view::npos) return std::nullopt;
+  const auto what = unbase64(words.substr(first + 1, second - first - 1)), note = unbase64(words.substr(second + 1));
+  for (const PartitionId partition : definition.all_partitions())
+    if (what && note && words.substr(0, first) == definition.origin(partition)) return Disagreement{partition, *what, *note};
+  return std::nullopt;
+}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Witness>> Witness::open(WitnessOptions options, SigningKeys keys) {
   HttpClientOptions server = options.server;
-  server.attempts_max = 3;
+  server.attempts_max = 1;  // the next round tries again
+  server.answer_timeout_ms = kAnswerTimeoutMs;
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(server)));
   std::unique_ptr<Witness> witness(new Witness(std::move(options), std::move(keys), std::move(client)));
   RETURN_IF_ERROR(witness->load_state());
   return witness;
 }
 
-// The state is a cut note that nobody signs: the heads that were cosigned last.
+// The state is a cut note that nobody signs: the heads that were cosigned last; then a line for each partition that is refused.
 absl::Status Witness::load_state() {
   const auto text = read_file(options_.state_path);
   if (absl::IsNotFound(text.status())) return absl::OkStatus();
@@ -36,23 +49,44 @@ absl::Status Witness::load_state() {
       data_loss("{}: it is not what a witness wrote; without it nothing is cosigned: put back a copy of it", options_.state_path);
   const std::string header = fmt::format("{}\n", kStateHeader);
   if (text->substr(0, header.size()) != header) return damaged;
-  const auto heads = parse_cut_note(fmt::format("{}\n{}\u2014 none AAAAAAA=\n", text->substr(header.size()), ""));
-  if (!heads.ok()) return damaged;
   absl::MutexLock lock(&mutex_);
-  for (const Checkpoint& head : heads->parts)
+  std::string heads;
+  for (std::string_view rest = std::string_view(*text).substr(header.size()); !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    if (line.substr(0, kRefused.size()) != kRefused) {
+      heads += fmt::format("{}\n", line);
+      continue;
+    }
+    const std::optional<Disagreement> refused = parse_refusal(*options_.definition, line.substr(kRefused.size()));
+    if (!refused) return damaged;
+    disagreements_[refused->partition] = *refused;
+    spdlog::critical("witness {}: partition {} stays REFUSED: {}", options_.name, refused->partition.name(), refused->what);
+  }
+  if (heads == cut_note_text(options_.definition->name, {})) return absl::OkStatus();  // refused before anything was cosigned
+  const auto parsed = parse_cut_note(fmt::format("{}\n\u2014 none AAAAAAA=\n", heads));
+  if (!parsed.ok()) return damaged;
+  for (const Checkpoint& head : parsed->parts)
     for (const PartitionId partition : options_.definition->all_partitions())
       if (head.origin == options_.definition->origin(partition)) cosigned_[partition] = head;
   return absl::OkStatus();
 }
 
-absl::Status Witness::store_state(PartitionId partition, const Checkpoint& head) {
+absl::Status Witness::store_state(const std::map<PartitionId, Checkpoint>& cosigned,
+                                  const std::map<PartitionId, Disagreement>& disagreements) const {
   std::vector<Checkpoint> heads;
+  for (const auto& [partition, head] : cosigned) heads.push_back(head);
+  std::string text = fmt::format("{}\n{}", kStateHeader, cut_note_text(options_.definition->name, heads));
+  for (const auto& [partition, one] : disagreements)
+    text += fmt::format("{}{} {} {}\n", kRefused, options_.definition->origin(partition), base64(one.what), base64(one.note));
+  return write_file_durably(options_.state_path, text);
+}
+
+absl::Status Witness::note_cosigned(PartitionId partition, const Checkpoint& head) {
   absl::MutexLock lock(&mutex_);
   auto next = cosigned_;
   next[partition] = head;
-  for (const auto& [each, cosigned] : next) heads.push_back(cosigned);
-  RETURN_IF_ERROR(
-      write_file_durably(options_.state_path, fmt::format("{}\n{}", kStateHeader, cut_note_text(options_.definition->name, heads))));
+  RETURN_IF_ERROR(store_state(next, disagreements_));
   cosigned_ = std::move(next);
   return absl::OkStatus();
 }
@@ -64,21 +98,29 @@ absl::Status Witness::check_note(PartitionId partition, const std::string& note)
   return failed_precondition("no verifier key of {} was given", origin);
 }
 
-void Witness::refuse(PartitionId partition, std::string what, std::string note) {
+absl::StatusOr<bool> Witness::refuse(const Disagreement& disagreement) {
+  const std::string partition = disagreement.partition.name();
   absl::MutexLock lock(&mutex_);
-  const auto [at, is_new] = disagreements_.try_emplace(partition, Disagreement{partition, what, note});
-  if (is_new)
-    spdlog::critical("witness {}: REFUSED partition {}: {}; nothing of it is cosigned any more\n{}", options_.name, partition.name(), what,
-                     note);
+  auto next = disagreements_;
+  next.emplace(disagreement.partition, disagreement);
+  if (const absl::Status stored = store_state(cosigned_, next); !stored.ok())
+    return with_context(stored, fmt::format("partition {} is to be REFUSED: {}; that can't be stored", partition, disagreement.what));
+  disagreements_ = std::move(next);
+  spdlog::critical("witness {}: REFUSED partition {}: {}; nothing of it is cosigned any more\n{}", options_.name, partition,
+                   disagreement.what, disagreement.note);
+  return true;
 }
 
 absl::StatusOr<bool> Witness::look() {
+  const ComputesFor looker(stopping_);
   bool all = true;
   absl::Status first_error;
   for (const PartitionId partition : options_.definition->all_partitions()) {
     const auto done = look_at(partition);
+    if (*stopping_) return false;
     if (!done.ok() && first_error.ok()) first_error = done.status();
     all = all && done.ok() && *done;
+    if (absl::IsUnavailable(done.status()) || absl::IsDeadlineExceeded(done.status())) break;  // nor does it answer for the others
   }
   RETURN_IF_ERROR(first_error);
   return all;
@@ -97,24 +139,21 @@ absl::StatusOr<bool> Witness::look_at(PartitionId partition) {
   const auto head = parse_checkpoint(note);
   RETURN_IF_ERROR(head.status());
   if (const absl::Status signed_by_it = check_note(partition, note); !signed_by_it.ok()) {
-    refuse(partition, fmt::format("its checkpoint of {} entries: {}", head->size, message_of(signed_by_it)), note);
-    return true;
+    return refuse({partition, fmt::format("its checkpoint of {} entries: {}", head->size, message_of(signed_by_it)), note});
   }
   if (last && head->size < last->size) {
-    refuse(partition, fmt::format("it signs {} entries, {} were cosigned: it has become shorter", head->size, last->size), note);
-    return true;
+    return refuse({partition, fmt::format("it signs {} entries, {} were cosigned: it has become shorter", head->size, last->size), note});
   }
   if (options_.ledger->shorter_than_recorded() || options_.ledger->head(partition).size < head->size) return false;
   ASSIGN_OR_RETURN(const Hash256 root, options_.ledger->root(partition, head->size));
   if (root != head->root) {
-    refuse(partition,
-           fmt::format("its first {} entries have root {} as it signs, {} as read from Kafka here", head->size, base64(as_view(head->root)),
-                       base64(as_view(root))),
-           note);
-    return true;
+    return refuse({partition,
+                   fmt::format("its first {} entries have root {} as it signs, {} as read from Kafka here", head->size,
+                               base64(as_view(head->root)), base64(as_view(root))),
+                   note});
   }
   if (verify_note(note, verifier_key()).ok()) return true;  // cosigned before
-  RETURN_IF_ERROR(store_state(partition, *head));
+  RETURN_IF_ERROR(note_cosigned(partition, *head));
   ASSIGN_OR_RETURN(const std::string text, note_text(note));
   const auto now_s = static_cast<std::uint64_t>(Clock::system().wall_ms() / 1000);
   ASSIGN_OR_RETURN(const HttpResponse taken,

@@ -14,6 +14,7 @@
 #include "adapters/http_client.h"
 #include "adapters/ledger_reader.h"
 #include "adapters/publisher.h"
+#include "base/cancellation.h"
 
 namespace bukubesar {
 namespace {
@@ -203,6 +204,18 @@ TEST(HttpClient, ASilentServerIsADeadline) {
     return answer;
   });
   EXPECT_EQ(client_of(server.url(), 1, 50).get("/").status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(HttpClient, AnAnswerThatNobodyWaitsForIsCancelled) {
+  const AbandonedFlag abandoned = std::make_shared<std::atomic<bool>>(false);
+  Server server([&](const Seen&, std::size_t) {
+    *abandoned = true;
+    return Scripted{.silent = true};
+  });
+  HttpClient client = client_of(server.url(), 4, 60'000);
+  const ComputesFor asker(abandoned);
+  EXPECT_TRUE(absl::IsCancelled(client.get("/x").status()));
+  EXPECT_EQ(server.seen().size(), 1U);
 }
 
 TEST(HttpClient, RefusesUrlsThatItCannotServe) {

@@ -194,6 +194,7 @@ class WitnessTest(unittest.TestCase):
         self.assertIn("REFUSED partition 0: its first 330 entries have root", done.stderr)
         with witness:
             witness.start()
+            self.assertIn("partition 0 stays REFUSED: its first 330 entries have root", witness.log())
             harness.wait_until("the metric", lambda: 'bukubesar_witness_refused{partition="0"} 1' in witness.get("/metrics").body.decode())
             self.assertTrue(any("REFUSED" in warning for warning in witness.get_json("/v1/status")["warnings"]))
             self.assertEqual(witness.stop(), 1)
