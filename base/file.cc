@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <vector>
 
 #include "base/crash_point.h"
 #include "base/status.h"
@@ -38,6 +37,29 @@ class FileDescriptor {
   int fd_;
 };
 
+std::string directory_of(const std::string& path) {
+  const auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+// What a loop over the iterator would throw is returned.
+template <class Iterator, class Take>
+absl::StatusOr<std::vector<std::string>> listed(const std::string& directory, const Take& take) {
+  std::vector<std::string> found;
+  std::error_code error;
+  Iterator at(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return found;
+  while (!error && at != Iterator()) {
+    take(*at, found, error);
+    if (!error) at.increment(error);
+  }
+  if (error) return unavailable("read directory {}: {}", directory, error.message());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace
+
 absl::Status write_all(int fd, std::string_view content, const std::string& path) {
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
@@ -47,13 +69,6 @@ absl::Status write_all(int fd, std::string_view content, const std::string& path
   }
   return absl::OkStatus();
 }
-
-std::string directory_of(const std::string& path) {
-  const auto parent = std::filesystem::path(path).parent_path();
-  return parent.empty() ? "." : parent.string();
-}
-
-}  // namespace
 
 absl::StatusOr<std::string> read_file(const std::string& path) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -128,6 +143,21 @@ absl::Status sync_directory(const std::string& path) {
   if (!directory.ok()) return refused("open", path);
   if (::fsync(directory.get()) != 0) return refused("fsync", path);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> names_in(const std::string& directory) {
+  const auto take = [](const std::filesystem::directory_entry& entry, std::vector<std::string>& found, std::error_code&) {
+    found.push_back(entry.path().filename().string());
+  };
+  return listed<std::filesystem::directory_iterator>(directory, take);
+}
+
+absl::StatusOr<std::vector<std::string>> files_under(const std::string& directory) {
+  const auto take = [](const std::filesystem::directory_entry& entry, std::vector<std::string>& found, std::error_code& error) {
+    if (entry.is_regular_file(error)) found.push_back(entry.path().string());
+    if (error == std::errc::no_such_file_or_directory) error.clear();  // removed meanwhile
+  };
+  return listed<std::filesystem::recursive_directory_iterator>(directory, take);
 }
 
 }  // namespace bukubesar

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,11 +20,19 @@ namespace bukubesar {
 // Appends and syncs. The file is made where it is missing (and its directory synced).
 [[nodiscard]] absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
 
+// All of it, however many calls that takes. `path` is for the message.
+[[nodiscard]] absl::Status write_all(int fd, std::string_view content, const std::string& path);
+
 // OK where the disk of `directory` takes so many bytes more now. They are written, synced and gone again, also after a crash.
 [[nodiscard]] absl::Status check_room(const std::string& directory, std::size_t bytes);
 
 // With all that is missing on the way; their names survive power loss.
 [[nodiscard]] absl::Status make_directories(const std::string& path);
 [[nodiscard]] absl::Status sync_directory(const std::string& path);
+
+// Sorted; none where there is no such directory. Unavailable: it could not be read to its end.
+[[nodiscard]] absl::StatusOr<std::vector<std::string>> names_in(const std::string& directory);
+// The paths of the files in it and in its directories, each beginning with `directory`.
+[[nodiscard]] absl::StatusOr<std::vector<std::string>> files_under(const std::string& directory);
 
 }  // namespace bukubesar

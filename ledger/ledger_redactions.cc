@@ -1,3 +1,4 @@
+#include <set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -96,20 +97,27 @@ absl::Status Ledger::finish_redactions() {
     for (const auto& [place, redaction] : impl_->redactions)
       if (!redaction->gone) begun.emplace(place, redaction);
   }
-  for (const auto& [place, redaction] : begun) {
-    ASSIGN_OR_RETURN(const auto row, impl_->store->at_or_before(Family::payloads, chunk_key(place.first, place.second)));
-    if (!row) return data_loss("{}:{}: no row holds the payload", place.first.name(), place.second.value());
-    RETURN_IF_ERROR(impl_->store->forget_overwritten(Family::payloads, row->key, row->key));
+  if (begun.empty()) return absl::OkStatus();
+  std::set<std::string> rows;
+  StoreBatch batch;
+  absl::Status damage;  // of one partition: the others' are finished
+  for (auto& [place, redaction] : begun) {
+    const auto row = impl_->store->at_or_before(Family::payloads, chunk_key(place.first, place.second));
+    damage.Update(row.status());
+    if (row.ok() && !*row) damage.Update(data_loss("{}:{}: no row holds the payload", place.first.name(), place.second.value()));
+    if (!row.ok() || !*row) continue;
+    rows.insert((*row)->key);
     auto done = std::make_shared<Redaction>(*redaction);
     done->gone = true;
-    StoreBatch batch;
     batch.put(Family::heads, redaction_key(place.first, place.second), redaction_value(*done));
-    RETURN_IF_ERROR(impl_->store->write(batch));
-    crash_point("redaction_finished");
-    absl::MutexLock lock(&impl_->redactions_mutex);
-    impl_->redactions[place] = std::move(done);
+    redaction = std::move(done);
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(impl_->store->forget_overwritten(Family::payloads, rows));
+  RETURN_IF_ERROR(impl_->store->write(batch));
+  crash_point("redaction_finished");
+  absl::MutexLock lock(&impl_->redactions_mutex);
+  for (auto& [place, redaction] : begun) impl_->redactions[place] = std::move(redaction);
+  return damage;
 }
 
 }  // namespace bukubesar

@@ -103,9 +103,12 @@ std::optional<std::uint64_t> torn_tail(std::string_view log) {
 absl::StatusOr<bool> cut_torn_tail(const std::string& directory) {
   std::string newest;
   std::error_code error;
-  for (const auto& file : std::filesystem::directory_iterator(directory, error))
-    if (file.path().extension() == ".log" && file.path().string() > newest && file.file_size(error) > 0) newest = file.path().string();
-  if (error) return unavailable("read directory {}: {}", directory, error.message());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(directory));
+  for (const std::string& name : names) {
+    const std::string path = fmt::format("{}/{}", directory, name);
+    if (name.ends_with(".log") && std::filesystem::file_size(path, error) > 0) newest = path;
+    if (error) return unavailable("size of {}: {}", path, error.message());
+  }
   if (newest.empty()) return false;
   ASSIGN_OR_RETURN(const std::string log, read_file(newest));
   const auto end = torn_tail(log);

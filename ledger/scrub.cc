@@ -159,11 +159,13 @@ void Scrub::start() {
   thread_ = std::thread([this] { loop(); });
 }
 
+void Scrub::begin_stop() {
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+}
+
 void Scrub::stop() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
+  begin_stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -245,17 +247,16 @@ bool Scrub::look_into_gaps(PartitionId partition) {
   if (!options_.record_in_gap || !options_.commits_gaps_at_once) return true;
   const Epoch epoch = options_.ledger->head(partition).epoch;
   if (!options_.commits_gaps_at_once(partition, epoch)) return true;
-  const auto gaps = options_.ledger->gaps(partition);
+  // The topics of earlier epochs are not read any more.
+  auto& seen_to = gaps_seen_to_[partition];
+  seen_to = std::max(seen_to, std::pair(epoch, Offset(0)));
+  const auto gaps = options_.ledger->gaps(partition, epoch, seen_to.second, kGapsPerPassMax);
   if (!gaps.ok()) {
     find({partition}, fmt::format("{} offsets", partition.name()), message_of(gaps.status()));
     return true;
   }
-  auto& seen_to = gaps_seen_to_[partition];
-  std::size_t looked_at = 0;
   for (const Gap& gap : *gaps) {
-    // The topics of earlier epochs are not read any more.
-    if (gap.epoch != epoch || std::pair(gap.epoch, gap.first) < seen_to) continue;
-    if (looked_at++ == kGapsPerPassMax) return true;
+    if (gap.epoch != epoch) return true;  // of one that has begun since
     const auto record = options_.record_in_gap(partition, gap);
     if (!record.ok()) {
       spdlog::info("scrub: gaps of partition {}: {}", partition.name(), message_of(record.status()));

@@ -64,6 +64,7 @@ class Scrub {
   Scrub(const Scrub&) = delete;
   Scrub& operator=(const Scrub&) = delete;
   void start();
+  void begin_stop();  // does not wait for its end
   void stop();
   // One pass on the caller's thread, at its priority. False: it was told to stop.
   bool pass();

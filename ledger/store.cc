@@ -31,6 +31,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/bytes.h"
+#include "base/cancellation.h"
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/file.h"
@@ -368,7 +369,8 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_reader() const
 }
 
 absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_beside_writer() const {
-  std::string name = (std::filesystem::temp_directory_path() / "bukubesar-reader-XXXXXX").string();
+  std::error_code none;  // mkdtemp says what is wrong with no directory
+  std::string name = (std::filesystem::temp_directory_path(none) / "bukubesar-reader-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) return unavailable("make a directory like {}", name);
   auto opened = std::make_shared<Database>(options.directory);
   opened->secondary_directory = name;
@@ -387,13 +389,11 @@ Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
 bool Store::exists(const std::string& directory) {
-  std::error_code none;  // no such directory: no store
-  for (const auto& file : std::filesystem::directory_iterator(directory, none)) {
-    const std::string name = file.path().filename().string();
-    // A first start that was cut off leaves a MANIFEST alone.
-    if (name == "CURRENT" || name.ends_with(".sst") || name.ends_with(".log")) return true;
-  }
-  return false;
+  const auto names = names_in(directory);
+  // A first start that was cut off leaves a MANIFEST alone.
+  return names.ok() && std::any_of(names->begin(), names->end(), [](const std::string& name) {
+           return name == "CURRENT" || name.ends_with(".sst") || name.ends_with(".log");
+         });
 }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::open(const Options& options) {
@@ -574,44 +574,60 @@ absl::Status Store::copy_to(const std::string& directory) const {
 
 namespace {
 
-std::set<std::string> files_of(const std::string& directory, std::string_view ending) {
+absl::StatusOr<std::set<std::string>> files_of(const std::string& directory, std::string_view ending) {
   std::set<std::string> found;
-  std::error_code none;
-  for (const auto& file : std::filesystem::directory_iterator(directory, none))
-    if (file.path().string().ends_with(ending)) found.insert(file.path().string());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(directory));
+  for (const std::string& name : names)
+    if (name.ends_with(ending)) found.insert(name);
   return found;
 }
 
+std::string name_in_directory(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
 }  // namespace
 
-absl::Status Store::forget_overwritten(Family family, std::string_view first, std::string_view last) {
+// A key that only one file in force has the range of: flushed or rewritten, a file has one row of each key.
+bool Store::stands_in_one_file(Family family, const std::string& key) const {
+  const auto holds = [&](const TableFile& file) { return file.family == family && file.first_key <= key && key <= file.last_key; };
+  const std::vector<TableFile> files = table_files();
+  return std::count_if(files.begin(), files.end(), holds) <= 1;
+}
+
+absl::Status Store::forget_overwritten(Family family, const std::set<std::string>& keys) {
   RETURN_IF_ERROR(writable());
   const std::string& directory = impl_->options.directory;
-  std::set<std::string> old_logs = files_of(directory, ".log");
-  std::erase_if(old_logs, [](const std::string& log) {
+  ASSIGN_OR_RETURN(std::set<std::string> old_logs, files_of(directory, ".log"));
+  std::erase_if(old_logs, [&](const std::string& log) {
     std::error_code gone;
-    return std::filesystem::file_size(log, gone) == 0 || gone;
+    return std::filesystem::file_size(directory + "/" + log, gone) == 0 || gone;
   });
   RETURN_IF_ERROR(flush());  // with all families flushed, no log of before is needed, and RocksDB removes it
-  const std::set<std::string> old_tables = files_of(directory, ".sst");
+  ASSIGN_OR_RETURN(const std::set<std::string> old_tables, files_of(directory, ".sst"));
   const auto database = impl_->current();
   rocksdb::CompactRangeOptions options;
   options.exclusive_manual_compaction = false;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-  const rocksdb::Slice begin = slice(first);
-  const rocksdb::Slice end = slice(last);
-  RETURN_IF_ERROR(to_status(database->db->CompactRange(options, database->handle(family), &begin, &end),
-                            fmt::format("rewrite files of {}", name_of(family))));
+  for (const std::string& key : keys) {
+    RETURN_IF_ERROR(still_wanted());
+    if (stands_in_one_file(family, key)) continue;
+    const rocksdb::Slice row = slice(key);
+    RETURN_IF_ERROR(to_status(database->db->CompactRange(options, database->handle(family), &row, &row),
+                              fmt::format("rewrite files of {}", name_of(family))));
+  }
   // A read that began before holds the old files; RocksDB removes them when it ends.
-  const auto old_ones_are_gone = [&] {
-    std::set<std::string> left = files_of(directory, ".sst");
-    for (const TableFile& file : table_files()) left.erase(std::filesystem::path(file.path).lexically_normal().string());
-    left.merge(files_of(directory, ".log"));
+  const auto old_ones_are_gone = [&]() -> absl::StatusOr<bool> {
+    ASSIGN_OR_RETURN(std::set<std::string> left, files_of(directory, ".sst"));
+    for (const TableFile& file : table_files()) left.erase(name_in_directory(file.path));
+    ASSIGN_OR_RETURN(std::set<std::string> logs, files_of(directory, ".log"));
+    left.merge(logs);
     const auto is_left = [&](const std::string& file) { return left.count(file) != 0; };
     return std::none_of(old_tables.begin(), old_tables.end(), is_left) && std::none_of(old_logs.begin(), old_logs.end(), is_left);
   };
   const absl::Time end_waiting = absl::Now() + kReadsEndWithin;
-  while (!old_ones_are_gone()) {
+  while (true) {
+    ASSIGN_OR_RETURN(const bool gone, old_ones_are_gone());
+    if (gone) break;
+    RETURN_IF_ERROR(still_wanted());
     if (absl::Now() > end_waiting)
       return unavailable("{}: old files stay longer than {}: a long read holds them", directory, absl::FormatDuration(kReadsEndWithin));
     absl::SleepFor(kOldFilesLook);

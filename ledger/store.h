@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -107,15 +108,16 @@ class Store {
   [[nodiscard]] absl::Status flush();
   // What stands now as a store of its own in `directory`, which must not exist: hard links where the disk is the same one. Beside writes.
   [[nodiscard]] absl::Status copy_to(const std::string& directory) const;
-  // What was overwritten at keys [first, last] is gone from the files, those of the log too, once it returns OK. Takes as long as the
-  // family's files of that range are large.
-  [[nodiscard]] absl::Status forget_overwritten(Family family, std::string_view first, std::string_view last);
+  // What was overwritten at these keys is gone from the files, those of the log too, once it returns OK. Takes as long as the family's
+  // files that hold them are large. Cancelled between two keys: the next time goes on with the rest.
+  [[nodiscard]] absl::Status forget_overwritten(Family family, const std::set<std::string>& keys);
 
   [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> memory_bytes() const;
 
  private:
   struct Impl;
   explicit Store(std::unique_ptr<Impl> impl);
+  [[nodiscard]] bool stands_in_one_file(Family family, const std::string& key) const;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -38,6 +38,11 @@ std::string manifest_path(const std::string& directory, std::uint64_t number) {
   return fmt::format("{}/backups/{:08}.json", directory, number);
 }
 
+bool is_there(const std::string& path) {
+  std::error_code none;  // what can't be looked at is written anew
+  return fs::exists(path, none);
+}
+
 std::string stamp_of(const std::string& path) {
   const FileStamp stamp = file_stamp(path);
   return fmt::format("{}:{}:{}", stamp.device, stamp.inode, stamp.modified_ns);
@@ -52,11 +57,9 @@ absl::Status check_directory(const std::string& directory, const std::string& le
   if (marker.ok())
     return failed_precondition("{} holds '{}', not backups of ledger {}", directory, marker->substr(0, marker->find('\n')), ledger);
   if (!absl::IsNotFound(marker.status())) return marker.status();
-  std::error_code none;  // no such directory: it is made
-  for (const auto& file : fs::directory_iterator(directory, none))
-    if (file.path().filename() != "lock")
-      return failed_precondition("{} holds {}, and no backups: give an empty directory, or a new one", directory,
-                                 file.path().filename().string());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(directory));
+  for (const std::string& name : names)
+    if (name != "lock") return failed_precondition("{} holds {}, and no backups: give an empty directory, or a new one", directory, name);
   return absl::OkStatus();
 }
 
@@ -90,7 +93,7 @@ class Copying {
   absl::Status copy(const std::string& path, const std::string& from) {
     BackupFile file{path, {}, file_stamp(from).size, stamp_of(from)};
     const auto known = known_.find({file.path, file.stamp, file.bytes});
-    if (known != known_.end() && fs::exists(content_path(options_.directory, known->second))) {
+    if (known != known_.end() && is_there(content_path(options_.directory, known->second))) {
       file.sha256 = known->second;
       done_.info.files.push_back(std::move(file));
       return absl::OkStatus();
@@ -103,7 +106,7 @@ class Copying {
     file.sha256 = hex(as_view(sha256(content)));
     file.bytes = content.size();
     const std::string to = content_path(options_.directory, file.sha256);
-    if (!fs::exists(to)) {
+    if (!is_there(to)) {
       RETURN_IF_ERROR(make_directories(fs::path(to).parent_path().string()));
       RETURN_IF_ERROR(write_file_durably(to, content, 0600));
       ++done_.files_copied;
@@ -194,7 +197,7 @@ absl::Status look_at_ledger(const std::string& directory, BackupInfo& info) {
   return absl::OkStatus();
 }
 
-// Backups beyond `keep`, then contents that none of the others has.
+// Backups beyond `keep`, then contents that none of the others has. What cannot be removed is an error: something erased may stand in it.
 absl::StatusOr<std::uint64_t> remove_old(const std::string& directory, std::uint32_t keep) {
   ASSIGN_OR_RETURN(std::vector<BackupInfo> all, list_backups(directory));
   const std::size_t too_many = keep == 0 || all.size() <= keep ? 0 : all.size() - keep;
@@ -207,8 +210,14 @@ absl::StatusOr<std::uint64_t> remove_old(const std::string& directory, std::uint
   std::set<std::string> needed;
   for (std::size_t i = too_many; i < all.size(); ++i)
     for (const BackupFile& file : all[i].files) needed.insert(content_path(directory, file.sha256));
-  for (const auto& file : fs::recursive_directory_iterator(directory + "/files", error))
-    if (file.is_regular_file() && needed.count(file.path().string()) == 0) fs::remove(file.path(), error);
+  ASSIGN_OR_RETURN(const std::vector<std::string> contents, files_under(directory + "/files"));
+  absl::Status all_gone;
+  for (const std::string& content : contents) {
+    if (needed.count(content) != 0) continue;
+    fs::remove(content, error);
+    if (error) all_gone.Update(unavailable("remove {}: {}", content, error.message()));
+  }
+  RETURN_IF_ERROR(all_gone);
   return too_many;
 }
 
@@ -240,20 +249,25 @@ absl::StatusOr<BackupDone> make_backup(const BackupOptions& options) {
   info.with_key = !options.key_file.empty();
   RETURN_IF_ERROR(write_file_durably(manifest_path(options.directory, info.number), manifest_text(info)));
   done.info = std::move(info);
-  ASSIGN_OR_RETURN(done.backups_removed, remove_old(options.directory, options.keep));
+  const auto removed = remove_old(options.directory, options.keep);
+  if (!removed.ok())
+    return with_context(removed.status(), fmt::format("backup {} is made, but what older ones leave is not all removed", done.info.number));
+  done.backups_removed = *removed;
   return done;
 }
 
 absl::StatusOr<std::vector<BackupInfo>> list_backups(const std::string& directory) {
   std::vector<BackupInfo> all;
-  std::error_code error;
-  for (const auto& file : fs::directory_iterator(directory + "/backups", error)) {
-    if (file.path().extension() != ".json") continue;  // of a writing that was cut off
-    ASSIGN_OR_RETURN(const std::string text, read_file(file.path().string()));
-    ASSIGN_OR_RETURN(BackupInfo info, parse_manifest(text, file.path().string()));
+  const std::string backups = directory + "/backups";
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(backups));
+  if (names.empty() && !is_there(backups)) return not_found("{} holds no backups", directory);
+  for (const std::string& name : names) {
+    if (!name.ends_with(".json")) continue;  // of a writing that was cut off
+    const std::string path = backups + "/" + name;
+    ASSIGN_OR_RETURN(const std::string text, read_file(path));
+    ASSIGN_OR_RETURN(BackupInfo info, parse_manifest(text, path));
     all.push_back(std::move(info));
   }
-  if (error) return not_found("{} holds no backups", directory);
   std::sort(all.begin(), all.end(), [](const BackupInfo& a, const BackupInfo& b) { return a.number < b.number; });
   return all;
 }

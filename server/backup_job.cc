@@ -2,10 +2,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <utility>
+
 #include "base/status.h"
 #include "base/thread.h"
 #include "server/backup_parts.h"
-#include "server/data_lock.h"
 
 namespace bukubesar {
 
@@ -23,6 +24,10 @@ std::string_view name_of(BackupState state) {
   return "unknown";
 }
 
+namespace {
+std::string frozen_of(const Config& config) { return fmt::format("{}/{}", config.data_dir, kFrozenDirectory); }
+}  // namespace
+
 BackupJob::BackupJob(const Config& config, const Ledger& ledger) : config_(config), ledger_(ledger) {
   remove_frozen(config.data_dir);  // of a process that was cut off
 }
@@ -32,6 +37,20 @@ BackupJob::~BackupJob() { stop(); }
 absl::Status BackupJob::freeze() {
   absl::MutexLock lock(&freeze_mutex_);
   return freeze_data_directory(config_.data_dir, ledger_);
+}
+
+absl::StatusOr<DataLock> BackupJob::freeze_to_copy() {
+  absl::MutexLock lock(&freeze_mutex_);
+  RETURN_IF_ERROR(freeze_data_directory(config_.data_dir, ledger_));
+  return DataLock::take(frozen_of(config_));
+}
+
+void BackupJob::forget_frozen() {
+  absl::MutexLock lock(&freeze_mutex_);
+  if (const auto copier = DataLock::owner(frozen_of(config_)); copier.ok() && *copier)
+    copied_with_erased_.say(failed_precondition(
+        "the backup that process {} is copying still holds what was erased: make another when it has ended, with --keep 1", **copier));
+  remove_frozen(config_.data_dir);
 }
 
 absl::Status BackupJob::start() {
@@ -47,7 +66,6 @@ absl::Status BackupJob::start() {
   thread_ = std::thread([this] {
     name_own_thread("backup");
     auto done = run();
-    remove_frozen(config_.data_dir);
     absl::MutexLock ended(&mutex_);
     state_.state = done.ok() ? BackupState::done : BackupState::failed;
     state_.what = done.ok() ? "" : message_of(done.status());
@@ -63,10 +81,9 @@ absl::Status BackupJob::start() {
 }
 
 absl::StatusOr<BackupDone> BackupJob::run() {
-  RETURN_IF_ERROR(freeze());
+  ASSIGN_OR_RETURN(DataLock copying, freeze_to_copy());
   BackupOptions options;
-  options.source = fmt::format("{}/{}", config_.data_dir, kFrozenDirectory);
-  ASSIGN_OR_RETURN(const DataLock copying, DataLock::take(options.source));
+  options.source = frozen_of(config_);
   options.directory = config_.backup.directory;
   options.config_text = to_json(config_);
   options.keep = config_.backup.keep;
@@ -77,7 +94,9 @@ absl::StatusOr<BackupDone> BackupJob::run() {
     state_.bytes_done = done;
     state_.bytes_total = total;
   };
-  return make_backup(options);
+  auto done = make_backup(options);
+  remove_frozen(config_.data_dir, std::move(copying));
+  return done;
 }
 
 BackupStatus BackupJob::status() const {
@@ -85,8 +104,10 @@ BackupStatus BackupJob::status() const {
   return state_;
 }
 
+void BackupJob::begin_stop() { stopping_ = true; }
+
 void BackupJob::stop() {
-  stopping_ = true;
+  begin_stop();
   std::thread ended;
   {
     absl::MutexLock lock(&mutex_);

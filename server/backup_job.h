@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -15,9 +14,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "base/seldom_warning.h"
 #include "config/config.h"
 #include "ledger/ledger.h"
 #include "server/backup.h"
+#include "server/data_lock.h"
 
 namespace bukubesar {
 
@@ -37,17 +38,22 @@ class BackupJob {
   ~BackupJob();
   [[nodiscard]] absl::Status start();
   [[nodiscard]] absl::Status freeze();
+  // Something was erased: what was set aside before goes. Waits for a freeze under way; a copy under way is warned about.
+  void forget_frozen();
   [[nodiscard]] BackupStatus status() const;
-  // Ends one that is under way: what it has copied is used by the next.
+  // Ends one that is under way: what it has copied is used by the next. begin_stop() does not wait for its end.
+  void begin_stop();
   void stop();
 
  private:
   absl::StatusOr<BackupDone> run();
+  absl::StatusOr<DataLock> freeze_to_copy();
 
   const Config& config_;
   const Ledger& ledger_;
   std::atomic<bool> stopping_{false};
-  absl::Mutex freeze_mutex_;
+  absl::Mutex freeze_mutex_;  // while the frozen directory is made, or forgotten
+  SeldomWarning copied_with_erased_;
   mutable absl::Mutex mutex_;
   BackupStatus state_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_ ABSL_GUARDED_BY(mutex_);

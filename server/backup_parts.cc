@@ -32,11 +32,9 @@ absl::Status link_file(const fs::path& from, const fs::path& to) {
 
 // Segments are written whole, renamed into place and never changed.
 absl::Status link_segments(const std::string& data_dir, const std::string& to) {
-  std::error_code error;
-  for (const auto& file : fs::recursive_directory_iterator(data_dir + "/segments", error)) {
-    if (file.path().extension() != ".seg") continue;
-    RETURN_IF_ERROR(link_file(file.path(), fs::path(to) / "segments" / file.path().parent_path().filename() / file.path().filename()));
-  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> files, files_under(data_dir + "/segments"));
+  for (const std::string& file : files)
+    if (file.ends_with(".seg")) RETURN_IF_ERROR(link_file(file, to + file.substr(data_dir.size())));
   return absl::OkStatus();
 }
 
@@ -50,19 +48,16 @@ absl::Status copy_small(const std::string& data_dir, const std::string& to, std:
 // The log of reads while it is appended to. Its head first: what that names is in the files by then. Only the last file grows still.
 absl::Status freeze_reads(const std::string& data_dir, const std::string& to) {
   RETURN_IF_ERROR(copy_small(data_dir, to, "reads.head"));
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const auto& file : fs::directory_iterator(data_dir + "/reads", error))
-    if (file.path().extension() == ".jsonl") files.push_back(file.path());
-  if (error && error != std::errc::no_such_file_or_directory) return refused(data_dir + "/reads", error);
-  std::sort(files.begin(), files.end());
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    const fs::path target = fs::path(to) / "reads" / files[i].filename();
-    if (i + 1 < files.size()) {
-      RETURN_IF_ERROR(link_file(files[i], target));
+  ASSIGN_OR_RETURN(std::vector<std::string> files, names_in(data_dir + "/reads"));
+  std::erase_if(files, [](const std::string& name) { return !name.ends_with(".jsonl"); });
+  for (const std::string& name : files) {
+    const fs::path from = fs::path(data_dir) / "reads" / name;
+    const fs::path target = fs::path(to) / "reads" / name;
+    if (name != files.back()) {
+      RETURN_IF_ERROR(link_file(from, target));
       continue;
     }
-    ASSIGN_OR_RETURN(const std::string text, read_file(files[i].string()));
+    ASSIGN_OR_RETURN(const std::string text, read_file(from.string()));
     RETURN_IF_ERROR(make_directories(target.parent_path().string()));
     RETURN_IF_ERROR(write_file_durably(target.string(), std::string_view(text).substr(0, text.rfind('\n') + 1), 0640));
   }
@@ -79,26 +74,40 @@ bool belongs_to_backup(std::string_view directory, const fs::path& file) {
 
 absl::StatusOr<std::vector<std::string>> backup_paths(const std::string& data_dir) {
   std::vector<std::string> paths;
-  for (const std::string_view name : kFiles)
-    if (fs::exists(fs::path(data_dir) / name)) paths.emplace_back(name);
+  std::error_code error;
+  for (const std::string_view name : kFiles) {
+    if (fs::exists(fs::path(data_dir) / name, error)) paths.emplace_back(name);
+    if (error) return refused(fmt::format("{}/{}", data_dir, name), error);
+  }
   for (const std::string_view part : kDirectories) {
-    std::error_code error;
-    for (const auto& file : fs::recursive_directory_iterator(fs::path(data_dir) / part, error)) {
-      if (file.is_regular_file() && belongs_to_backup(part, file.path())) paths.push_back(fs::relative(file.path(), data_dir).string());
-    }
-    if (error && error != std::errc::no_such_file_or_directory) return refused(fmt::format("{}/{}", data_dir, part), error);
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, files_under(fmt::format("{}/{}", data_dir, part)));
+    if (part == "ledger" && files.empty()) return not_found("{}/ledger: nothing is there to copy", data_dir);
+    for (const std::string& file : files)
+      if (belongs_to_backup(part, file)) paths.push_back(file.substr(data_dir.size() + 1));
   }
   std::sort(paths.begin(), paths.end());
   return paths;
 }
 
-absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger) {
-  const std::string to = fmt::format("{}/{}", data_dir, kFrozenDirectory);
-  ASSIGN_OR_RETURN(const auto copier, DataLock::owner(to));
-  if (copier) return failed_precondition("{} is being copied by process {}: one backup at a time", to, *copier);
+namespace {
+
+// Renamed first: whoever begins to copy it finds nothing, rather than a part.
+absl::Status remove_whole(const std::string& frozen) {
+  const std::string going = frozen + ".old";
   std::error_code error;
-  fs::remove_all(to, error);
-  if (error) return refused(to, error);
+  fs::remove_all(going, error);
+  if (!error) fs::rename(frozen, going, error);
+  if (error == std::errc::no_such_file_or_directory) return absl::OkStatus();
+  if (!error) fs::remove_all(going, error);
+  return error ? refused(frozen, error) : absl::OkStatus();
+}
+
+// What was erased since may stand in it.
+void warn_that_it_stays(const std::string& frozen, const absl::Status& why) {
+  if (!why.ok()) spdlog::warn("{} stays until the next start or backup: {}", frozen, message_of(why));
+}
+
+absl::Status fill_frozen(const std::string& data_dir, const std::string& to, const Ledger& ledger) {
   RETURN_IF_ERROR(make_directories(to));
   // In this order: segments are never ahead of the ledger, nor the ledger of the definition, nor what was read of what there was to read.
   RETURN_IF_ERROR(freeze_reads(data_dir, to));
@@ -109,17 +118,28 @@ absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& le
   return absl::OkStatus();
 }
 
+}  // namespace
+
+absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger) {
+  const std::string to = fmt::format("{}/{}", data_dir, kFrozenDirectory);
+  ASSIGN_OR_RETURN(const auto copier, DataLock::owner(to));
+  if (copier) return failed_precondition("{} is being copied by process {}: one backup at a time", to, *copier);
+  RETURN_IF_ERROR(remove_whole(to));
+  const absl::Status filled = fill_frozen(data_dir, to, ledger);
+  if (!filled.ok()) warn_that_it_stays(to, remove_whole(to));
+  return filled;
+}
+
 void remove_frozen(const std::string& data_dir) {
   const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
   const auto copier = DataLock::owner(frozen);
-  if (copier.ok() && *copier) return;
-  std::error_code error;
-  if (copier.ok()) fs::remove_all(frozen, error);
-  // What was erased since may stand in it.
-  if (!copier.ok())
-    spdlog::warn("{} stays until the next start or backup, it cannot be told whether it is being copied: {}", frozen,
-                 message_of(copier.status()));
-  if (error) spdlog::warn("{} stays until the next start or backup: {}", frozen, error.message());
+  if (!copier.ok()) return warn_that_it_stays(frozen, with_context(copier.status(), "it cannot be told whether it is being copied"));
+  if (!*copier) warn_that_it_stays(frozen, remove_whole(frozen));
+}
+
+void remove_frozen(const std::string& data_dir, DataLock /*copying*/) {
+  const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
+  warn_that_it_stays(frozen, remove_whole(frozen));
 }
 
 }  // namespace bukubesar

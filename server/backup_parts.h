@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "ledger/ledger.h"
 #include "server/backup.h"
+#include "server/data_lock.h"
 
 namespace bukubesar {
 
@@ -17,8 +18,10 @@ namespace bukubesar {
 // Sets `<data_dir>/frozen` aside, in place of an older one: all that a backup holds, as it stands now, hard links where files never change.
 // Beside commits. FailedPrecondition where the older one is being copied, with the process that copies.
 [[nodiscard]] absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger);
-// Removes it, unless it is being copied.
+// Removes it, unless it is being copied. What stays is warned about.
 void remove_frozen(const std::string& data_dir);
+// By whoever has copied it: `copying` is its lock, held until nobody finds it any more.
+void remove_frozen(const std::string& data_dir, DataLock copying);
 
 // Whether the directory's ledger is the one that the backup's list says.
 [[nodiscard]] absl::Status check_restored(const std::string& directory, const BackupInfo& info);

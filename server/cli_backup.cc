@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "adapters/terminal_progress.h"
 #include "base/status.h"
@@ -82,14 +83,14 @@ absl::StatusOr<BackupDone> backup_running(const CliContext& context, const Confi
   ASSIGN_OR_RETURN(const HttpResponse answer, client.post("/v1/freeze", "application/json", ""));
   RETURN_IF_ERROR(with_context(status_of(answer), client.url()));
   options.source = fmt::format("{}/{}", config.data_dir, kFrozenDirectory);
-  if (!std::filesystem::exists(options.source))
-    return failed_precondition("{} answered, but it is not the server of {}: give its --url", client.url(), config.data_dir);
-  absl::StatusOr<BackupDone> done = absl::InternalError("");
-  {
-    ASSIGN_OR_RETURN(const DataLock copying, DataLock::take(options.source));
-    done = copy_with_bar(options);
-  }
-  remove_frozen(config.data_dir);
+  std::error_code error;
+  if (!std::filesystem::exists(options.source, error))
+    return failed_precondition(
+        "{} answered, but set nothing aside in {}: it is another directory's server (give --url), or an erasure ended just now (try again)",
+        client.url(), config.data_dir);
+  ASSIGN_OR_RETURN(DataLock copying, DataLock::take(options.source));
+  absl::StatusOr<BackupDone> done = copy_with_bar(options);
+  remove_frozen(config.data_dir, std::move(copying));
   return done;
 }
 
@@ -99,7 +100,8 @@ absl::Status backup_to(CliContext& context, const Config& config, const BackupFl
   options.keep = flags.keep;
   options.config_text = to_json(config);
   if (flags.with_key) options.key_file = key_path(config);
-  if (!std::filesystem::exists(config.data_dir)) return not_found("{}: no such data directory", config.data_dir);
+  std::error_code error;
+  if (!std::filesystem::exists(config.data_dir, error)) return not_found("{}: no such data directory", config.data_dir);
   ASSIGN_OR_RETURN(const auto owner, DataLock::owner(config.data_dir));
   absl::StatusOr<BackupDone> done = absl::InternalError("");
   if (owner) {

@@ -37,11 +37,13 @@ void Eraser::start() {
   thread_ = std::thread([this] { loop(); });
 }
 
+void Eraser::begin_stop() {
+  absl::MutexLock lock(&mutex_);
+  *stopping_ = true;
+}
+
 void Eraser::stop() {
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
+  begin_stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -52,16 +54,18 @@ void Eraser::wake() {
 
 void Eraser::loop() {
   name_own_thread("erase");
-  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || woken_; };
+  const ComputesFor running(stopping_);
+  const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return *stopping_ || woken_; };
   std::string trouble;
   while (true) {
     {
       absl::MutexLock lock(&mutex_);
       mutex_.AwaitWithTimeout(absl::Condition(&has_work), kLookInterval);
-      if (stopping_) return;
+      if (*stopping_) return;
       woken_ = false;
     }
     const absl::Status done = turn();
+    if (absl::IsCancelled(done)) return;
     const std::string now = done.ok() ? "" : message_of(done);
     if (!now.empty() && now != trouble) spdlog::error("erasure: {}", now);
     trouble = now;
@@ -74,6 +78,7 @@ absl::Status Eraser::turn() {
   std::vector<RedactionStatus> all = status();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (all[i].state != RedactionState::pending) continue;
+    RETURN_IF_ERROR(still_wanted());
     const absl::Status acted = act(all[i]);
     {
       absl::MutexLock lock(&mutex_);
@@ -81,17 +86,24 @@ absl::Status Eraser::turn() {
     }
     RETURN_IF_ERROR(acted);
   }
-  RETURN_IF_ERROR(ledger_.finish_redactions());
-  for (const RedactionStatus& each : all)
-    if (each.state == RedactionState::erasing) erased_(each.request.partition, each.request.sequence);
-  absl::MutexLock lock(&mutex_);
-  for (RedactionStatus& each : statuses_)
-    if (each.state == RedactionState::erasing) {
-      each.state = RedactionState::done;
-      spdlog::info("erased {}:{}, by reference:{}: its bytes stand in no file of the ledger any more", each.request.partition.name(),
-                   each.request.sequence.value(), each.request.by.value());
-    }
-  return absl::OkStatus();
+  const absl::Status finished = ledger_.finish_redactions();
+  note_finished();
+  return finished;
+}
+
+void Eraser::note_finished() {
+  const std::vector<RedactionStatus> all = status();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const RedactionRequest& request = all[i].request;
+    if (all[i].state != RedactionState::erasing) continue;
+    const auto redaction = ledger_.redaction(request.partition, request.sequence);
+    if (redaction == nullptr || !redaction->gone) continue;
+    erased_(request.partition, request.sequence);
+    spdlog::info("erased {}:{}, by reference:{}: its bytes stand in no file of the ledger any more", request.partition.name(),
+                 request.sequence.value(), request.by.value());
+    absl::MutexLock lock(&mutex_);
+    statuses_[i].state = RedactionState::done;
+  }
 }
 
 absl::Status Eraser::read_requests() {

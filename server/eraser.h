@@ -8,8 +8,10 @@
 // Errors   said by status(): refused ones never change, a disk that refuses is asked again.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,6 +20,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "base/cancellation.h"
 #include "config/definition.h"
 #include "ledger/ledger.h"
 #include "server/redaction_request.h"
@@ -40,6 +43,8 @@ class Eraser {
   Eraser(Ledger& ledger, std::function<const Definition&()> definition, std::function<void(PartitionId, Sequence)> erased);
   ~Eraser();
   void start();
+  // What is erased by then stays so, the next start goes on with the rest. begin_stop() does not wait for its end.
+  void begin_stop();
   void stop();
   // There may be something to do.
   void wake();
@@ -52,6 +57,7 @@ class Eraser {
   absl::Status turn();
   absl::Status read_requests();
   absl::Status act(RedactionStatus& status);
+  void note_finished();
 
   Ledger& ledger_;
   const std::function<const Definition&()> definition_;
@@ -60,7 +66,7 @@ class Eraser {
   mutable absl::Mutex mutex_;
   std::vector<RedactionStatus> statuses_ ABSL_GUARDED_BY(mutex_);  // by `by`
   bool woken_ ABSL_GUARDED_BY(mutex_) = true;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  const AbandonedFlag stopping_ = std::make_shared<std::atomic<bool>>(false);  // set under mutex_
   std::thread thread_;
 };
 

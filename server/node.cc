@@ -18,7 +18,6 @@
 #include "base/sha256.h"
 #include "base/status.h"
 #include "base/thread.h"
-#include "server/backup_parts.h"
 #include "server/problem.h"
 #include "server/routes.h"
 #include "server/tokens.h"
@@ -263,7 +262,7 @@ absl::Status Node::open_all() {
   ASSIGN_OR_RETURN(const bool synthetic, has_demo_feed(*projections_));
   if (synthetic) synthetic_ = true;
   const auto erased = [this](PartitionId partition, Sequence sequence) {
-    remove_frozen(config_.data_dir);
+    backups_->forget_frozen();
     if (partition.is_reference()) projections_->forget_names(sequence);
   };
   eraser_ = std::make_unique<Eraser>(
@@ -362,28 +361,36 @@ std::string Node::damage_text() const {
   return text;
 }
 
+// Whatever runs beside the intake ends while that drains; it is waited for once what was drained is signed.
+void Node::tell_to_stop() {
+  if (alerts_) alerts_->begin_stop();
+  if (witness_) witness_->begin_stop();
+  if (scrub_) scrub_->begin_stop();
+  if (backups_) backups_->begin_stop();
+  if (eraser_) eraser_->begin_stop();
+  absl::MutexLock lock(&mutex_);
+  stopping_ = true;
+}
+
 void Node::stop() {
   if (stopped_) return;
   stopped_ = true;
   crash_point("stop_begun");
   http_->stop_accepting();
-  if (alerts_) alerts_->stop();
-  if (scrub_) scrub_->stop();
-  if (backups_) backups_->stop();
-  if (eraser_) eraser_->stop();
+  tell_to_stop();
   if (intake_) intake_->stop();
   crash_point("stop_drained");
-  {
-    absl::MutexLock lock(&mutex_);
-    stopping_ = true;
-  }
-  if (witnessing_.joinable()) witnessing_.join();
-  if (access_files_.joinable()) access_files_.join();
   if (signing_.joinable()) {
     signing_.join();
     (void)sign_once();
   }
   crash_point("stop_signed");
+  if (witnessing_.joinable()) witnessing_.join();
+  if (access_files_.joinable()) access_files_.join();
+  if (alerts_) alerts_->stop();
+  if (scrub_) scrub_->stop();
+  if (backups_) backups_->stop();
+  if (eraser_) eraser_->stop();
   if (projections_ && ready_) (void)projections_->wait_for(ledger_->cut(), std::chrono::seconds(10));
   stream_->close();
   http_->stop(kStopGrace);
@@ -511,7 +518,9 @@ void Node::witness_loop() {
       witness_trouble_ = trouble;
     }
     // A ledger that does not take our cosignature will not by itself: only what may pass is waited for.
-    const bool may_pass = done.ok() ? !*done : absl::IsUnavailable(done.status()) || absl::IsNotFound(done.status());
+    const bool may_pass =
+        done.ok() ? !*done
+                  : absl::IsUnavailable(done.status()) || absl::IsDeadlineExceeded(done.status()) || absl::IsNotFound(done.status());
     if (config_.witness.once && !may_pass) break;
   }
   kill(getpid(), SIGTERM);  // the designed stop

@@ -1,7 +1,8 @@
 // Node: one running server: definition, ledger, projections, intake, signer and HTTP, wired; and their designed start and stop.
 //
 // Start    HTTP first (healthz answers, readyz says what is being done), then definition, ledger, projections, intake.
-// Stop     stop accepting, stop intake (drains and commits what is in flight, answers who waits), sign, let answers go out, close.
+// Stop     stop accepting, stop intake (drains and commits what is in flight, answers who waits), sign, wait for what runs beside, let
+//          answers go out, close.
 // Threads  start() and stop() from one thread; everything else from any, and only while ready().
 // Crash    at any moment: what was answered as stored is in the ledger (I8); the next start continues there.
 #pragma once
@@ -124,6 +125,7 @@ class Node {
   // Why the intake may not start; empty where it may.
   [[nodiscard]] std::string check_contract();
   void start_scrub();
+  void tell_to_stop();
   [[nodiscard]] absl::Status load_key();
   [[nodiscard]] absl::Status load_witness_keys();
   [[nodiscard]] absl::Status start_witness();

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <thread>
@@ -53,12 +52,9 @@ std::optional<ReadsHead> parse_head(std::string_view text) {
 // By the number of their first line, as their names say.
 absl::StatusOr<std::map<std::uint64_t, std::string>> files_of(const std::string& directory) {
   std::map<std::uint64_t, std::string> files;
-  std::error_code error;
-  for (const auto& each : std::filesystem::directory_iterator(directory, error)) {
-    const std::string name = each.path().filename().string();
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, names_in(directory));
+  for (const std::string& name : names)
     if (name.size() == 18 && name.ends_with(".jsonl") && name.find_first_not_of("0123456789") == 12) files[std::stoull(name)] = name;
-  }
-  if (error && error != std::errc::no_such_file_or_directory) return unavailable("{}: {}", directory, error.message());
   return files;
 }
 
@@ -95,6 +91,7 @@ struct Walked {
   bool reaches_head = false;  // the line that the head names is there, with its hash
   std::string torn;           // bytes after the last newline
   std::string last_file;
+  std::uint64_t last_bytes = 0;  // of it, without what is torn
   std::vector<std::pair<std::string, std::string>> findings;
 };
 
@@ -118,6 +115,7 @@ absl::StatusOr<Walked> walk(const std::string& directory, const std::optional<Re
     }
     to.torn = text.substr(at);
     to.last_file = name;
+    to.last_bytes = at;
   }
   to.end = chain.head();
   return to;
@@ -148,32 +146,51 @@ struct ReadsLog::Impl {
   ReadsHead head ABSL_GUARDED_BY(mutex){0, first_hash()};
   int file ABSL_GUARDED_BY(mutex) = -1;
   std::uint64_t file_bytes ABSL_GUARDED_BY(mutex) = 0;
-  std::string failed ABSL_GUARDED_BY(mutex);  // a write that failed half way: nothing more is written
+  std::string unsynced ABSL_GUARDED_BY(mutex);      // the file's end, as far as no sync has covered it
+  bool sync_failed ABSL_GUARDED_BY(mutex) = false;  // the disk may not have it, and no later sync would write it
+  std::string failed ABSL_GUARDED_BY(mutex);        // a write that failed half way: nothing more is written
   bool stopping ABSL_GUARDED_BY(mutex) = false;
   bool dirty ABSL_GUARDED_BY(mutex) = false;
 
-  absl::Mutex sync_mutex;  // one sync at a time; taken before mutex
+  absl::Mutex sync_mutex;  // one sync or change of the file at a time; taken before mutex
   std::thread syncing;
 
   absl::Status open();
   absl::Status open_file(std::uint64_t first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Status open_next_file_where_full();
+  absl::Status write_at(std::uint64_t at, std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   absl::Status write_line(Json line) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Status write_unsynced_again() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  absl::Status sync_lines(ReadsHead& synced) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sync_mutex);
   absl::Status sync();
   void sync_loop();
 };
 
 absl::Status ReadsLog::Impl::open_file(std::uint64_t first) {
-  if (file >= 0) {
-    if (::fdatasync(file) != 0) return unavailable("sync {}: {}", options.directory, std::strerror(errno));
-    ::close(file);
-  }
   const std::string path = options.directory + "/" + file_name(first);
-  file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-  if (file < 0) return unavailable("open {}: {}", path, std::strerror(errno));
+  const int next = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+  if (next < 0) return unavailable("open {}: {}", path, std::strerror(errno));
   struct stat info {};
-  if (::fstat(file, &info) != 0) return unavailable("stat {}: {}", path, std::strerror(errno));
-  file_bytes = static_cast<std::uint64_t>(info.st_size);
-  return sync_directory(options.directory);
+  const absl::Status opened =
+      ::fstat(next, &info) == 0 ? sync_directory(options.directory) : unavailable("stat {}: {}", path, std::strerror(errno));
+  ::close(opened.ok() ? std::exchange(file, next) : next);
+  if (opened.ok()) file_bytes = static_cast<std::uint64_t>(info.st_size);
+  return opened;
+}
+
+absl::Status ReadsLog::Impl::open_next_file_where_full() {
+  {
+    absl::MutexLock lock(&mutex);
+    if (file_bytes < options.file_bytes_max) return absl::OkStatus();
+  }
+  absl::MutexLock one(&sync_mutex);
+  absl::MutexLock lock(&mutex);
+  if (file_bytes < options.file_bytes_max) return absl::OkStatus();  // another thread was faster
+  RETURN_IF_ERROR(write_unsynced_again());
+  sync_failed = options.sync_file(file) != 0;
+  if (sync_failed) return unavailable("sync {}: {}", options.directory, std::strerror(errno));
+  unsynced.clear();
+  return open_file(head.lines);
 }
 
 absl::Status ReadsLog::Impl::open() {
@@ -189,8 +206,7 @@ absl::Status ReadsLog::Impl::open() {
   // What a crash tore was never synced, nor answered: the line after it takes its place.
   if (!walked.torn.empty()) {
     const std::string path = options.directory + "/" + walked.last_file;
-    const auto size = std::filesystem::file_size(path);
-    if (::truncate(path.c_str(), static_cast<off_t>(size - walked.torn.size())) != 0)
+    if (::truncate(path.c_str(), static_cast<off_t>(walked.last_bytes)) != 0)
       return unavailable("truncate {}: {}", path, std::strerror(errno));
   }
   ASSIGN_OR_RETURN(const auto files, files_of(options.directory));
@@ -201,47 +217,66 @@ absl::Status ReadsLog::Impl::open() {
   return write_line({{"break", trouble}});
 }
 
+absl::Status ReadsLog::Impl::write_at(std::uint64_t at, std::string_view text) {
+  if (::lseek(file, static_cast<off_t>(at), SEEK_SET) < 0) return unavailable("{}: {}", options.directory, std::strerror(errno));
+  return write_all(file, text, options.directory);
+}
+
+// After a failed sync the system takes its pages for written, and the next sync says that all is well: only what is written anew counts.
+absl::Status ReadsLog::Impl::write_unsynced_again() {
+  if (sync_failed) RETURN_IF_ERROR(write_at(file_bytes - unsynced.size(), unsynced));
+  sync_failed = false;
+  return absl::OkStatus();
+}
+
 absl::Status ReadsLog::Impl::write_line(Json line) {
   if (!failed.empty()) return absl::UnavailableError(failed);
-  if (file_bytes >= options.file_bytes_max) RETURN_IF_ERROR(open_file(head.lines));
   Json whole = {{"n", head.lines}, {"at", format_instant_ms(options.clock->wall_ms(), 0)}};
   whole.update(line);
   whole["previous"] = head.hash;
   const std::string text = to_text(whole) + "\n";
-  for (std::size_t at = 0; at < text.size();) {
-    const ssize_t written = ::write(file, text.data() + at, text.size() - at);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      const std::string why = fmt::format("the log of reads can't be written: {}", std::strerror(errno));
-      // A line that is there in part is taken away again, so that the next one can be tried.
-      if (at > 0 && ::ftruncate(file, static_cast<off_t>(file_bytes)) != 0) failed = why;
-      return absl::UnavailableError(why);
-    }
-    at += static_cast<std::size_t>(written);
+  if (const absl::Status written = with_context(write_at(file_bytes, text), "the log of reads can't be written"); !written.ok()) {
+    // A line that is there in part is taken away again, so that the next one can be tried.
+    if (::ftruncate(file, static_cast<off_t>(file_bytes)) != 0) failed = message_of(written);
+    return written;
   }
   file_bytes += text.size();
+  unsynced += text;
   ++head.lines;
   head.hash = hash_of(text);
   dirty = true;
   return absl::OkStatus();
 }
 
-absl::Status ReadsLog::Impl::sync() {
-  absl::MutexLock one(&sync_mutex);
-  ReadsHead synced;
-  int copy = -1;
+// Lines are written beside it. Nobody changes the file, which sync_mutex is for.
+absl::Status ReadsLog::Impl::sync_lines(ReadsHead& synced) {
+  std::size_t bytes = 0;
+  int current = -1;
   {
     absl::MutexLock lock(&mutex);
-    if (!dirty) return absl::OkStatus();
-    dirty = false;
+    RETURN_IF_ERROR(write_unsynced_again());
     synced = head;
-    copy = ::dup(file);
+    bytes = unsynced.size();
+    current = file;
   }
-  const bool ok = copy >= 0 && ::fdatasync(copy) == 0;
+  const bool ok = options.sync_file(current) == 0;
   const int error = errno;
-  if (copy >= 0) ::close(copy);
-  const absl::Status status = ok ? write_file_durably(head_path(options.directory), head_text(synced), 0640)
-                                 : unavailable("sync {}: {}", options.directory, std::strerror(error));
+  absl::MutexLock lock(&mutex);
+  sync_failed = !ok;
+  if (!ok) return unavailable("sync {}: {}", options.directory, std::strerror(error));
+  unsynced.erase(0, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status ReadsLog::Impl::sync() {
+  absl::MutexLock one(&sync_mutex);
+  {
+    absl::MutexLock lock(&mutex);
+    if (!std::exchange(dirty, false)) return absl::OkStatus();
+  }
+  ReadsHead synced;
+  absl::Status status = sync_lines(synced);
+  if (status.ok()) status = write_file_durably(head_path(options.directory), head_text(synced), 0640);
   if (!status.ok()) {
     absl::MutexLock lock(&mutex);
     dirty = true;
@@ -287,6 +322,7 @@ absl::StatusOr<std::unique_ptr<ReadsLog>> ReadsLog::open(ReadsLogOptions options
 }
 
 absl::Status ReadsLog::append(const AuditedRead& read) {
+  RETURN_IF_ERROR(impl_->open_next_file_where_full());
   absl::MutexLock lock(&impl_->mutex);
   return impl_->write_line({{"token", text_or_null(read.token)},
                             {"method", read.method},

@@ -14,7 +14,10 @@
 // Errors   Unavailable: the disk refuses; the answer that was to be written down is then not given.
 #pragma once
 
+#include <unistd.h>
+
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +48,7 @@ struct ReadsLogOptions {
   std::string directory;  // <data_dir>/reads
   std::uint64_t file_bytes_max = kReadsFileBytesMax;
   const Clock* clock = &Clock::system();
+  std::function<int(int fd)> sync_file = ::fdatasync;  // tests: a disk that refuses
 };
 
 class ReadsLog {

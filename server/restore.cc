@@ -123,7 +123,7 @@ absl::StatusOr<Cut> raise_heads(const RestoreOptions& options, const std::string
 
 absl::StatusOr<RestoreDone> restore_backup(const RestoreOptions& options) {
   std::error_code error;
-  if (fs::exists(options.data_dir) && (!fs::is_directory(options.data_dir) || !fs::is_empty(options.data_dir, error)))
+  if (fs::exists(options.data_dir, error) && (!fs::is_directory(options.data_dir, error) || !fs::is_empty(options.data_dir, error)))
     return failed_precondition("{} is there, and not empty: move it away first; it may still hold what the backup does not",
                                options.data_dir);
   RestoreDone done;
@@ -140,7 +140,8 @@ absl::StatusOr<RestoreDone> restore_backup(const RestoreOptions& options) {
   ASSIGN_OR_RETURN(done.to_reach, raise_heads(options, making));
   fs::rename(making, data_dir, error);
   if (error) return unavailable("rename {} to {}: {}", making, data_dir, error.message());
-  RETURN_IF_ERROR(sync_directory(fs::absolute(data_dir).parent_path().string()));
+  const fs::path parent = fs::path(data_dir).parent_path();
+  RETURN_IF_ERROR(sync_directory(parent.empty() ? "." : parent.string()));
   return done;
 }
 

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/cancellation.h"
 #include "base/file.h"
 #include "base/status.h"
 #include "events/event_digest.h"
@@ -144,6 +145,30 @@ TEST(Redaction, ThatWasCutOffGoesOnAtTheNextStart) {
   ASSERT_TRUE(ledger->finish_redactions().ok());
   EXPECT_TRUE(ledger->redaction(kP0, Sequence(301))->gone);
   EXPECT_EQ(files_that_hold(directory.path(), text), std::vector<std::string>());
+}
+
+TEST(Redaction, IsFinishedTogetherWithOthersAndAStopLeavesThemForLater) {
+  TemporaryDirectory directory;
+  auto ledger = open_ledger(directory.ledger(), make_definition());
+  const std::vector<std::uint64_t> places = {0, 301};
+  for (const std::uint64_t place : places) {
+    BatchMaker maker(kP0, ledger->head(kP0));
+    maker.rejected(marker(static_cast<unsigned>(place)), static_cast<std::int64_t>(place + 2) * 1000);
+    ASSERT_TRUE(ledger->commit(commit_of(maker.take())).ok());
+    ASSERT_TRUE(commit_events(*ledger, kP0, 300, fmt::format("e{}", place)).ok());
+  }
+  ASSERT_TRUE(ledger->flush().ok());
+  for (const std::uint64_t place : places) ASSERT_TRUE(ledger->redact(kP0, Sequence(place), Redaction{}).ok());
+  {
+    const ComputesFor stopped(std::make_shared<std::atomic<bool>>(true));
+    EXPECT_TRUE(absl::IsCancelled(ledger->finish_redactions()));
+  }
+  for (const std::uint64_t place : places) EXPECT_FALSE(ledger->redaction(kP0, Sequence(place))->gone);
+  ASSERT_TRUE(ledger->finish_redactions().ok());
+  for (const std::uint64_t place : places) {
+    EXPECT_TRUE(ledger->redaction(kP0, Sequence(place))->gone);
+    EXPECT_EQ(files_that_hold(directory.path(), marker(static_cast<unsigned>(place))), std::vector<std::string>());
+  }
 }
 
 // In a process of its own, whose files may not grow: what is known of the erasure in doubt is what was stored, once it has been read back.

@@ -1,8 +1,13 @@
 #include "server/reads_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -143,6 +148,53 @@ TEST_F(ReadsLogTest, IsWrittenAsFormatMdHasIt) {
   }
   EXPECT_EQ(*read_file(directory() + "/" + kFirst), example("reads"));
   EXPECT_EQ(*read_file(directory() + ".head"), example("reads-head"));
+}
+
+// As Linux has it: a failed sync is told once, what it did not write is lost, and the next sync succeeds without it.
+class ForgetfulDisk {
+ public:
+  std::function<int(int)> sync() {
+    return [this](int fd) {
+      struct stat info {};
+      if (::fstat(fd, &info) != 0) return -1;
+      off_t& synced = synced_[info.st_ino];
+      if (!fails_once_.exchange(false)) {
+        synced = info.st_size;
+        return 0;
+      }
+      const std::string lost(static_cast<std::size_t>(info.st_size - synced), '\0');
+      EXPECT_EQ(::pwrite(fd, lost.data(), lost.size(), synced), static_cast<ssize_t>(lost.size()));
+      errno = EIO;
+      return -1;
+    };
+  }
+  void fail_once() { fails_once_ = true; }
+  [[nodiscard]] bool has_failed() const { return !fails_once_; }
+
+ private:
+  std::atomic<bool> fails_once_{false};
+  std::map<ino_t, off_t> synced_;  // the log never syncs from two threads at once
+};
+
+TEST_F(ReadsLogTest, WhatAFailedSyncLostIsWrittenAgain) {
+  for (const std::uint64_t file_bytes_max : {kReadsFileBytesMax, std::uint64_t{600}}) {  // by a sync, and by the next file
+    std::filesystem::remove_all(root_);
+    ForgetfulDisk disk;
+    {
+      auto log = ReadsLog::open({directory(), file_bytes_max, &Clock::system(), disk.sync()});
+      ASSERT_TRUE(log.ok()) << log.status();
+      const auto append = [&] { return (*log)->append({"auditor", "GET", "/payload/0/1", "0=9,reference=1", 200}).ok(); };
+      ASSERT_TRUE(append());
+      ASSERT_TRUE((*log)->sync().ok());
+      disk.fail_once();
+      for (int lines = 1; lines < 20; lines += append() ? 1 : 0) continue;
+      for (int tries = 0; tries < 2; ++tries) (void)(*log)->sync();
+      EXPECT_TRUE(disk.has_failed());
+    }
+    const ReadsCheck check = check_reads(directory());
+    EXPECT_EQ(check.lines, 20U);
+    EXPECT_TRUE(check.findings.empty()) << check.findings[0].first << ": " << check.findings[0].second;
+  }
 }
 
 TEST_F(ReadsLogTest, AHeadThatIsDamagedOrGoneIsFound) {
