@@ -1,8 +1,10 @@
 """kill -9 at every named crash point and at random moments, start-up and stop included: nothing acknowledged is lost, nothing is doubled,
-no total differs from the sum made here, every checkpoint that was ever seen is a prefix of what is there now (I1, I2, I4, I6, I8, I9).
+no total differs from the sum made here, every checkpoint that was ever seen is a prefix of what is there now (I1, I2, I4, I6, I8, I9), and
+an erasure that was asked for gets done.
 
 The crash points are those that the program itself lists; one that no round reaches fails the test.
-Rounds: BUKUBESAR_KILL_ROUNDS (default 200); seed: BUKUBESAR_SEED. Each life of at most ROUNDS_OF_A_LIFE rounds begins with an empty directory.
+Rounds: BUKUBESAR_KILL_ROUNDS (default 200, 1,000 with BUKUBESAR_LONG=1); seed: BUKUBESAR_SEED.
+Each life of at most ROUNDS_OF_A_LIFE rounds begins with an empty directory.
 """
 
 import collections
@@ -15,8 +17,9 @@ import time
 
 import harness
 import oracle
+import redaction_test
 
-ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "200"))
+ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "1000" if os.environ.get("BUKUBESAR_LONG") else "200"))
 SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
 ROUNDS_OF_A_LIFE = 70
 UNCHECKED_MAX = 3
@@ -44,11 +47,13 @@ class Campaign:
     def __init__(self, rng: random.Random, work):
         self.rng, self.work = rng, work
         self.reached: collections.Counter = collections.Counter()
-        self.kills = self.events = self.doubtful = self.verified = 0
+        self.kills = self.events = self.doubtful = self.verified = self.erased = 0
 
     def begin_life(self, number: int):
         self.oracle = oracle.Oracle()
         self.unchecked: list = []
+        self.erasures: list = []
+        self.erasures_unchecked: list = []
         self.was_ready = False
         self.server = harness.Server(self.work / f"life{number}", settings={"signing.interval_ms": 1000})
 
@@ -56,8 +61,12 @@ class Campaign:
         self.check_and_stop()
         self.server.start()
         self.oracle.check_all(self.server)
+        for each in self.erasures:
+            each.check(self.server)
         assert self.server.stop() == 0
+        self.verify()
         self.events += sum(len(one.sent) for one in self.oracle.rounds)
+        self.erased += len(self.erasures)
 
     def died(self):
         """The process is gone, by its own crash point or by us."""
@@ -75,6 +84,8 @@ class Campaign:
         self.server.environment = {}
         self.server.start()
         self.check()
+        while self.erasures_unchecked:
+            self.erasures_unchecked.pop().check(self.server)
         assert self.server.stop() == 0, self.server.log()[-3000:]
         self.verify()
 
@@ -85,8 +96,7 @@ class Campaign:
     def round(self, point: str, nth: int, patience: float = 1):
         self.server.environment = {"BUKUBESAR_CRASH_POINT": f"{point}:{nth}"} if point else {}
         one = self.oracle.begin_round()
-        if point.startswith("redaction"):
-            self.define_authority()
+        erases = point.startswith("redaction") and self.define_authority()
         self.server.start(ready_seconds=0)
         killer = None
         if not point:
@@ -98,7 +108,7 @@ class Campaign:
             self.check()
             sender = oracle.Sender(self.oracle, self.server, one, self.rng, cells=200 if point.startswith("segment") else 1)
             sender.start()
-            if point.startswith("redaction"):
+            if erases:
                 self.erase_a_fact(len(self.oracle.rounds))
             self.wait_gone(patience * (0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file")) else 1.2))
         except oracle.GONE:
@@ -113,22 +123,25 @@ class Campaign:
         if self.was_ready and self.rng.random() < 0.3:
             self.verify()  # of what a crash left, before any start has put it in order
 
-    def define_authority(self):
+    def define_authority(self) -> bool:
         """An authority may erase; an operator appends it between two starts. Before the first start there is nothing to append to."""
         definition = self.server.data / "definition.jsonl"
-        line = '{"authority":{"source":"/feed/law"}}\n'
-        if definition.exists() and line not in definition.read_text():
-            with open(definition, "a") as lines:
-                lines.write(line)
+        if definition.exists() and redaction_test.AUTHORITY not in definition.read_text():
+            redaction_test.define_authority(self.server)
+        return definition.exists()
 
     def erase_a_fact(self, number: int):
         """A fact of no purchase, and then its erasure: no figure knows of either."""
         def event(kind: str, subject: str, data: dict) -> dict:
-            return {"specversion": "1.0", "type": f"id.bukubesar.{kind}.v1", "source": "/feed/law", "id": f"{kind}-{number}", "subject": subject,
-                    "data": {"salt": "ab" * 16, **data}}
-        fact = self.server.post_events([event("reference.commodity", f"commodity/k-{number}", {"valid_from": "2023-01", "name": "x" * 200})])
-        place = fact.json()["results"][0]["sequence"]
-        self.server.post_events([event("ledger.redacted", f"reference/{place}", {"ground": "law", "authority": "office"})])
+            return {"specversion": "1.0", "type": f"id.bukubesar.{kind}.v1", "source": redaction_test.AUTHORITY, "id": f"{kind}-{number}",
+                    "subject": subject, "data": {"salt": "ab" * 16, **data}}
+        secret = redaction_test.marker(self.rng)
+        fact = self.server.post_events([event("reference.commodity", f"commodity/k-{number}", {"valid_from": "2023-01", "name": secret})])
+        entry = f"reference/{fact.json()['results'][0]['sequence']}"
+        erasure = oracle.Erasure(secret, entry, event("ledger.redacted", entry, {"ground": "law", "authority": "office"}))
+        self.erasures.append(erasure)
+        self.erasures_unchecked.append(erasure)
+        erasure.ask(self.server)
 
     def round_with_a_start_before(self, point: str):
         """For a point that its round did not meet: some are met only where the epoch before had records, or take long on a busy machine."""
@@ -187,7 +200,7 @@ def main():
                         campaign.end_life()
                     campaign.begin_life(number)
                 campaign.round(point, nth)
-                if len(campaign.unchecked) > UNCHECKED_MAX:
+                if len(campaign.unchecked) > UNCHECKED_MAX or campaign.erasures_unchecked:
                     campaign.check_and_stop()
             for point in [each for each in points if not campaign.reached[each]] * TRIES:
                 if not campaign.reached[point]:
@@ -201,7 +214,7 @@ def main():
     never = [point for point in points if not campaign.reached[point]]
     assert not never, f"seed {SEED}: crash points that no round reached: {', '.join(never)}"
     print(f"counts: kill_rounds={len(rounds)} kills={campaign.kills} crash_points={len(points)} events={campaign.events} "
-          f"unanswered_events={campaign.doubtful} verified={campaign.verified}")
+          f"unanswered_events={campaign.doubtful} verified={campaign.verified} erasures={campaign.erased}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 different answer, never a crash that does not name the thing.
 
 Each file is tried with flipped bytes, cut short, deleted, and swapped with another; RocksDB's log is cut at each record's border, which
-RocksDB does not notice and the heads file must (I9). Whatever `verify` is content with is served, and answered as before.
+RocksDB does not notice and the heads file must (I9). Whatever `verify` is content with is served, and answered as before; of what it names
+each SERVED_EACH-th is served too: an answer is what it was, or is refused.
 
 There are two directories. Of the larger one N bytes of each file are flipped, BUKUBESAR_DAMAGE_PLACES=N (default 8; 100 with
 BUKUBESAR_LONG=1). Of the small one, a few events and one segment in tens of KB, P per cent of the bytes of each file,
@@ -11,6 +12,7 @@ it reads none that an earlier run left: they are sampled. BUKUBESAR_SEED=N repea
 """
 
 import collections
+import contextlib
 import hashlib
 import itertools
 import json
@@ -24,12 +26,14 @@ import sys
 import threading
 
 import harness
+import redaction_test
 
 SEED = int(os.environ.get("BUKUBESAR_SEED", "20230615"))
 LONG = bool(os.environ.get("BUKUBESAR_LONG"))
 PLACES = int(os.environ.get("BUKUBESAR_DAMAGE_PLACES", "100" if LONG else "8"))
 PERCENT = int(os.environ.get("BUKUBESAR_DAMAGE_PERCENT", "100" if LONG else "1"))
-SWAPS = 12
+SWAPS = 12  # of files of one kind, and of any; with BUKUBESAR_LONG=1 all there are
+SERVED_EACH = 5 if LONG else 20
 WORKERS = os.cpu_count() or 2
 # What a message that names a place has in it, beside the file's own name.
 PLACE = re.compile(r"\b(\d+|reference):\d+\b|tree level|\bhead\b|\bcheckpoint|cut note|offsets|segment|RocksDB|heads|definition|signing key"
@@ -63,6 +67,9 @@ class Damage:
     def __init__(self, says: str, names: tuple, make):
         self.says, self.names, self.make = says, names, make
 
+    def is_named_in(self, text: str) -> bool:
+        return any(pathlib.Path(name).name in text for name in self.names)
+
 
 def big_document(number: int, amount: int, lines: int, kind: str) -> dict:
     """An order of many lines, each a cell of its own: segments fill up with few events."""
@@ -90,19 +97,29 @@ def fill_larger(server: harness.Server):
 
 
 def fill_small(server: harness.Server):
-    """The same with few bytes: one order of many lines, and each of its steps is as many rows of a segment."""
+    """The same with few bytes: one order of many lines, and each of its steps is as many rows of a segment. A fact, and an erasure."""
     server.start()
     events = [big_document(9000, 1, 2000, "ordered"), *(harness.purchase_event(number) for number in range(3))]
     for step in range(34):
         moved = harness.purchase_event(9000, kind="advanced", stage=("completed", "contracted")[step % 2], event_id=f"step-{step}")
         events.append(moved)
-    for batch in (events, events[1:2], [{"specversion": "1.0", "id": "rejected"}]):
+    for batch in (events, events[1:2]):
         assert server.post_events(batch).status == 200
+    rejected = server.post_events([{"specversion": "1.0", "id": "rejected"}]).json()["results"][0]
     wait_signed(server)
     assert server.stop() == 0
+    redaction_test.define_authority(server)
     server.start()
+    state_a_fact(server)
+    assert json.loads(redaction_test.redact(server, f"0/{rejected['sequence']}", "--secret-file", str(server.data.parent / "secret")).stdout)["state"] == "done"
     assert server.post_events([harness.purchase_event(number, stage="completed") for number in range(3, 5)]).status == 200
     read_payload_and_stop(server)
+
+
+def state_a_fact(server: harness.Server):
+    fact = {"specversion": "1.0", "type": "id.bukubesar.reference.vendor.v1", "source": "/feed/facts", "id": "v-1", "subject": "vendor/v-1",
+            "data": {"salt": "ab" * 16, "valid_from": "2023-01", "name": "CV Sumber Rejeki", "scale": "micro"}}
+    assert server.post_events([fact]).json()["results"][0]["verdict"] == "accepted"
 
 
 def read_payload_and_stop(server: harness.Server):
@@ -119,20 +136,40 @@ def wait_signed(server: harness.Server):
     harness.wait_until("the newest head to be signed", signed)
 
 
-def answers(server: harness.Server, size: int) -> dict:
-    """What may not differ silently. A start adds source statements alone, so what depends on the size is asked at that of the sound ledger."""
-    status = server.get_json("/v1/status")
-    harness.wait_until("the projections", lambda: server.get_json("/v1/cut")["cut"]["0"] >= status["partitions"][0]["size"])
-    middle = size // 2
-    entry = server.get_json(f"/v1/entries/0/{middle}")
+def answers(server: harness.Server, cut: dict, patience: float = 60) -> dict:
+    """What may not differ silently; None for what is refused. A start adds source statements alone, so what depends on the size is asked at
+    that of the sound ledger."""
+    size, middle = cut["0"], cut["0"] // 2
+
+    def caught_up():
+        answer = server.get("/v1/cut")
+        return answer.status == 200 and all(answer.json()["cut"].get(partition, 0) >= least for partition, least in cut.items())
+    with contextlib.suppress(AssertionError):
+        harness.wait_until("the projections", caught_up, patience)
+    has_all = caught_up()
+
+    def ask(path: str, show, **query):
+        answer = server.get(path, **query) if has_all or "min_cut" not in query else None  # it would wait
+        return show(answer.json()) if answer and answer.status == 200 else None
+
+    def hashed(path: str):
+        answer = server.get(path)
+        return hashlib.sha256(answer.body).hexdigest() if answer.status == 200 else None
+    minimum, half = (",".join(f"{partition}={each}" for partition, each in at.items()) for at in (cut, {**cut, "0": middle}))
     tiles = [f"{number:03d}" for number in range(size // 256)] + ([f"{size // 256:03d}.p/{size % 256}"] if size % 256 else [])
-    return {"totals": server.get_json("/v1/totals", by="region,scale,stage")["rows"],
-            "total": server.get_json("/v1/totals")["total"],
-            "verdicts": {name: count for name, count in status["partitions"][0]["verdicts"].items() if name != "statements"},
-            "entry": [entry["payload_hash"], entry["leaf"]],
-            "payload": hashlib.sha256(server.get(f"/payload/0/{middle}").body).hexdigest(),
-            "tree": [hashlib.sha256(server.get(f"/log/0/tile/0/{tile}").body).hexdigest() for tile in tiles],
-            "purchase": server.get_json("/v1/purchases/e-katalog-6/P00009000")["value"]}
+    return {"totals": ask("/v1/totals", lambda answer: answer["rows"], by="region,scale,stage", min_cut=minimum),
+            "total": ask("/v1/totals", lambda answer: answer["total"], min_cut=minimum),
+            "totals as of the middle": ask("/v1/totals", lambda answer: answer["rows"], by="region,scale,stage", as_of=half),
+            "view": ask("/v1/views/regions", lambda answer: answer["rows"], min_cut=minimum),
+            "findings": ask("/v1/findings", lambda answer: [answer["counts"], answer["findings"]], min_cut=minimum),
+            "facts": ask("/v1/facts", lambda answer: answer["facts"], as_of=minimum),
+            "redactions": ask("/v1/redactions", lambda answer: answer["redactions"]),
+            "verdicts": ask("/v1/status", lambda answer: {name: count for name, count in answer["partitions"][0]["verdicts"].items()
+                                                          if name != "statements"}),
+            "entry": ask(f"/v1/entries/0/{middle}", lambda answer: [answer["payload_hash"], answer["leaf"]]),
+            "payload": hashed(f"/payload/0/{middle}"),
+            "purchase": ask("/v1/purchases/e-katalog-6/P00009000", lambda answer: answer["value"], min_cut=minimum),
+            **{f"tile {tile}": hashed(f"/log/0/tile/0/{tile}") for tile in tiles}}
 
 
 class Sound:
@@ -145,9 +182,10 @@ class Sound:
             server.verify()
             shutil.copytree(server.data, self.path)
             server.start()
-            partition = server.get_json("/v1/status")["partitions"][0]
-            self.size = partition["size"] - 1  # the start's own statement is not in it
-            self.answers = answers(server, self.size)
+            # Without the statement with which the start has begun an epoch in each partition that is not empty.
+            self.cut = {each["partition"]: max(0, each["size"] - 1) for each in server.get_json("/v1/status")["partitions"]}
+            self.answers = answers(server, self.cut)
+            assert None not in self.answers.values(), self.answers
             assert server.stop() == 0
         self.files = {str(path.relative_to(self.path)): path.read_bytes() for path in sorted(self.path.rglob("*"))
                       if path.is_file() and path.parent.name != "ledger.log"}  # RocksDB's notes for people
@@ -181,54 +219,60 @@ class Bench:
         for name in damage.names:
             shutil.copy2(self.sound.path / name, self.data / name)
 
-    def judge(self, damage: Damage) -> str:
-        """What became of it: a word for the statistics. AssertionError where the promise is broken."""
+    def judge(self, damage: Damage, serves_named: bool) -> list:
+        """What became of it: words for the statistics. AssertionError where the promise is broken."""
         self.apply(damage)
         done = self.server.run("verify", check=False)
         said = done.stdout + done.stderr
-        names = [pathlib.Path(name).name for name in damage.names]
-        if done.returncode < 0:
-            assert any(name in said for name in names), f"{damage.says}: verify ended by signal {-done.returncode}, and names nothing\n{said}"
-            outcome = "ended, named"
-        elif done.returncode != 0:
+        if done.returncode == 0:
+            outcomes = [self.serve(damage)]
+        elif done.returncode < 0:
+            assert damage.is_named_in(said), f"{damage.says}: verify ended by signal {-done.returncode}, and names nothing\n{said}"
+            outcomes = ["ended, named"]
+        else:
             # What it counted stands above the table, and has the same words.
             finding = TABLE_OF_FINDINGS.split(done.stdout)[-1] + done.stderr
-            assert PLACE.search(finding) or any(name in finding for name in names), f"{damage.says}: verify names no place\n{said}"
-            outcome = "verify names it"
-        else:
-            outcome = self.serve(damage)
+            assert PLACE.search(finding) or damage.is_named_in(finding), f"{damage.says}: verify names no place\n{said}"
+            outcomes = ["verify names it"]
+        if done.returncode != 0 and serves_named:
+            outcomes.append("named, " + self.serve(damage, is_named=True))
+        if len(outcomes) > 1 or done.returncode == 0:
             self.reset()
-            return outcome
-        self.undo(damage)
-        return outcome
+        else:
+            self.undo(damage)
+        return outcomes
 
-    def serve(self, damage: Damage) -> str:
-        """`verify` was content: then answers are what they were, or there are none."""
+    def serve(self, damage: Damage, is_named: bool = False) -> str:
+        """Where `verify` was content, answers are what they were, or there are none at all; where not, each of them."""
         log_before = len(self.server.log())
         self.server.port = harness.free_port()
         self.server.start(ready_seconds=0)
         try:
-            def settled():
-                if self.server.process.poll() is not None:
-                    return "ended"
-                try:
-                    answer = self.server.get("/readyz")
-                except OSError:
-                    return None
-                return "ready" if answer.status == 200 else "shorter" if b"shorter" in answer.body else None
-            state = harness.wait_until(f"{damage.says}: serve to settle", settled)
+            state = harness.wait_until(f"{damage.says}: serve to settle", self.settled)
             said = self.server.log()[log_before:]
             if state == "ended":
-                assert self.server.process.returncode > 0 and said.strip(), f"{damage.says}: serve ended with {self.server.process.returncode}\n{said}"
+                code = self.server.process.returncode
+                assert said.strip() and (code > 0 or is_named and damage.is_named_in(said)), f"{damage.says}: serve ended with {code}\n{said}"
                 return "serve refuses"
             if state == "shorter":
                 return "serve waits for Kafka (I9)"
-            got = answers(self.server, self.sound.size)
+            got = answers(self.server, self.sound.cut, 5 if is_named else 60)
+            refused = [name for name, value in got.items() if value is None and is_named]
             for name, value in self.sound.answers.items():
-                assert got[name] == value, f"{damage.says}: {name} is silently different\nwant {str(value)[:500]}\ngot  {str(got[name])[:500]}"
-            return "no answer depends on it"
+                assert got[name] == value or name in refused, (
+                    f"{damage.says}: {name} is silently different\nwant {str(value)[:500]}\ngot  {str(got[name])[:500]}")
+            return "some answers refused" if refused else "no answer depends on it"
         finally:
             self.server.stop()
+
+    def settled(self) -> str | None:
+        if self.server.process.poll() is not None:
+            return "ended"
+        try:
+            answer = self.server.get("/readyz")
+        except OSError:
+            return None
+        return "ready" if answer.status == 200 else "shorter" if b"shorter" in answer.body else None
 
 
 def flipped(content: bytes, place: int, bit: int) -> bytes:
@@ -266,7 +310,7 @@ def deletions(files: dict):
 def swaps(files: dict, rng: random.Random):
     pairs = [pair for pair in itertools.combinations(files, 2) if files[pair[0]] != files[pair[1]]]
     alike = [pair for pair in pairs if pathlib.Path(pair[0]).suffix == pathlib.Path(pair[1]).suffix]
-    for a, b in rng.sample(alike, min(SWAPS, len(alike))) + rng.sample(pairs, min(SWAPS, len(pairs))):
+    for a, b in pairs if LONG else rng.sample(alike, min(SWAPS, len(alike))) + rng.sample(pairs, min(SWAPS, len(pairs))):
         yield Damage(f"{a} and {b} swapped", (a, b), lambda a=a, b=b: {a: files[b], b: files[a]})
 
 
@@ -284,6 +328,7 @@ def damages_of_small(sound: Sound, rng: random.Random):
     if LONG:
         yield from cuts(sound.whole)
         yield from deletions(sound.files)
+        yield from swaps(sound.files, rng)
     yield from flips(sound.whole, places, rng)
 
 
@@ -298,19 +343,22 @@ class Trial:
         self.broken: list = []
         self.error: BaseException | None = None
 
-    def next(self) -> Damage | None:
+    def next(self) -> tuple | None:
+        """A damage, and whether it is served where verify names it."""
         with self.lock:
             damage = None if self.error else next(self.damages, None)
-            self.tried += damage is not None
-            if damage and self.tried % 1000 == 0:
+            if damage is None:
+                return None
+            self.tried += 1
+            if self.tried % 1000 == 0:
                 print(f"  {self.sound.name}: {self.tried} tried, {len(self.broken)} broken; now {damage.says}", flush=True)
-            return damage
+            return damage, self.tried % SERVED_EACH == 0
 
     def work_off(self, number: int):
         bench = Bench(self.work, self.sound, number)
-        while damage := self.next():
+        while next_one := self.next():
             try:
-                outcome = bench.judge(damage)
+                outcomes = bench.judge(*next_one)
             except BaseException as error:
                 bench.reset()
                 with self.lock:
@@ -318,7 +366,7 @@ class Trial:
                     self.error = self.error or (None if isinstance(error, AssertionError) else error)
             else:
                 with self.lock:
-                    self.outcomes[outcome] += 1
+                    self.outcomes.update(outcomes)
 
     def run(self):
         workers = [threading.Thread(target=self.work_off, args=(number,)) for number in range(WORKERS)]
@@ -381,7 +429,8 @@ def main():
         first, configuration = check_first_run(work, rng), check_configuration(work, rng)
         print(f"{first:6} of the definition after one run\n{configuration:6} of the configuration")
         tried, named = sum(trial.tried for trial in trials), sum(trial.outcomes["verify names it"] for trial in trials)
-        print(f"counts: damages={tried} damages_named={named} small_directory_damages={trials[1].tried} "
+        served = sum(count for trial in trials for outcome, count in trial.outcomes.items() if outcome.startswith("named, "))
+        print(f"counts: damages={tried} damages_named={named} named_and_served={served} small_directory_damages={trials[1].tried} "
               f"small_directory_bytes={sum(map(len, small.whole.values()))} definition_flips={first} configuration_flips={configuration}")
         broken = [error for trial in trials for error in trial.broken]
         for error in broken[:50]:

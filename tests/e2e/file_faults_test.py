@@ -2,15 +2,17 @@
 
 A run of three starts is traced (tests/faults/file_shim.cc): which calls on which files, how often; events, a signing, a kill, an erasure,
 stops. Then each of them fails in a run of its own, in each way it can: EIO, ENOSPC, half a write; the run goes on as far as it can, and the
-server is started again without faults.
-Faults: BUKUBESAR_FILE_FAULTS (default 40, all of them with BUKUBESAR_LONG=1 unless given); seed: BUKUBESAR_SEED.
+server is started again without faults. Such runs mostly wait: WORKERS at once.
+Faults: BUKUBESAR_FILE_FAULTS (default 40, with BUKUBESAR_LONG=1 all: 0); seed: BUKUBESAR_SEED.
 """
 
 import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import errno
 import json
+import multiprocessing
 import os
 import pathlib
 import random
@@ -26,27 +28,24 @@ import redaction_test
 LONG = bool(os.environ.get("BUKUBESAR_LONG"))
 FAULTS = int(os.environ.get("BUKUBESAR_FILE_FAULTS", "0" if LONG else "40"))  # 0: all
 SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
-TIMES_EACH = 6 if LONG else 3  # of one call on one kind of file: the first ones, then random ones
+WORKERS = (os.cpu_count() or 2) + 1
 MESSAGE = re.compile(r" (warning|error|critical) |^bukubesar: ")
 ERRNO = re.compile("|".join(os.strerror(number) for number in (errno.EIO, errno.ENOSPC)))
 FAILED = re.compile("unable to|fail|cannot|could not", re.IGNORECASE)
 # Calls that may fail without a word: (call, kinds of files) → why nobody has to know.
 NEED_NO_MESSAGE = {
     ("fallocate", r"ledger/.*"): "RocksDB asks for room ahead of its writes; where it gets none, the write itself asks",
-    ("opendir", r"ledger"): "RocksDB looks for files that it may remove; what it does not see stays until it looks again, and a start that needs the list ends",
+    **{(call, r"ledger"): "who looks for files to remove, or adds up sizes, looks again; a start and an erasure, which need the list, say so"
+       for call in ("opendir", "readdir")},
+    ("close", r".*"): "it has closed, and nothing rests on what it says: what has to be on the disk was synced before",
     ("ftruncate", r"ledger/(MANIFEST-#+|#+\.(log|sst))"): "RocksDB gives room back that it asked for ahead, as it closes a file",
 }
 NEEDS_ROOM = {"open", "write", "mkdir", "fallocate", "rename", "fsync", "fdatasync"}
 
 
 @dataclasses.dataclass
-class Erasure:
-    """Of a rejected record, the last thing that a run does: what it held, and how far that came."""
-    secret: str
-    entry: str | None = None  # where the record is
-    event: dict | None = None  # asks for the erasure
-    sent: bool = False  # and was stored
-    done: bool = False  # the server has said so
+class Erasure(oracle.Erasure):
+    """Of a rejected record, the last thing that a run does."""
     traced: range = range(0)  # the lines of its start's trace that are its own
 
     def begin(self, server: harness.Server):
@@ -59,12 +58,7 @@ class Erasure:
         self.entry = f"0/{result['sequence']}"
         self.event = json.loads(server.run("redact", self.entry, "--source", redaction_test.AUTHORITY, "--ground", "UU 27/2022 pasal 8",
                                            "--authority", "PPID Tabalong, 4/2024").stdout)
-        self.sent = server.post_events([self.event], timeout=20).status == 200
-
-    def state(self, server: harness.Server) -> dict:
-        answer = server.get("/v1/redactions")
-        each = answer.json()["redactions"] if answer.status == 200 else []
-        return each[0] if each else {"state": "unknown", "why": ""}
+        self.ask(server)
 
     def run(self, server: harness.Server):
         """As far as it gets: until it is done, or the server says why it is not."""
@@ -77,17 +71,6 @@ class Erasure:
         if self.sent:
             with contextlib.suppress(AssertionError):  # the fault may have struck what works on it
                 harness.wait_until("the erasure", settled, 5)
-
-    def check(self, server: harness.Server):
-        """What was erased stays so; what was not is, without faults."""
-        if self.event is None:
-            return
-        if not self.sent:
-            server.post_events([self.event])
-        harness.wait_until("the erasure", lambda: self.state(server)["state"] == "done")
-        assert server.get(f"/payload/{self.entry}").status == 410
-        held = redaction_test.files_that_hold(server.data, self.secret)
-        assert not held, held
 
 
 # A first start, for the definition; events of many rows, a signing, a kill; events, an erasure, a stop.
@@ -175,20 +158,16 @@ def explained(answer: harness.Answer) -> bool:
 
 
 def faults_of(traces: dict, erasure: range, rng: random.Random) -> list:
-    """(start, call, class, nth, action) for every call and kind of file that the traced run had; `erasure`: the lines that are its own."""
-    places: dict = {}
+    """(start, call, class, nth, action) for every call that the traced run had; `erasure`: the lines that are its own."""
+    met: collections.Counter = collections.Counter()
+    faults = []
     for start, trace in traces.items():
         for number, line in enumerate(trace.read_text().splitlines()):
-            places.setdefault((start, *line.split(" ", 1)), []).append(number)
-    faults = []
-    for (start, call, path_class), numbers in sorted(places.items()):
-        if path_class == "lock":
-            continue
-        count, of_erasure = len(numbers), {nth for nth, number in enumerate(numbers, 1) if start == "erase" and number in erasure}
-        nths = {1, 2, count, *(rng.randrange(1, count + 1) for _ in range(TIMES_EACH))} & set(range(1, count + 1))
-        nths |= set(rng.sample(sorted(of_erasure), min(TIMES_EACH, len(of_erasure))))
-        actions = [str(errno.EIO)] + ([str(errno.ENOSPC)] if call in NEEDS_ROOM else []) + (["short"] if call == "write" else [])
-        faults += [((start, call, path_class, nth, action), nth in of_erasure) for nth in sorted(nths) for action in actions]
+            call, path_class = line.split(" ", 1)
+            met[start, line] += 1
+            of_erasure = start == "erase" and number in erasure
+            actions = [str(errno.EIO)] + ([str(errno.ENOSPC)] if call in NEEDS_ROOM else []) + (["short"] if call == "write" else [])
+            faults += [((start, call, path_class, met[start, line], action), of_erasure) for action in actions if path_class != "lock"]
     rng.shuffle(faults)
     # One of each kind first, whatever the start, those of the erasure apart: a short run meets as many kinds as it has faults.
     first: dict = {}
@@ -198,24 +177,27 @@ def faults_of(traces: dict, erasure: range, rng: random.Random) -> list:
     return chosen[:FAULTS] if FAULTS else chosen
 
 
-def try_fault(work: pathlib.Path, fault: tuple, rng: random.Random, counts: collections.Counter, silent: set):
+def try_fault(work: pathlib.Path, port: int, fault: tuple, rng: random.Random) -> tuple:
+    """What is to be counted of it, and why nothing was said where nothing had to be."""
     start, call, path_class, nth, action = fault
+    counts: collections.Counter = collections.Counter()
+    silent = ""
     fired = work / "fired"
     know, erasure = oracle.Oracle(), Erasure(redaction_test.marker(rng))
     with harness.Server(work / "data", settings={"signing.interval_ms": 1000}) as server:
+        server.port = port
         server.key_new()
         environment = file_shim.environment(server.data, fault=f"{call}|{path_class}|{nth}|{action}", fired=fired)
         ending = run(server, know, erasure, rng, {start: environment})
         assert ending in ("stopped", "1", "4", "5"), f"ended with {ending}"  # an exit code with a message, never a signal
         if not fired.exists():
-            counts["not_met"] += 1  # no two runs are the same
-            return
+            return collections.Counter(not_met=1), silent  # no two runs are the same
         log = server.log_path.read_bytes()[int(fired.read_text()):].decode(errors="replace")
         if action != "short" and not said(log, server.data, path_class):
             why = next((why for (which, files), why in NEED_NO_MESSAGE.items() if which == call and re.fullmatch(files, path_class)), None)
             assert why, f"no message says that {call} of {path_class} failed; the log since then:\n{log}"
             counts["without_a_message"] += 1
-            silent.add(f"{call} {path_class}: {why}")
+            silent = f"{call} {path_class}: {why}"
         server.environment = {}
         server.start()
         acknowledged = [each for one in know.rounds for each in one.acknowledged()]
@@ -223,11 +205,50 @@ def try_fault(work: pathlib.Path, fault: tuple, rng: random.Random, counts: coll
         for one in know.rounds:
             know.check_round(server, one)
         know.check_all(server)
-        erasure.check(server)
+        if erasure.event:
+            erasure.check(server)
         assert server.stop() == 0, server.log()[-2000:]
         server.verify()
         counts["struck"] += 1
         counts["ended_early"] += ending != "stopped"
+    return counts, silent
+
+
+class Worker:
+    """A process that tries one fault after another, all at one port, which no other worker's server has."""
+
+    @classmethod
+    def begin(cls, ports: multiprocessing.Queue):
+        cls.port = ports.get()
+
+    @classmethod
+    def work_off(cls, place: pathlib.Path, fault: tuple) -> tuple:
+        place.mkdir()
+        found = try_fault(place, cls.port, fault, random.Random(f"{SEED} {fault}"))
+        harness.shutil.rmtree(place)
+        return found
+
+
+def try_all(work: pathlib.Path, faults: list) -> tuple:
+    counts: collections.Counter = collections.Counter()
+    silent: set = set()
+    ports: multiprocessing.Queue = multiprocessing.Queue()
+    for port in {harness.free_port() for _ in range(10 * WORKERS)}:
+        ports.put(port)
+    with concurrent.futures.ProcessPoolExecutor(WORKERS, initializer=Worker.begin, initargs=(ports,)) as pool:
+        tried = {pool.submit(Worker.work_off, work / f"fault{number}", fault): fault for number, fault in enumerate(faults, 1)}
+        for number, each in enumerate(concurrent.futures.as_completed(tried), 1):
+            try:
+                more, why = each.result()
+            except BaseException:
+                print(f"seed {SEED}: fault {tried[each]}", flush=True)
+                pool.shutdown(cancel_futures=True)
+                raise
+            counts += more
+            silent |= {why} - {""}
+            if number % 50 == 0:
+                print(f"  {number} of {len(faults)}", flush=True)
+    return counts, silent
 
 
 def said(log: str, data: pathlib.Path, path_class: str) -> bool:
@@ -239,8 +260,6 @@ def said(log: str, data: pathlib.Path, path_class: str) -> bool:
 def main():
     file_shim.need_library()
     rng = random.Random(SEED)
-    counts: collections.Counter = collections.Counter()
-    silent: set = set()
     with harness.workspace("faults") as work:
         erasure, traces = Erasure(redaction_test.marker(rng)), {start: work / f"trace_{start}" for start in STARTS}
         with harness.Server(work / "data") as server:
@@ -250,17 +269,7 @@ def main():
             assert erasure.done and erasure.traced, "the traced run has no erasure"
         faults = faults_of(traces, erasure.traced, rng)
         print(f"seed {SEED}: {sum(map(lines_of, traces.values()))} calls traced, {len(faults)} faults", flush=True)
-        for number, fault in enumerate(faults, 1):
-            place = work / f"fault{number}"
-            place.mkdir()
-            try:
-                try_fault(place, fault, rng, counts, silent)
-            except BaseException:
-                print(f"seed {SEED}: fault {fault}", flush=True)
-                raise
-            harness.shutil.rmtree(place)
-            if number % 50 == 0:
-                print(f"  {number} of {len(faults)}", flush=True)
+        counts, silent = try_all(work, faults)
     print(f"struck {counts['struck']}, not met again {counts['not_met']}, the process ended early {counts['ended_early']}; without a message:")
     for each in sorted(silent):
         print(f"  {each}")

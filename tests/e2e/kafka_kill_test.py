@@ -1,7 +1,7 @@
 """kill -9 at random moments while a real broker is being written to: nothing lost, nothing doubled (I1, I3, I4, I8).
 
 The oracle stands outside the server: what this program had acknowledged by Kafka, and what the server's own HTTP answered.
-Rounds: BUKUBESAR_KILL_ROUNDS (default 20); seed: BUKUBESAR_SEED.
+Rounds: BUKUBESAR_KILL_ROUNDS (default 20, 200 with BUKUBESAR_LONG=1); seed: BUKUBESAR_SEED.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 
 import harness
 
-ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "200" if os.environ.get("BUKUBESAR_LONG") else "20"))
 SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
 TOPIC = "bukubesar.purchases"
 

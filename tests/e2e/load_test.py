@@ -2,8 +2,8 @@
 
     load_test.py [NAME...]     only these; all by default
 BUKUBESAR_LONG: minutes instead of seconds (BUKUBESAR_LOAD_SECONDS), a million malformed events. What the server can take, and what the test
-can offer, is measured first; the server then stands still (SIGSTOP) so much of the time that the offer is ten times what it takes, on every
-machine.
+can offer, is measured first; the server is then slowed, on every machine, until the offer is ten times what it takes: it runs for less
+than a millisecond, stands still (SIGSTOP), and runs again, dozens of times a second.
 """
 
 import contextlib
@@ -25,6 +25,8 @@ from kafka_hand import PURCHASES, keyed, wait_size
 
 LONG = bool(os.environ.get("BUKUBESAR_LONG"))
 SECONDS = int(os.environ.get("BUKUBESAR_LOAD_SECONDS", "180" if LONG else "6"))  # of each load
+SLICE_SECONDS = 0.0002  # that a slowed server runs in one go
+PURCHASE_BYTES = (8 << 30) // 10_000_000  # of memory, at most: 8 GiB for ten millions
 OFFERED_MAX = 16_000  # events/s: all of them stay, in memory and on the disk
 CASES = []
 
@@ -55,19 +57,45 @@ class Background(threading.Thread):
 
 
 class Slowed(Background):
-    """The server runs this share of the time."""
+    """The server runs this share of the time, SLICE_SECONDS in one go. `share` may be changed meanwhile."""
 
     def __init__(self, server: harness.Server, share: float = 0.1):
         super().__init__()
-        self.server, self.share = server, share
+        self.server, self.share, self.slices = server, share, 0
 
     def run(self):
-        runs = 0.02
         while not self.ending.is_set():
             self.server.process.send_signal(signal.SIGSTOP)
-            self.ending.wait(runs / self.share - runs)
+            self.ending.wait(SLICE_SECONDS / self.share - SLICE_SECONDS)
             self.server.process.send_signal(signal.SIGCONT)
-            time.sleep(runs)
+            time.sleep(SLICE_SECONDS)
+            self.slices += 1
+
+
+class Producer(Background):
+    """Offers so many distinct events a second."""
+
+    def __init__(self, kafka: harness.Kafka, first: int, rate: float):
+        super().__init__()
+        self.kafka, self.first, self.sent, self.rate = kafka, first, first, rate
+
+    def run(self):
+        start = time.monotonic()
+        while not self.ending.wait(max(0.0, start + (self.sent - self.first) / self.rate - time.monotonic())):
+            produce_distinct(self.kafka, self.sent, 5_000)
+            self.sent += 5_000
+
+
+def slow_down(server: harness.Server, slowed: Slowed, wanted: float, seconds: float) -> list:
+    """Events/s that were taken in each two seconds, or less; the share that the server runs is set by what it took in the last one."""
+    size, then, rates = source_size(server), time.monotonic(), []
+    end = then + seconds
+    while time.monotonic() < end:
+        time.sleep(1.0)  # a length, as the load's
+        size_then, size, before, then = size, source_size(server), then, time.monotonic()
+        rates.append((size - size_then) / (then - before))
+        slowed.share = min(0.5, max(0.0005, slowed.share * min(2.0, max(0.5, (wanted / max(rates[-1], 1.0)) ** 0.5))))
+    return [(one + other) / 2 for one, other in zip(rates, rates[1:])] or rates
 
 
 @contextlib.contextmanager
@@ -126,41 +154,44 @@ def rates(kafka: harness.Kafka, server: harness.Server, count: int) -> tuple:
 @case
 def ten_times_the_rate(work: pathlib.Path):
     """By Kafka: what cannot be taken waits there; the server holds intake.fetch_queue_bytes_max of it, no more."""
-    queue_bytes = 32 << 20
+    queue_bytes, commit_bytes = 32 << 20, 32 << 10
     with harness.Kafka(work / "kafka", "384m") as kafka, harness.Server(work / "ten", kafka=kafka.bootstrap, settings={
-            "intake.fetch_queue_bytes_max": str(queue_bytes), "intake.commit_bytes_max": str(4 << 20)}) as server:
+            "intake.fetch_queue_bytes_max": str(queue_bytes), "intake.commit_bytes_max": str(commit_bytes)}) as server:
         server.start()
         known = 200_000 if LONG else 40_000
         can_offer, can_take = rates(kafka, server, known)
         before = latencies_ms(server, 90_000_000)
-        first = sent = known + len(before)
+        first = known + len(before)
         offer = min(can_offer, OFFERED_MAX)
-        quiet, start = server.resident_bytes(), time.monotonic()
+        wanted = min(offer / (14 if LONG else 4), can_take / 8)
+        quiet = server.resident_bytes()
         server.forget_peak()
-        # A server that was stopped has fetched before, and takes more in a moment than its share of what it can.
-        with Slowed(server, min(0.1, offer / can_take / 60)):
-            while time.monotonic() - start < SECONDS:
-                produce_distinct(kafka, sent, 10_000)
-                sent += 10_000
-                time.sleep(max(0.0, start + (sent - first) / offer - time.monotonic()))
-            seconds = time.monotonic() - start
-        size_then = source_size(server)
-        offered, taken = (sent - first) / seconds, (size_then - first) / seconds
+        with Producer(kafka, first, offer) as producer, Slowed(server, wanted / can_take) as slowed:
+            harness.wait_until("the server to be as slow as it is meant to be", lambda: wanted / 2 < slow_down(server, slowed, wanted, 1)[-1] < 2 * wanted)
+            start, slices, sent_then, size_then = time.monotonic(), slowed.slices, producer.sent, source_size(server)
+            steadily = slow_down(server, slowed, wanted, SECONDS)
+            seconds, size, slices = time.monotonic() - start, source_size(server), slowed.slices - slices
+            offered, taken = (producer.sent - sent_then) / seconds, (size - size_then) / seconds
+            grown = server.resident_bytes("VmHWM") - quiet
+        sent, start = producer.sent, time.monotonic()
         wait_size(server, sent, 600)
-        recovered = time.monotonic() - start - seconds
+        recovered = time.monotonic() - start
         after = usual_again(server, before)
-        sent += len(after)
-        grown = server.resident_bytes("VmHWM") - quiet
-        status = server.get_json("/v1/status")
-        own = sum(sum(parts.values()) for parts in status["memory_bytes"].values())
-        print(f"  unhindered {can_take:.0f} events/s; {offered:.0f} offered and {taken:.0f} taken each second for {seconds:.0f} s, {sent - size_then} behind "
-              f"at the end, caught up {recovered:.1f} s later; memory +{grown >> 20} MiB (ledger and projections say {own >> 20}); post to durable "
+        print(f"  unhindered {can_take:.0f} events/s; {offered:.0f} offered and {taken:.0f} taken each second ({min(steadily):.0f} to {max(steadily):.0f} in any two "
+              f"seconds) for {seconds:.0f} s, in {slices} goes; {sent - size} behind at the end, caught up {recovered:.1f} s later; "
+              f"memory +{grown >> 20} MiB, at the end +{server.resident_bytes('VmHWM') - quiet >> 20}; post to durable "
               f"p50 {statistics.median(before):.1f} → {statistics.median(after[-40:]):.1f} ms", flush=True)
-        print(f"counts: overload_events={sent - first} overload_events_offered_each_second={offered:.0f} overload_events_taken_each_second={taken:.0f}")
-        assert offered > 2 * taken, f"the server was not outrun: {offered:.0f} events/s offered, {taken:.0f} taken"
-        assert not LONG or offered >= 10 * taken, f"{offered:.0f} events/s offered, {taken:.0f} taken"
-        # The queue, one fetch on top of it, commits under way, and what the ledger and the views need for what they hold.
-        assert harness.SANITIZER or grown < 3 * queue_bytes + 6 * (4 << 20) + own + (160 << 20), f"{grown >> 20} MiB"
+        print(f"counts: overload_events={sent - first} overload_events_offered_each_second={offered:.0f} "
+              f"overload_events_taken_each_second={taken:.0f} "
+              f"overload_events_taken_each_second_at_least={min(steadily):.0f} overload_goes={slices}")
+        assert offered > (10 if LONG else 2) * taken, f"the server was not outrun: {offered:.0f} events/s offered, {taken:.0f} taken"
+        assert wanted / 3 < min(steadily) and max(steadily) < offered, f"it was to take {wanted:.0f} each second: {steadily}"
+        assert slices > 10 * seconds, f"it ran {slices} times in {seconds:.0f} s: it was frozen, not slow"
+        # The queue, one fetch on top of it and one on its way, commits under way, and the purchases that it holds.
+        for more, events in ((grown, size - first), (server.resident_bytes("VmHWM") - quiet, sent - first)):
+            assert harness.SANITIZER or more < 3 * queue_bytes + 6 * commit_bytes + (64 << 20) + events * PURCHASE_BYTES, f"{more >> 20} MiB"
+        sent += len(after)
+        status = server.get_json("/v1/status")
         partition = status["partitions"][0]
         assert partition["verdicts"]["accepted"] == sent, partition["verdicts"]
         assert partition["gap_offsets"] == 0
@@ -355,8 +386,7 @@ def idle_and_slow_clients(work: pathlib.Path):
                   f"p50 {statistics.median(before):.1f} → {statistics.median(during[-40:]):.1f} ms", flush=True)
             print(f"counts: client_events={posted} idle_clients={len(crowd.idle)} slow_clients={len(crowd.slow)} clients_that_came_again={again}")
             assert again or SECONDS < 2 * CLIENT_PATIENCE_SECONDS, "no client met the server's patience"
-            own = sum(sum(parts.values()) for parts in server.get_json("/v1/status")["memory_bytes"].values())
-            assert harness.SANITIZER or grown < own + (300 << 20), (grown, own)
+            assert harness.SANITIZER or grown < posted * PURCHASE_BYTES + (300 << 20), grown
         limit = next(line for line in pathlib.Path(f"/proc/{server.process.pid}/limits").read_text().splitlines() if line.startswith("Max open files"))
         assert int(limit.split()[3]) > 1024, limit
         assert latencies_ms(server, 92_000_000)
@@ -415,6 +445,7 @@ def a_flood_of_malformed_events(work: pathlib.Path):
 
 
 def main():
+    sys.setswitchinterval(SLICE_SECONDS)  # who slows the server does not wait for who makes events
     for each in [each for each in CASES if not sys.argv[1:] or each.__name__ in sys.argv[1:]]:
         start = time.monotonic()
         print(each.__name__, flush=True)

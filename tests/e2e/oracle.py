@@ -11,6 +11,7 @@ import threading
 import time
 
 import harness
+import redaction_test
 
 
 # What a client meets when the process ends under it.
@@ -88,6 +89,43 @@ def leaves(server: harness.Server, partition: str, size: int) -> list:
     return found
 
 
+def fingerprint(event: dict) -> str:
+    return hashlib.sha256(event["source"].encode() + b"\0" + event["id"].encode()).hexdigest()[:32]
+
+
+@dataclasses.dataclass
+class Erasure:
+    """One that an authority asks for: of a payload that holds a text which nothing else does, and how far that came."""
+    secret: str
+    entry: str | None = None  # where the payload is
+    event: dict | None = None  # asks for the erasure
+    sent: bool = False  # and was stored
+    done: bool = False  # the server has said so
+
+    def ask(self, server: harness.Server):
+        self.sent = server.post_events([self.event], timeout=20).status == 200
+
+    def state(self, server: harness.Server) -> dict:
+        answer = server.get("/v1/redactions")
+        each = answer.json()["redactions"] if answer.status == 200 else []
+        return next((one for one in each if one["target"] == self.entry), {"state": "unknown", "why": ""})
+
+    def check(self, server: harness.Server):
+        """What the server said was erased is so; what it was asked to erase gets erased, without faults."""
+        assert not self.done or server.get(f"/payload/{self.entry}").status == 410, f"{self.entry} is back"
+        if not self.sent:
+            harness.wait_until("the erasure to be taken", lambda: self.ask(server) or self.sent)
+        harness.wait_until("the erasure", lambda: self.state(server)["state"] == "done")
+        self.done = True
+        answer = server.get(f"/payload/{self.entry}")
+        assert answer.status == 410, (answer.status, answer.body[:300])
+        self.check_files(server)
+
+    def check_files(self, server: harness.Server):
+        held = redaction_test.files_that_hold(server.data, self.secret)
+        assert not held, f"what was erased from {self.entry} is in {held}"
+
+
 class Oracle:
     def __init__(self):
         self.rounds: list[Round] = []
@@ -155,10 +193,24 @@ class Oracle:
             assert (entry["verdict"], entry["offset"]) == (each.receipt["verdict"], each.receipt["offset"]), (each.receipt, entry)
             assert entry["event"]["id"] == each.event["id"], (each.receipt, entry)
 
+    def check_every_receipt(self, server: harness.Server):
+        """Each that was ever given against the entry that it names."""
+        open_ones = {each.receipt["sequence"]: each for one in self.rounds for each in one.acknowledged()}
+        cursor = 0
+        while page := server.get_json("/v1/entries/0", limit=1000, cursor=cursor)["entries"]:
+            for entry in page:
+                each = open_ones.pop(entry["sequence"], None)
+                if each:
+                    assert {name: entry[name] for name in each.receipt} == each.receipt, (each.receipt, entry)
+                    assert entry["fingerprint"] == fingerprint(each.event), (each.event["id"], entry)
+            cursor = page[-1]["sequence"] + 1
+        assert not open_ones, f"{len(open_ones)} receipts name entries that are not there, as of {min(open_ones)}"
+
     def check_all(self, server: harness.Server):
-        """Every round's totals once more, and every checkpoint that was ever seen against the entries as they are now."""
+        """Every round's totals once more, every receipt, and every checkpoint that was ever seen against the entries as they are now."""
         for one in self.rounds:
             assert totals(server, one.institution) == (len(one.sent), sum(each.amount for each in one.sent)), f"round {one.number}"
+        self.check_every_receipt(server)
         size = server.committed()["0"]
         assert not self.signed or max(self.signed) <= size, f"signed {max(self.signed)}, now {size}"
         tree = Tree()

@@ -8,7 +8,10 @@
 //   FILE_SHIM_FIRED=FILE      made when the fault has struck: holds the size of the log then (of the file that is standard error)
 //   FILE_SHIM_FULL=FILE       while this file exists the disk is full: ENOSPC for whatever needs room
 //
+// A close that fails has closed, as on Linux. Directories are read through opendir and readdir, or openat, fdopendir and readdir.
+//
 // Not seen: stdio's own writes (RocksDB's notes for people) and memory maps, which the program does not write through.
+// Passed through: what asks and locks (stat, access, statvfs, lseek, flock, fcntl), truncate by name, closedir.
 // Threads  any; calls below ROOT are serialised, so that the record's order is that of the effects.
 #include <dirent.h>
 #include <dlfcn.h>
@@ -28,6 +31,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -52,6 +56,11 @@ struct Shim {
   Fault fault;
   std::recursive_mutex mutex;
   std::map<int, std::string> paths;  // of open descriptors below root
+  struct Directory {
+    std::string path;
+    bool begun = false;
+  };
+  std::map<DIR*, Directory> directories;
 
   Shim() {
     root = text("FILE_SHIM_ROOT");
@@ -98,6 +107,14 @@ std::string below_root(const char* path) {
   if (whole.find("/ledger.log") != std::string::npos) return {};
   while (whole.size() > 1 && whole.back() == '/') whole.pop_back();
   return whole;
+}
+
+// The same for a name in an open directory, as std::filesystem walks trees.
+std::string below_root(int directory, const char* name) {
+  if (name == nullptr || name[0] == '/' || !watches()) return below_root(name);
+  const std::lock_guard lock(shim().mutex);
+  const auto found = shim().paths.find(directory);
+  return found == shim().paths.end() ? std::string() : below_root((found->second + "/" + name).c_str());
 }
 
 std::string class_of(const std::string& path) {
@@ -188,13 +205,13 @@ const std::string* path_of(int fd) {
   return found == shim().paths.end() ? nullptr : &found->second;
 }
 
-int open_file(const char* path, int flags, mode_t mode, const char* call) {
+int open_file(const char* path, int flags, mode_t mode, const char* call = nullptr) {
   auto& real = REAL(open);
   const std::string ours = below_root(path);
   if (ours.empty()) return real(path, flags, mode);
   const std::lock_guard lock(shim().mutex);
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
-  if (fails(strike(writes ? call : "open_read", ours))) return -1;
+  if (fails(strike(call != nullptr ? call : writes ? "open" : "open_read", ours))) return -1;
   const bool is_new = (flags & O_CREAT) != 0 && ::access(path, F_OK) != 0;
   if (is_new && no_room()) return -1;
   const int fd = real(path, flags, mode);
@@ -249,9 +266,21 @@ ssize_t read_file(int fd, const char* call, Real real) {
   return real();
 }
 
+int close_file(int fd) {
+  if (!watches()) return REAL(close)(fd);
+  const std::lock_guard lock(shim().mutex);
+  const auto closed = shim().paths.extract(fd);
+  const int done = REAL(close)(fd);
+  return !closed.empty() && fails(strike("close", closed.mapped())) ? -1 : done;
+}
+
+DIR* keep(DIR* directory, const std::string& path) {
+  if (directory != nullptr) shim().directories[directory] = {path};
+  return directory;
+}
+
 template <class Real>
-int change_name(const char* from, const char* to, const char* call, Op op, Real real) {
-  const std::string ours = below_root(from);
+int change_name(const std::string& ours, const char* to, const char* call, Op op, Real real) {
   if (ours.empty()) return real();
   const std::lock_guard lock(shim().mutex);
   if (fails(strike(call, ours)) || ((op == made_dir || op == linked) && no_room())) return -1;
@@ -290,24 +319,27 @@ int open(const char* path, int flags, ...) {
   va_start(arguments, flags);
   const mode_t mode = mode_argument(flags, arguments);
   va_end(arguments);
-  return open_file(path, flags, mode, "open");
+  return open_file(path, flags, mode);
 }
 int open64(const char* path, int flags, ...) {
   va_list arguments;
   va_start(arguments, flags);
   const mode_t mode = mode_argument(flags, arguments);
   va_end(arguments);
-  return open_file(path, flags, mode, "open");
+  return open_file(path, flags, mode);
 }
-int __open_2(const char* path, int flags) { return open_file(path, flags, 0, "open"); }
-int __open64_2(const char* path, int flags) { return open_file(path, flags, 0, "open"); }
-int close(int fd) {
-  if (watches()) {
-    const std::lock_guard lock(shim().mutex);
-    shim().paths.erase(fd);
-  }
-  return REAL(close)(fd);
+int __open_2(const char* path, int flags) { return open_file(path, flags, 0); }
+int __open64_2(const char* path, int flags) { return open_file(path, flags, 0); }
+int openat(int directory, const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = mode_argument(flags, arguments);
+  va_end(arguments);
+  const std::string ours = below_root(directory, path);
+  if (ours.empty()) return REAL(openat)(directory, path, flags, mode);
+  return open_file(ours.c_str(), flags, mode, (flags & O_DIRECTORY) != 0 ? "opendir" : nullptr);
 }
+int close(int fd) { return close_file(fd); }
 ssize_t write(int fd, const void* data, size_t size) { return write_file(fd, static_cast<const char*>(data), size, -1); }
 ssize_t pwrite(int fd, const void* data, size_t size, off_t offset) { return write_file(fd, static_cast<const char*>(data), size, offset); }
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t offset) {
@@ -332,30 +364,57 @@ int ftruncate64(int fd, off64_t size) noexcept { return truncate_file(fd, size);
 int fallocate(int fd, int mode, off_t offset, off_t size) { return allocate(fd, mode, offset, size); }
 int fallocate64(int fd, int mode, off64_t offset, off64_t size) { return allocate(fd, mode, offset, size); }
 int rename(const char* from, const char* to) noexcept {
-  return change_name(from, to, "rename", moved, [&] { return REAL(rename)(from, to); });
+  return change_name(below_root(from), to, "rename", moved, [&] { return REAL(rename)(from, to); });
 }
 int unlink(const char* path) noexcept {
-  return change_name(path, nullptr, "unlink", removed, [&] { return REAL(unlink)(path); });
+  return change_name(below_root(path), nullptr, "unlink", removed, [&] { return REAL(unlink)(path); });
 }
 int rmdir(const char* path) noexcept {
-  return change_name(path, nullptr, "rmdir", removed, [&] { return REAL(rmdir)(path); });
+  return change_name(below_root(path), nullptr, "rmdir", removed, [&] { return REAL(rmdir)(path); });
+}
+int unlinkat(int directory, const char* path, int flags) noexcept {
+  const char* call = (flags & AT_REMOVEDIR) != 0 ? "rmdir" : "unlink";
+  return change_name(below_root(directory, path), nullptr, call, removed, [&] { return REAL(unlinkat)(directory, path, flags); });
 }
 int remove(const char* path) noexcept {
-  return change_name(path, nullptr, "unlink", removed, [&] { return REAL(remove)(path); });
+  return change_name(below_root(path), nullptr, "unlink", removed, [&] { return REAL(remove)(path); });
 }
 int link(const char* from, const char* to) noexcept {
-  return change_name(to, from, "link", linked, [&] { return REAL(link)(from, to); });
+  return change_name(below_root(to), from, "link", linked, [&] { return REAL(link)(from, to); });
 }
 DIR* opendir(const char* path) {
   const std::string ours = below_root(path);
-  if (!ours.empty()) {
+  if (ours.empty()) return REAL(opendir)(path);
+  const std::lock_guard lock(shim().mutex);
+  return fails(strike("opendir", ours)) ? nullptr : keep(REAL(opendir)(path), ours);
+}
+DIR* fdopendir(int fd) {
+  if (!watches()) return REAL(fdopendir)(fd);
+  const std::lock_guard lock(shim().mutex);
+  const std::string* path = path_of(fd);
+  return path == nullptr ? REAL(fdopendir)(fd) : keep(REAL(fdopendir)(fd), *path);
+}
+dirent* readdir(DIR* directory) {
+  if (!watches()) return REAL(readdir)(directory);
+  const std::lock_guard lock(shim().mutex);
+  const auto open = shim().directories.find(directory);
+  if (open == shim().directories.end()) return REAL(readdir)(directory);
+  // The system is asked at the first name, and again after the last one.
+  if (!std::exchange(open->second.begun, true) && fails(strike("readdir", open->second.path))) return nullptr;
+  dirent* entry = REAL(readdir)(directory);
+  if (entry == nullptr) fails(strike("readdir", open->second.path));
+  return entry;
+}
+int closedir(DIR* directory) {
+  if (watches()) {
     const std::lock_guard lock(shim().mutex);
-    if (fails(strike("opendir", ours))) return nullptr;
+    shim().directories.erase(directory);
+    shim().paths.erase(::dirfd(directory));
   }
-  return REAL(opendir)(path);
+  return REAL(closedir)(directory);
 }
 int mkdir(const char* path, mode_t mode) noexcept {
-  return change_name(path, nullptr, "mkdir", made_dir, [&] { return REAL(mkdir)(path, mode); });
+  return change_name(below_root(path), nullptr, "mkdir", made_dir, [&] { return REAL(mkdir)(path, mode); });
 }
 }
 // NOLINTEND

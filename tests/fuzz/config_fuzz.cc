@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "config/names.h"
 #include "config/settings.h"
 #include "projections/views.h"
 #include "tests/fuzz/fuzz.h"
@@ -80,7 +81,7 @@ void try_input(std::string_view input) {
   } else if (kind == "views") {
     const auto views = parse_views(rest);
     if (!views.ok()) return require(!views.status().message().empty(), "a refusal says what is wrong");
-    for (const ViewDefinition& view : *views) require(!view.name.empty() && narrow(view, TotalsQuery()).ok(), "a view can be asked");
+    for (const ViewDefinition& view : *views) require(is_code_text(view.name) && narrow(view, TotalsQuery()).ok(), "a view can be asked");
   } else {
     try_file(kind == "file" ? rest : input);
   }

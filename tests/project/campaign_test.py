@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import json
 import pathlib
+import re
 import tempfile
 import unittest
 
@@ -80,9 +81,13 @@ class CampaignTest(unittest.TestCase):
         self.assertEqual(len(names), len(set(names)))
         registered = (ROOT / "tests/e2e/CMakeLists.txt").read_text()
         for part in self.campaign.PARTS:
-            for pattern in [word for word in part.command if word.startswith(r"^e2e\.")]:
-                for test in pattern.removeprefix(r"^e2e\.").removesuffix("$").strip("()").split("|"):
+            for several, one in re.findall(r"\be2e(?:\\\.|\[\.\])(?:\(([\w|]+)\)|(\w+))", " ".join(part.command)):
+                for test in (several or one).split("|"):
                     self.assertIn(f"bukubesar_e2e({test} ", registered, part.name)
+
+    def test_what_is_all_is_a_share_only_in_a_trial(self):
+        self.assertEqual([self.campaign.scaled(self.campaign.AllOf(2000), scale) for scale in (1, 0.1)], ["0", "200"])
+        self.assertEqual([self.campaign.scaled(2000, scale) for scale in (1, 0.1)], ["2000", "200"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The release build and the systemd unit are as hard as docs/SECURITY.md says: read out of the binary, the unit, and a run's system calls."""
+"""The release build and the systemd unit are as hard as docs/SECURITY.md says: read out of the binary, how its sources were compiled, the unit,
+and a run's system calls."""
 
 import json
 import os
@@ -13,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import harness  # noqa: E402
 
+BUILD = pathlib.Path(harness.BINARY).parent
 UNIT = ROOT / "ops/systemd/bukubesar.service"
 # What the unit leaves open, and needs: HTTP and Kafka come over the network, RocksDB's threads lower their own disk priority, and addresses to
 # allow are the operator's to know.
@@ -58,6 +60,11 @@ class Binary(unittest.TestCase):
         for producer, name in compiled:
             for flag in ("-O2", "-fPIE", "-fstack-protector-strong", "-fstack-clash-protection"):
                 self.assertIn(flag, producer.split(), name)
+        # Macros do not stand there.
+        commands = {each["file"]: each["command"].split() for each in json.loads((BUILD / "compile_commands.json").read_text())}
+        for _, name in compiled:
+            fortified = [flag for flag in commands[os.path.normpath(BUILD / name)] if re.match(r"-[DU]_FORTIFY_SOURCE", flag)]
+            self.assertEqual(fortified[-1:], ["-D_FORTIFY_SOURCE=2"], name)
 
 
 class Unit(unittest.TestCase):
