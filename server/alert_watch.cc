@@ -117,6 +117,7 @@ struct AlertWatch::Impl {
   [[nodiscard]] Json stream_event(const KnownFiring& firing, bool begins) const;
   struct News {
     std::vector<KnownFiring> ended, begun;
+    std::uint64_t left_out = 0;
   };
   void note(const std::vector<Firing>& firings, const Cut& cut);
   [[nodiscard]] News compare(const std::vector<Firing>& firings, const Cut& cut);
@@ -387,6 +388,8 @@ void AlertWatch::Impl::note(const std::vector<Firing>& firings, const Cut& cut) 
   if (!lines.empty() && !append(lines)) return;
   {
     absl::MutexLock lock(&mutex);
+    looked_at = figures_cut;  // together with what fires there
+    left_out = news.left_out;
     for (const KnownFiring& one : news.ended) firing.erase(about(one.what));
     for (const KnownFiring& one : news.begun) {
       firing.emplace(about(one.what), one);
@@ -412,8 +415,7 @@ AlertWatch::Impl::News AlertWatch::Impl::compare(const std::vector<Firing>& firi
   const std::size_t count = std::min(firings.size(), kFiringsMax);
   for (std::size_t i = 0; i < count; ++i) now.emplace(about(firings[i]), &firings[i]);
   absl::MutexLock lock(&mutex);
-  looked_at = figures_cut;
-  left_out = firings.size() - count;
+  news.left_out = firings.size() - count;
   for (const auto& [key, one] : firing)
     if (now.count(key) == 0) news.ended.push_back(one);
   for (const auto& [key, what] : now) {
