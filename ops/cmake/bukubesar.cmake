@@ -81,14 +81,10 @@ function(bukubesar_batches name variable)
   set(${variable} ${batches} PARENT_SCOPE)
 endfunction()
 
-# A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries. BUKUBESAR_LEFT_OUT, a
-# regular expression, names sources that a preset has no use for.
+# A module is a folder of *.cc and *.h; its tests stand in tests/<module>. Empty folders make interface libraries.
 function(bukubesar_module name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cc)
   list(FILTER sources EXCLUDE REGEX "/main\\.cc$")
-  if(BUKUBESAR_LEFT_OUT)
-    list(FILTER sources EXCLUDE REGEX "${BUKUBESAR_LEFT_OUT}")
-  endif()
   if(BUKUBESAR_BATCH)
     bukubesar_batches(${name} sources)
   endif()

@@ -1,8 +1,7 @@
-"""Two nodes, one real topic, nothing else in common: another build of the program (clang, -O1 or a sanitizer) where there is one, other batch
+"""Two nodes, one real topic, nothing else in common: another build of the program (clang and sanitizers against g++), other batch
 sizes, another number of threads, hand-offs that get lost, kills in the middle. They must agree on every root, segment, view and finding (I5).
 
-The other build: BUKUBESAR_OTHER_BINARY, else build/release, build/dev, build/asan or build/tsan, the first that is there and is not the
-program under test; without any, that one twice.
+The other build: BUKUBESAR_OTHER_BINARY, else build/release, or build/fuzz where that is the program under test.
 BUKUBESAR_SEED=N repeats a run.
 """
 
@@ -22,10 +21,10 @@ PURCHASES, REFERENCE = "bukubesar.purchases", "bukubesar.reference"
 
 def other_binary() -> str:
     named = os.environ.get("BUKUBESAR_OTHER_BINARY")
-    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("release", "dev", "asan", "tsan")]
+    candidates = [pathlib.Path(named)] if named else [harness.ROOT / "build" / each / "bukubesar" for each in ("release", "fuzz")]
     found = [str(each) for each in candidates if each.is_file() and not each.samefile(harness.BINARY)]
-    assert found or not named, f"BUKUBESAR_OTHER_BINARY: {named} is not there, or is the program under test"
-    return found[0] if found else harness.BINARY
+    assert found, f"no other build than {harness.BINARY}: looked for {', '.join(map(str, candidates))}; ops/build release makes one"
+    return found[0]
 
 
 def line(number: int, amount: int, commodity: str) -> dict:
