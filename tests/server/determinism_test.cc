@@ -44,7 +44,7 @@ struct SourceRecord {
   std::int64_t timestamp_ms = 0;
   std::string payload;
 };
-using Topic = std::map<PartitionId, std::vector<SourceRecord>>;
+using TopicRecords = std::map<PartitionId, std::vector<SourceRecord>>;
 
 std::string structured(std::string_view key, std::string_view value) {
   return encode_payload(key, std::vector<Header>{{"content-type", "application/cloudevents+json"}}, value);
@@ -54,7 +54,7 @@ class TopicMaker {
  public:
   explicit TopicMaker(unsigned seed) : random_(seed), events_(seed) {}
 
-  Topic make(int purchases) {
+  TopicRecords make(int purchases) {
     for (int i = 0; i < purchases; ++i) {
       for (EventSpec& spec : events_.purchase(i)) {
         if (pick(6) == 0) spec.source = pick(2) == 0 ? "/feed/authority" : "/feed/b";
@@ -106,7 +106,7 @@ class TopicMaker {
 
   std::mt19937 random_;
   RandomEvents events_;
-  Topic topic_;
+  TopicRecords topic_;
 };
 
 // How one node happens to work.
@@ -122,7 +122,7 @@ struct Habits {
 // A node without a broker: records are put where the source would, everything after that is the node's own.
 class Worker {
  public:
-  Worker(std::string directory, const Topic& topic, Habits habits, unsigned seed)
+  Worker(std::string directory, const TopicRecords& topic, Habits habits, unsigned seed)
       : directory_(std::move(directory)), topic_(topic), habits_(habits), random_(seed) {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
@@ -266,7 +266,7 @@ class Worker {
   bool finished() const { return all_pulled() && batcher_->empty() && in_flight_.empty(); }
 
   const std::string directory_;
-  const Topic& topic_;
+  const TopicRecords& topic_;
   const Habits habits_;
   std::mt19937 random_;
   const Definition definition_ = definition();
@@ -288,7 +288,7 @@ TEST(I5Deterministic, NodesThatWorkDifferentlyAgreeOnEverything) {
   const unsigned rounds = fixed != nullptr ? 1 : std::getenv("BUKUBESAR_LONG") != nullptr ? 60 : 3;
   for (unsigned seed = first; seed < first + rounds; ++seed) {
     SCOPED_TRACE(fmt::format("BUKUBESAR_SEED={}", seed));
-    const Topic topic = TopicMaker(seed).make(60);
+    const TopicRecords topic = TopicMaker(seed).make(60);
     // Everything at once, nothing lost, no restart: what the others are held against.
     Worker plain(directory_of("plain"), topic, {.batch_records_max = 100'000, .partitions_together = true}, seed);
     ASSERT_NO_FATAL_FAILURE(plain.run());
