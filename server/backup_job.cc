@@ -29,7 +29,7 @@ std::string frozen_of(const Config& config) { return fmt::format("{}/{}", config
 }  // namespace
 
 BackupJob::BackupJob(const Config& config, const Ledger& ledger) : config_(config), ledger_(ledger) {
-  remove_frozen(config.data_dir);  // of a process that was cut off
+  (void)remove_frozen(config.data_dir);  // of a process that was cut off
 }
 
 BackupJob::~BackupJob() { stop(); }
@@ -47,10 +47,9 @@ absl::StatusOr<DataLock> BackupJob::freeze_to_copy() {
 
 void BackupJob::forget_frozen() {
   absl::MutexLock lock(&freeze_mutex_);
-  if (const auto copier = DataLock::owner(frozen_of(config_)); copier.ok() && *copier)
+  if (const auto copier = remove_frozen(config_.data_dir))
     copied_with_erased_.say(failed_precondition(
-        "the backup that process {} is copying still holds what was erased: make another when it has ended, with --keep 1", **copier));
-  remove_frozen(config_.data_dir);
+        "the backup that process {} is copying still holds what was erased: make another when it has ended, with --keep 1", *copier));
 }
 
 absl::Status BackupJob::start() {

@@ -130,11 +130,13 @@ absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& le
   return filled;
 }
 
-void remove_frozen(const std::string& data_dir) {
+std::optional<std::string> remove_frozen(const std::string& data_dir) {
   const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
   const auto copier = DataLock::owner(frozen);
-  if (!copier.ok()) return warn_that_it_stays(frozen, with_context(copier.status(), "it cannot be told whether it is being copied"));
+  warn_that_it_stays(frozen, with_context(copier.status(), "it cannot be told whether it is being copied"));
+  if (!copier.ok()) return std::nullopt;
   if (!*copier) warn_that_it_stays(frozen, remove_whole(frozen));
+  return *copier;
 }
 
 void remove_frozen(const std::string& data_dir, DataLock /*copying*/) {

@@ -1,6 +1,7 @@
 // What of a data directory a backup holds, and how a running node sets it aside.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,8 @@ namespace bukubesar {
 // Sets `<data_dir>/frozen` aside, in place of an older one: all that a backup holds, as it stands now, hard links where files never change.
 // Beside commits. FailedPrecondition where the older one is being copied, with the process that copies.
 [[nodiscard]] absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger);
-// Removes it, unless it is being copied. What stays is warned about.
-void remove_frozen(const std::string& data_dir);
+// Removes it, unless a process copies it, which is returned. What stays for another reason is warned about.
+std::optional<std::string> remove_frozen(const std::string& data_dir);
 // By whoever has copied it: `copying` is its lock, held until nobody finds it any more.
 void remove_frozen(const std::string& data_dir, DataLock copying);
 

@@ -145,8 +145,11 @@ class Node {
     }
     return {};
   }
-  [[nodiscard]] bool wait_for_size(std::uint64_t size, PartitionId partition = PartitionId(0)) const {
-    return wait_until([&] { return head(partition).size >= size; });
+  [[nodiscard]] testing::AssertionResult wait_for_size(std::uint64_t size, PartitionId partition = PartitionId(0)) const {
+    if (wait_until([&] { return head(partition).size >= size; })) return testing::AssertionSuccess();
+    const SourceStatus at = source();
+    return testing::AssertionFailure() << "size want " << size << " got " << head(partition).size << "; source " << name_of(at.state)
+                                       << ": " << at.why << ", high watermark " << at.high_watermark << ", reconnects " << at.reconnects;
   }
   [[nodiscard]] bool wait_for_state(SourceState state, std::chrono::seconds limit = std::chrono::seconds(30)) const {
     return wait_until([&] { return source().state == state; }, limit);
