@@ -582,8 +582,6 @@ absl::StatusOr<std::set<std::string>> files_of(const std::string& directory, std
   return found;
 }
 
-std::string name_in_directory(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
 }  // namespace
 
 // A key that only one file in force has the range of: flushed or rewritten, a file has one row of each key.
@@ -617,7 +615,7 @@ absl::Status Store::forget_overwritten(Family family, const std::set<std::string
   // A read that began before holds the old files; RocksDB removes them when it ends.
   const auto old_ones_are_gone = [&]() -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(std::set<std::string> left, files_of(directory, ".sst"));
-    for (const TableFile& file : table_files()) left.erase(name_in_directory(file.path));
+    for (const TableFile& file : table_files()) left.erase(std::filesystem::path(file.path).filename().string());
     ASSIGN_OR_RETURN(std::set<std::string> logs, files_of(directory, ".log"));
     left.merge(logs);
     const auto is_left = [&](const std::string& file) { return left.count(file) != 0; };

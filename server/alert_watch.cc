@@ -126,9 +126,10 @@ struct AlertWatch::Impl {
   absl::Status deliver(HttpClient& client, const std::string& secret, const std::string& target, const KnownFiring& firing);
   absl::StatusOr<Looked> at(const std::optional<Cut>& cut, std::map<std::string, Cut>& views_balanced) const;
   std::vector<Firing> of_the_node() const;
-  [[nodiscard]] bool still_fires(const KnownFiring& one) const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
+  // Nothing where it has ended.
+  [[nodiscard]] KnownFiring* still_firing(const KnownFiring& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     const auto at = firing.find(about(one.what));
-    return at != firing.end() && at->second.id == one.id;
+    return at != firing.end() && at->second.id == one.id ? &at->second : nullptr;
   }
   [[nodiscard]] bool fires_already(const std::string& alert, const std::string& key) const {
     absl::MutexLock lock(&mutex);
@@ -248,8 +249,7 @@ absl::Status AlertWatch::Impl::take_line(const Json& line) {
     firing.erase(about(known.what));
   } else if (what == "delivered") {
     std::erase_if(pending, same_id);
-    const auto at = firing.find(about(known.what));
-    if (at != firing.end() && same_id(at->second)) at->second.delivered = true;
+    if (KnownFiring* const at = still_firing(known)) at->delivered = true;
   } else if (what == "dropped") {
     std::erase_if(pending, same_id);
   } else {
@@ -435,8 +435,8 @@ void AlertWatch::Impl::drop_what_waits_in_vain(const Cut& cut) {
     absl::MutexLock lock(&mutex);
     if (pending.size() <= kPendingMax) return;
     std::size_t over = pending.size() - kPendingMax;
-    std::erase_if(pending, [&](const KnownFiring& one) ABSL_SHARED_LOCKS_REQUIRED(mutex) {
-      if (over == 0 || still_fires(one)) return false;
+    std::erase_if(pending, [&](const KnownFiring& one) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+      if (over == 0 || still_firing(one) != nullptr) return false;
       --over;
       dropped.push_back(one);
       return true;
@@ -480,7 +480,7 @@ void AlertWatch::Impl::deliver_loop() {
     delivery_trouble = delivered.ok() ? "" : message_of(delivered);
     if (noted) {
       std::erase_if(pending, [&next](const KnownFiring& one) { return one.id == next->id; });
-      if (still_fires(*next)) firing[about(next->what)].delivered = true;
+      if (KnownFiring* const at = still_firing(*next)) at->delivered = true;
       pause = milliseconds(0);
     } else {
       // The first failure of a row is said; the next ones wait longer.

@@ -24,10 +24,6 @@ std::string_view name_of(BackupState state) {
   return "unknown";
 }
 
-namespace {
-std::string frozen_of(const Config& config) { return fmt::format("{}/{}", config.data_dir, kFrozenDirectory); }
-}  // namespace
-
 BackupJob::BackupJob(const Config& config, const Ledger& ledger) : config_(config), ledger_(ledger) {
   (void)remove_frozen(config.data_dir);  // of a process that was cut off
 }
@@ -42,7 +38,7 @@ absl::Status BackupJob::freeze() {
 absl::StatusOr<DataLock> BackupJob::freeze_to_copy() {
   absl::MutexLock lock(&freeze_mutex_);
   RETURN_IF_ERROR(freeze_data_directory(config_.data_dir, ledger_));
-  return DataLock::take(frozen_of(config_));
+  return DataLock::take(frozen_directory(config_.data_dir));
 }
 
 void BackupJob::forget_frozen() {
@@ -82,7 +78,7 @@ absl::Status BackupJob::start() {
 absl::StatusOr<BackupDone> BackupJob::run() {
   ASSIGN_OR_RETURN(DataLock copying, freeze_to_copy());
   BackupOptions options;
-  options.source = frozen_of(config_);
+  options.source = frozen_directory(config_.data_dir);
   options.directory = config_.backup.directory;
   options.config_text = to_json(config_);
   options.keep = config_.backup.keep;

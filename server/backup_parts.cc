@@ -120,8 +120,10 @@ absl::Status fill_frozen(const std::string& data_dir, const std::string& to, con
 
 }  // namespace
 
+std::string frozen_directory(const std::string& data_dir) { return fmt::format("{}/{}", data_dir, kFrozenDirectory); }
+
 absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger) {
-  const std::string to = fmt::format("{}/{}", data_dir, kFrozenDirectory);
+  const std::string to = frozen_directory(data_dir);
   ASSIGN_OR_RETURN(const auto copier, DataLock::owner(to));
   if (copier) return failed_precondition("{} is being copied by process {}: one backup at a time", to, *copier);
   RETURN_IF_ERROR(remove_whole(to));
@@ -131,7 +133,7 @@ absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& le
 }
 
 std::optional<std::string> remove_frozen(const std::string& data_dir) {
-  const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
+  const std::string frozen = frozen_directory(data_dir);
   const auto copier = DataLock::owner(frozen);
   warn_that_it_stays(frozen, with_context(copier.status(), "it cannot be told whether it is being copied"));
   if (!copier.ok()) return std::nullopt;
@@ -140,7 +142,7 @@ std::optional<std::string> remove_frozen(const std::string& data_dir) {
 }
 
 void remove_frozen(const std::string& data_dir, DataLock /*copying*/) {
-  const std::string frozen = fmt::format("{}/{}", data_dir, kFrozenDirectory);
+  const std::string frozen = frozen_directory(data_dir);
   warn_that_it_stays(frozen, remove_whole(frozen));
 }
 

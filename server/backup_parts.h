@@ -16,7 +16,9 @@ namespace bukubesar {
 // Relative paths of what stands in the data directory and belongs into a backup, sorted.
 [[nodiscard]] absl::StatusOr<std::vector<std::string>> backup_paths(const std::string& data_dir);
 
-// Sets `<data_dir>/frozen` aside, in place of an older one: all that a backup holds, as it stands now, hard links where files never change.
+// `<data_dir>/frozen`.
+[[nodiscard]] std::string frozen_directory(const std::string& data_dir);
+// Sets it aside, in place of an older one: all that a backup holds, as it stands now, hard links where files never change.
 // Beside commits. FailedPrecondition where the older one is being copied, with the process that copies.
 [[nodiscard]] absl::Status freeze_data_directory(const std::string& data_dir, const Ledger& ledger);
 // Removes it, unless a process copies it, which is returned. What stays for another reason is warned about.

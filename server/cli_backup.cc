@@ -82,7 +82,7 @@ absl::StatusOr<BackupDone> backup_running(const CliContext& context, const Confi
   ASSIGN_OR_RETURN(HttpClient client, HttpClient::make(std::move(client_options)));
   ASSIGN_OR_RETURN(const HttpResponse answer, client.post("/v1/freeze", "application/json", ""));
   RETURN_IF_ERROR(with_context(status_of(answer), client.url()));
-  options.source = fmt::format("{}/{}", config.data_dir, kFrozenDirectory);
+  options.source = frozen_directory(config.data_dir);
   std::error_code error;
   if (!std::filesystem::exists(options.source, error))
     return failed_precondition(
