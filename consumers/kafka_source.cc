@@ -43,9 +43,9 @@ constexpr std::string_view kRecreated =
 constexpr int kAnchorLooks = 2;  // a topic seen too short is looked at again by a fresh consumer before intake stops
 
 KafkaSettings consumer_settings(const KafkaSourceOptions& options) {
-  const std::uint64_t partitions = std::max<std::size_t>(options.positions.size(), 1);
-  // Each partition has a queue of its own. librdkafka 2.0 pauses for up to a second when one is full: they should hold more than that.
-  const std::uint64_t queue_bytes = std::max<std::uint64_t>(options.fetch_queue_bytes_max / partitions, 1024);
+  // All partitions share one queue, and librdkafka holds all of it against what it calls a partition's limit. 2.0 pauses for up to a second
+  // where that is reached: it should be more than is taken in that time.
+  const std::uint64_t queue_bytes = std::max<std::uint64_t>(options.fetch_queue_bytes_max, 1024);
   // Context "topic" tells of refused fetches.
   const auto& properties = options.address.broker.properties;
   const auto debugged = properties.find("debug");

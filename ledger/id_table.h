@@ -37,6 +37,7 @@ class IdTable {
   [[nodiscard]] Candidates candidates(const Fingerprint& fingerprint) const;
   // Asks memory for what candidates() and insert() will look at. Worth it for ids that come some steps later: each look-up
   // touches a place of its own, and waiting for it is most of what it costs.
+  static constexpr std::size_t kPrefetchAhead = 12;  // where one id is one step: a memory access is about as long as so many
   void prefetch(const Fingerprint& fingerprint) const;
   // Makes room for `count` ids in all, so that a rebuild does not grow step by step.
   void reserve(std::uint64_t count);

@@ -16,8 +16,6 @@ namespace bukubesar {
 
 namespace {
 
-constexpr std::size_t kPrefetchAhead = 12;  // ids: a memory access is about as long as so many steps of the loop
-
 // Turns one batch into rows, checking I1 and I3 on the way. Holds what the partition will be after the commit.
 class PartBuilder {
  public:
@@ -215,7 +213,8 @@ class IdClaims {
                      const std::function<absl::StatusOr<Entry>(Sequence)>& entry_at) {
     absl::MutexLock lock(&partition.ids_mutex);
     for (std::size_t i = 0; i < batch.entries.size(); ++i) {
-      if (i + kPrefetchAhead < batch.entries.size()) partition.ids.prefetch(batch.entries[i + kPrefetchAhead].fingerprint);
+      if (const std::size_t ahead = i + IdTable::kPrefetchAhead; ahead < batch.entries.size())
+        partition.ids.prefetch(batch.entries[ahead].fingerprint);
       const Entry& entry = batch.entries[i];
       if (entry.verdict != Verdict::accepted && entry.verdict != Verdict::duplicate) continue;
       bool first_named = false;

@@ -104,7 +104,10 @@ void LedgerVerifier::PartitionPass::take_chunk(CheckedChunk& chunk) {
   std::vector<const Event*> events;
   run.entries.reserve(chunk.checked.size());
   events.reserve(chunk.checked.size());
-  for (CheckedEntry& checked : chunk.checked) {
+  for (std::size_t i = 0; i < chunk.checked.size(); ++i) {
+    if (const std::size_t ahead = i + IdTable::kPrefetchAhead; ahead < chunk.checked.size() && chunk.checked[ahead].entry)
+      ids_.prefetch(chunk.checked[ahead].entry->fingerprint);
+    CheckedEntry& checked = chunk.checked[i];
     const std::uint64_t sequence = now_.size;
     take_redaction(sequence, checked, chunk.arena);
     if (checked.entry)

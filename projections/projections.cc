@@ -15,10 +15,6 @@
 
 namespace bukubesar {
 
-namespace {
-constexpr std::size_t kPrefetchAhead = 6;  // events: their purchases' numbers lie all over memory
-}  // namespace
-
 Projections::Projections(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Projections::~Projections() { stop(); }
@@ -148,7 +144,8 @@ absl::Status Projections::Impl::apply_part(const PartitionBatch& part, std::size
           apply_reference(sequence, part.entries[at], part.events[at]);
           continue;
         }
-        if (at + kPrefetchAhead < part.events.size()) partition->fold->prefetch(part.events[at + kPrefetchAhead]);
+        if (const std::size_t ahead = at + PartitionFold::kPrefetchAhead; ahead < part.events.size())
+          partition->fold->prefetch(part.events[ahead]);
         std::optional<std::string_view> payload;
         if (part.payloads[at].data() != nullptr) payload = part.payloads[at];
         partition->fold->apply(sequence, part.entries[at], payload, part.events[at]);
