@@ -38,6 +38,8 @@ constexpr milliseconds kBeforeRefusal{300};
 constexpr milliseconds kBackoffMax{5000};
 constexpr milliseconds kRefetchInterval{1000};  // at most one fresh consumer a second, because of jumps
 constexpr milliseconds kStatusInterval{100};
+// A consumer that has something to do and does nothing for so long is replaced: librdkafka may wait minutes for its next look at a leader.
+constexpr milliseconds kSilenceMax{20'000};
 constexpr std::string_view kRecreated =
     ". The topic was recreated or truncated: a source statement in the definition has to say where to go on";
 constexpr int kAnchorLooks = 2;  // a topic seen too short is looked at again by a fresh consumer before intake stops
@@ -145,6 +147,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     for (Partition& partition : partitions) {
       if (!start_partition(partition)) return false;
     }
+    last_taken = options.clock->steady();
     if (ever_connected) ++reconnects;
     ever_connected = true;
     return true;
@@ -267,6 +270,19 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       count = std::max<ssize_t>(count, 0) + 1;
     }
     taken_count = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+    if (taken_count > 0) last_taken = options.clock->steady();
+  }
+
+  // Each partition says something after a connect: a record or where it ends. False: one has not, and the consumer was dropped.
+  bool is_heard() {
+    if (options.clock->steady() - last_taken < kSilenceMax) return true;
+    for (const Partition& partition : partitions) {
+      if (partition.heard) continue;
+      lose_broker(fmt::format("nothing was heard of {} [{}] for {} s", partition.position.topic, partition.position.kafka_partition,
+                              kSilenceMax.count() / 1000));
+      return false;
+    }
+    return true;
   }
 
   // A refused fetch may be a leader that moved, or a topic that is gone, and its name's next bearer answers the fetch after. True: the
@@ -458,6 +474,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   void after_pull() {
     rd_kafka_poll(handle.get(), 0);
     if (!broker_error.empty()) return lose_broker(std::string(broker_error));
+    if (!is_heard()) return;
     const SteadyTime now = options.clock->steady();
     if (std::any_of(partitions.begin(), partitions.end(), [](const Partition& p) { return p.tracker.wants_refetch(); }) &&
         now - last_refetch >= kRefetchInterval) {
@@ -560,6 +577,7 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   std::uint64_t reconnects = 0;
   milliseconds backoff = kBackoffFirst;
   SteadyTime next_attempt{}, last_refetch{}, last_status{};
+  SteadyTime last_taken{};  // when the live consumer was made, or last had something
 
   mutable absl::Mutex mutex;
   std::vector<SourceStatus> published ABSL_GUARDED_BY(mutex);

@@ -1,0 +1,89 @@
+#include <librdkafka/rdkafka.h>
+// It has no include guard of its own for this order: rdkafka.h must stand before it.
+#include <librdkafka/rdkafka_mock.h>
+
+#include <atomic>
+
+#include "consumers/kafka_source.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/wait_until.h"
+
+namespace bukubesar {
+namespace {
+
+using std::chrono::seconds;
+using testing_support::wait_until;
+
+class ClockAhead final : public Clock {
+ public:
+  [[nodiscard]] std::int64_t wall_ms() const override { return Clock::system().wall_ms(); }
+  [[nodiscard]] std::chrono::steady_clock::time_point steady() const override { return Clock::system().steady() + seconds(ahead); }
+  std::atomic<int> ahead = 0;
+};
+
+constexpr std::int32_t kBroker = 1, kNobody = -1;
+
+// A topic whose partition 1 has no leader: the broker answers, and nothing is heard of that partition.
+class KafkaSourceSilenceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    handle_ = *make_kafka_handle(KafkaRole::producer, {}, {}, nullptr);
+    broker_.reset(rd_kafka_mock_cluster_new(handle_.get(), 1));
+    ASSERT_EQ(rd_kafka_mock_topic_create(broker_.get(), "t", 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    lead(1, kNobody);
+    KafkaSourceOptions options;
+    options.address.bootstrap_servers = rd_kafka_mock_cluster_bootstraps(broker_.get());
+    options.group = "g";
+    options.embedded = true;
+    options.clock = &clock_;
+    for (std::int32_t number = 0; number < 2; ++number) {
+      SourcePosition position;
+      position.partition = PartitionId(static_cast<std::uint32_t>(number));
+      position.topic = "t";
+      position.kafka_partition = number;
+      options.positions.push_back(position);
+    }
+    source_ = std::make_unique<KafkaSource>(std::move(options));
+  }
+  void lead(std::int32_t partition, std::int32_t leader) {
+    ASSERT_EQ(rd_kafka_mock_partition_set_leader(broker_.get(), "t", partition, leader), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
+  SourceStatus status(std::size_t partition) {
+    source_->pull(pulled_, kPullRecordsMax, 1 << 20, std::chrono::milliseconds(1));
+    return source_->statuses()[partition];
+  }
+
+  struct BrokerDeleter {
+    void operator()(rd_kafka_mock_cluster_t* broker) const { rd_kafka_mock_cluster_destroy(broker); }
+  };
+  ClockAhead clock_;
+  KafkaHandle handle_;  // librdkafka keeps the broker's books on a handle
+  std::unique_ptr<rd_kafka_mock_cluster_t, BrokerDeleter> broker_;
+  std::vector<PulledPartition> pulled_{2};
+  std::unique_ptr<KafkaSource> source_;
+};
+
+TEST_F(KafkaSourceSilenceTest, AConsumerThatHearsNothingIsReplaced) {
+  ASSERT_TRUE(wait_until([&] { return status(0).state == SourceState::streaming; }));
+  EXPECT_EQ(status(1).state, SourceState::connecting);
+  clock_.ahead = 30;
+  EXPECT_TRUE(wait_until([&] { return status(1).state == SourceState::waiting_for_broker; }));
+  EXPECT_THAT(status(1).why, ::testing::HasSubstr("nothing was heard of t [1] for 20 s"));
+  lead(1, kBroker);
+  clock_.ahead = 60;
+  EXPECT_TRUE(wait_until([&] { return status(1).state == SourceState::streaming; }));
+  EXPECT_EQ(status(1).reconnects, 1U);
+}
+
+TEST_F(KafkaSourceSilenceTest, OneThatWaitsForRecordsIsNot) {
+  lead(1, kBroker);
+  ASSERT_TRUE(wait_until([&] { return status(1).state == SourceState::streaming; }));
+  clock_.ahead = 3600;
+  EXPECT_EQ(status(0).state, SourceState::streaming);
+  EXPECT_EQ(status(1).state, SourceState::streaming);
+  EXPECT_EQ(status(1).reconnects, 0U);
+}
+
+}  // namespace
+}  // namespace bukubesar
