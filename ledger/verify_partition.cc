@@ -9,8 +9,8 @@ namespace bukubesar {
 
 namespace {
 
-// Beside the reading and the pass itself, which wait for each other most of the time.
-unsigned worker_count() { return std::clamp(std::thread::hardware_concurrency(), 1U, 8U); }
+// Beside the pass itself, which takes part; reading is little.
+unsigned worker_count() { return std::clamp(std::thread::hardware_concurrency(), 2U, 9U) - 1; }
 
 Routing routing_of(const Definition& definition) {
   return {parse_partitioner(definition.partitioner).value_or(Partitioner::murmur2), definition.partitions};

@@ -37,7 +37,7 @@ void check_chunk(CheckedChunk& chunk, PartitionId partition, Judge& judge) {
 }  // namespace
 
 ChunkPipeline::ChunkPipeline(const Store& store, PartitionId partition, std::uint64_t limit, const Routing& routing, unsigned workers)
-    : store_(store), partition_(partition), limit_(limit), routing_(routing) {
+    : store_(store), partition_(partition), limit_(limit), routing_(routing), judge_(routing) {
   threads_.emplace_back([this] { read(); });
   for (unsigned i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
 }
@@ -50,7 +50,13 @@ ChunkPipeline::~ChunkPipeline() {
 std::shared_ptr<CheckedChunk> ChunkPipeline::next() {
   auto chunk = in_order_.pop();
   if (!chunk) return nullptr;
-  (*chunk)->done.WaitForNotification();
+  // Works instead of waiting: each chunk would put a thread to sleep and wake it.
+  while (!(*chunk)->done.HasBeenNotified()) {
+    if (const auto other = to_check_.pop(absl::ZeroDuration()))
+      check(**other, judge_);
+    else
+      (*chunk)->done.WaitForNotification();
+  }
   return *std::move(chunk);
 }
 
@@ -98,10 +104,12 @@ void ChunkPipeline::read_strays(StoreCursor& payloads) {
 
 void ChunkPipeline::work() {
   Judge judge(routing_);
-  while (auto chunk = to_check_.pop()) {
-    check_chunk(**chunk, partition_, judge);
-    (*chunk)->done.Notify();
-  }
+  while (const auto chunk = to_check_.pop()) check(**chunk, judge);
+}
+
+void ChunkPipeline::check(CheckedChunk& chunk, Judge& judge) const {
+  check_chunk(chunk, partition_, judge);
+  chunk.done.Notify();
 }
 
 }  // namespace bukubesar

@@ -1,5 +1,6 @@
-// ChunkPipeline: the chunks of one partition for the verifier: read by one thread, decompressed, hashed and judged by several, handed out
-// in the order of their keys. What depends on what stands before an entry is the taker's to check.
+// ChunkPipeline: the chunks of one partition for the verifier: read by one thread, decompressed, hashed and judged by several, the taker
+// among them while it would wait, handed out in the order of their keys. What depends on what stands before an entry is the taker's to
+// check.
 //
 // Threads  next() from one thread. The destructor ends the others, wherever they are.
 // Limits   kPipelineDepth chunks are under way.
@@ -54,7 +55,8 @@ struct CheckedChunk {
 
 class ChunkPipeline {
  public:
-  // Reads until the partition's rows end, or through the first row that begins at or beyond `limit`.
+  // Reads until the partition's rows end, or through the first row that begins at or beyond `limit`. workers: at least one, beside the
+  // taker.
   ChunkPipeline(const Store& store, PartitionId partition, std::uint64_t limit, const Routing& routing, unsigned workers);
   ~ChunkPipeline();
   ChunkPipeline(const ChunkPipeline&) = delete;
@@ -69,6 +71,7 @@ class ChunkPipeline {
  private:
   void read();
   void work();
+  void check(CheckedChunk& chunk, Judge& judge) const;
   void pair(CheckedChunk& chunk, StoreCursor& payloads) const;
   void read_strays(StoreCursor& payloads);
 
@@ -76,6 +79,7 @@ class ChunkPipeline {
   const PartitionId partition_;
   const std::uint64_t limit_;
   const Routing routing_;
+  Judge judge_;  // the taker's
   BoundedQueue<std::shared_ptr<CheckedChunk>> in_order_{kPipelineDepth};
   BoundedQueue<std::shared_ptr<CheckedChunk>> to_check_{kPipelineDepth};
   absl::Status entries_status_;      // written by the reader before in_order_ is closed
