@@ -55,21 +55,26 @@ def rebuild(port: int, stop, answered):
     _again_and_again(port, stop, answered, iter(lambda: "/v1/totals?by=" + ",".join(choice.sample(dimensions, 3)), None))
 
 
+def _cut(port: int) -> dict[str, int]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/v1/cut")
+    cut = json.loads(connection.getresponse().read())["cut"]
+    connection.close()
+    return cut
+
+
 def export(port: int, stop, answered):
-    """Takes everything out, as fast as it comes: all entries, page by page, then the largest table as CSV."""
+    """Takes everything out, as fast as it comes: the entries of partition 0, page by page, then the largest table as CSV."""
     def pages():
         while True:
-            yield from (f"/v1/entries/0?limit=1000&cursor={first}" for first in range(0, 200_000, 1000))
+            yield from (f"/v1/entries/0?limit=1000&cursor={first}" for first in range(0, _cut(port)["0"], 1000))
             yield "/v1/totals?by=vendor,work_unit,order_month&format=csv"
     _again_and_again(port, stop, answered, pages())
 
 
 def as_of(port: int, stop, answered):
     """Totals as of ever new cuts: each a scan of the history that no cache answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", "/v1/cut")
-    cut = json.loads(connection.getresponse().read())["cut"]
-    connection.close()
+    cut = _cut(port)
     def paths():
         for step in range(min(size for partition, size in cut.items() if partition != "reference")):
             at = ",".join(f"{partition}={size if partition == 'reference' else size - step}" for partition, size in cut.items())

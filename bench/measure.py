@@ -58,7 +58,7 @@ class Figures:
         print(f"  {name:<52} {value:>16,.3f}  {unit}{self.judged(name, value)}", flush=True)
 
     def judged(self, name: str, value: float) -> str:
-        bounds = self.BOUNDS.get(re.sub(r"_\d+_partitions$", "", name))
+        bounds = self.BOUNDS.get(name, self.BOUNDS.get(re.sub(r"_(\d+_partitions|5M)$", "", name)))
         if not self.judge or bounds is None:
             return ""
         floor, goal = bounds
@@ -82,6 +82,15 @@ def entries(server: harness.Server) -> int:
 
 def visible(server: harness.Server, events: int, seconds: float = 3600):
     return harness.wait_until(f"{events} events visible", lambda: entries(server) >= events, seconds)
+
+
+def proven(server: harness.Server):
+    """What stands under no signed checkpoint has no proof yet."""
+    def signed(partition: str, size: int) -> bool:
+        answer = server.get(f"/log/{partition}/checkpoint")
+        return answer.status == 200 and int(answer.body.splitlines()[1]) >= size
+    cut = {partition: size for partition, size in server.cut().items() if size > 0}
+    harness.wait_until(f"{cut} under signed checkpoints", lambda: all(signed(*part) for part in cut.items()))
 
 
 def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:

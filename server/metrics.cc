@@ -19,8 +19,8 @@ using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 const Bounds& delay_bounds() {
-  static const Bounds bounds{0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02,
-                             0.03,  0.05,   0.1,   0.25,  0.5,   1,     2.5,   5,    10,    60};
+  static const Bounds bounds{0.001, 0.0015, 0.002, 0.003, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.025, 0.03,
+                             0.04,  0.05,   0.06,  0.1,   0.25,  0.5,   1,     2.5,  5,     10,   60};
   return bounds;
 }
 Bounds duration_bounds() { return {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10}; }
