@@ -591,6 +591,15 @@ bool Store::stands_in_one_file(Family family, const std::string& key) const {
   return std::count_if(files.begin(), files.end(), holds) <= 1;
 }
 
+// RocksDB removes what its own work makes unneeded. A log that a start after a power loss replayed in part is none of that: it would be
+// found at the next start, or hours later. Deletions that are allowed again begin with a look through the directory.
+absl::Status Store::remove_unneeded_files() {
+  const auto database = impl_->current();
+  const std::string what = "remove unneeded files";
+  RETURN_IF_ERROR(to_status(database->db->DisableFileDeletions(), what));
+  return to_status(database->db->EnableFileDeletions(/*force=*/false), what);
+}
+
 absl::Status Store::forget_overwritten(Family family, const std::set<std::string>& keys) {
   RETURN_IF_ERROR(writable());
   const std::string& directory = impl_->options.directory;
@@ -612,6 +621,7 @@ absl::Status Store::forget_overwritten(Family family, const std::set<std::string
     RETURN_IF_ERROR(to_status(database->db->CompactRange(options, database->handle(family), &row, &row),
                               fmt::format("rewrite files of {}", name_of(family))));
   }
+  RETURN_IF_ERROR(remove_unneeded_files());
   // A read that began before holds the old files; RocksDB removes them when it ends.
   const auto old_ones_are_gone = [&]() -> absl::StatusOr<bool> {
     ASSIGN_OR_RETURN(std::set<std::string> left, files_of(directory, ".sst"));

@@ -117,6 +117,7 @@ class Store {
  private:
   struct Impl;
   explicit Store(std::unique_ptr<Impl> impl);
+  [[nodiscard]] absl::Status remove_unneeded_files();
   [[nodiscard]] bool stands_in_one_file(Family family, const std::string& key) const;
   std::unique_ptr<Impl> impl_;
 };

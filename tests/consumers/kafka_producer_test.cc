@@ -101,9 +101,10 @@ TEST_F(KafkaProducerTest, TellsOfEachRecordWhereItIsStoppedWithoutRights) {
   refuse(kProducerIdRequest, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, 100);
   start();
   std::array<int, 100> tokens{};
-  std::size_t taken = 0;
-  for (int& token : tokens) taken += producer_->produce("t", 0, purchase_record(1, "one"), std::nullopt, &token).ok() ? 1 : 0;
-  EXPECT_GT(taken, 0U) << "it does not know yet";
+  const auto is_taken = [&](int& token) { return producer_->produce("t", 0, purchase_record(1, "one"), std::nullopt, &token).ok(); };
+  ASSERT_TRUE(wait_until([&] { return is_taken(tokens[0]); })) << "each new producer takes some before it knows";
+  std::size_t taken = 1;
+  for (std::size_t i = 1; i < tokens.size(); ++i) taken += is_taken(tokens[i]) ? 1 : 0;
   producer_->stop();
   const absl::MutexLock lock(&mutex_);
   EXPECT_EQ(outcomes_.size(), taken);

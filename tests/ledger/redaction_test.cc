@@ -147,6 +147,24 @@ TEST(Redaction, ThatWasCutOffGoesOnAtTheNextStart) {
   EXPECT_EQ(files_that_hold(directory.path(), text), std::vector<std::string>());
 }
 
+// A start after a power loss can leave a log that RocksDB needs no more and looks for hours later.
+TEST(Redaction, TakesAPayloadOutOfALogThatNobodyNeeds) {
+  TemporaryDirectory directory;
+  const std::string text = marker(4);
+  auto ledger = open_ledger(directory.ledger(), make_definition());
+  commit_with_marker(*ledger, text);
+  commit_redaction(*ledger, "0/301");
+  const std::vector<std::string> logs = files_that_hold(directory.path(), text);
+  ASSERT_EQ(logs.size(), 1U);
+  const std::string forgotten = directory.ledger() + "/000001.log";
+  ASSERT_TRUE(fs::copy_file(directory.ledger() + "/" + logs.front(), forgotten));
+  ASSERT_TRUE(ledger->redact(kP0, Sequence(301), Redaction{}).ok());
+  const absl::Status finished = ledger->finish_redactions();
+  EXPECT_TRUE(finished.ok()) << finished;
+  EXPECT_FALSE(fs::exists(forgotten));
+  EXPECT_EQ(files_that_hold(directory.path(), text), std::vector<std::string>());
+}
+
 TEST(Redaction, IsFinishedTogetherWithOthersAndAStopLeavesThemForLater) {
   TemporaryDirectory directory;
   auto ledger = open_ledger(directory.ledger(), make_definition());
