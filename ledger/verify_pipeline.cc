@@ -51,11 +51,11 @@ std::shared_ptr<CheckedChunk> ChunkPipeline::next() {
   auto chunk = in_order_.pop();
   if (!chunk) return nullptr;
   // Works instead of waiting: each chunk would put a thread to sleep and wake it.
-  while (!(*chunk)->done.HasBeenNotified()) {
+  while (!(*chunk)->done.test(std::memory_order_acquire)) {
     if (const auto other = to_check_.pop(absl::ZeroDuration()))
       check(**other, judge_);
     else
-      (*chunk)->done.WaitForNotification();
+      (*chunk)->done.wait(false, std::memory_order_acquire);
   }
   return *std::move(chunk);
 }
@@ -109,7 +109,8 @@ void ChunkPipeline::work() {
 
 void ChunkPipeline::check(CheckedChunk& chunk, Judge& judge) const {
   check_chunk(chunk, partition_, judge);
-  chunk.done.Notify();
+  chunk.done.test_and_set(std::memory_order_release);
+  chunk.done.notify_one();
 }
 
 }  // namespace bukubesar

@@ -7,6 +7,7 @@
 // Errors   whatever the bytes are, they are handed out with what is wrong with them.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,7 +17,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/notification.h"
 #include "base/arena.h"
 #include "base/bounded_queue.h"
 #include "events/rules.h"
@@ -50,7 +50,7 @@ struct CheckedChunk {
   absl::StatusOr<std::shared_ptr<const PayloadChunk>> payloads = nullptr;
   std::vector<CheckedEntry> checked;  // one for each entry, where `entries` is OK
   Arena arena;                        // events of the judgements
-  absl::Notification done;
+  std::atomic_flag done;
 };
 
 class ChunkPipeline {
