@@ -5,6 +5,7 @@ Waiting is for conditions with a deadline, never for a fixed time.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import http.client
 import json
@@ -31,17 +32,27 @@ PATIENCE = {"asan": 4, "tsan": 8, "fuzz": 8}.get(SANITIZER, 1)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("BUKUBESAR_")}
 
 
+# A port is its process's until that ends: a byte of this file is locked for each, so that tests beside each other never get the same.
+PORTS = open(pathlib.Path(tempfile.gettempdir()) / f"bukubesar_ports_{os.getuid()}", "a")
+given_ports: set[int] = set()
+
+
 def free_port(run_of: int = 1) -> int:
     """A port that is free now, the next `run_of` - 1 too (the broker's controller takes the port after its own). Below the range that
     the kernel gives to outgoing connections: one of those could take it before the server that it is for."""
     for _ in range(1000):
         port = random.SystemRandom().randrange(20_000, 32_000)
+        run = set(range(port, port + run_of))
+        if given_ports & run:
+            continue
         with contextlib.ExitStack() as stack:
             try:
-                for step in range(run_of):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port + step))
+                fcntl.lockf(PORTS, fcntl.LOCK_EX | fcntl.LOCK_NB, run_of, port)
+                for each in run:
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
             except OSError:
                 continue
+            given_ports.update(run)
             return port
     raise RuntimeError("no free ports")
 

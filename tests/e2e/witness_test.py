@@ -68,7 +68,7 @@ class WitnessTest(unittest.TestCase):
                 produce(kafka, 0, EVENTS)
                 harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") >= EVENTS)
                 done = self.once(ledger, witness)
-                self.assertEqual(done.returncode, 1, "the ledger does not know this witness yet")
+                self.assertEqual(done.returncode, 1, f"the ledger does not know this witness yet; {done.stderr}")
                 self.assertIn("signing.witnesses", done.stderr)
                 self.assertEqual(ledger.stop(), 0)
                 ledger.settings["signing.witnesses"] = self.vkey
