@@ -275,8 +275,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   }
 
   // Each partition says something after a connect: a record or where it ends. False: one has not, and the consumer was dropped.
-  bool is_heard() {
-    if (options.clock->steady() - last_taken < kSilenceMax) return true;
+  bool is_heard(SteadyTime now) {
+    if (now - last_taken < kSilenceMax) return true;
     for (const Partition& partition : partitions) {
       if (partition.heard) continue;
       lose_broker(fmt::format("nothing was heard of {} [{}] for {} s", partition.position.topic, partition.position.kafka_partition,
@@ -475,8 +475,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
   void after_pull() {
     rd_kafka_poll(handle.get(), 0);
     if (!broker_error.empty()) return lose_broker(std::string(broker_error));
-    if (!is_heard()) return;
     const SteadyTime now = options.clock->steady();
+    if (!is_heard(now)) return;
     if (std::any_of(partitions.begin(), partitions.end(), [](const Partition& p) { return p.tracker.wants_refetch(); }) &&
         now - last_refetch >= kRefetchInterval) {
       last_refetch = now;

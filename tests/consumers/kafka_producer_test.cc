@@ -1,19 +1,17 @@
 #include "consumers/kafka_producer.h"
 
-#include <librdkafka/rdkafka.h>
-// It has no include guard of its own for this order: rdkafka.h must stand before it.
-#include <librdkafka/rdkafka_mock.h>
-
 #include <array>
 #include <map>
 #include <vector>
 
 #include "absl/synchronization/mutex.h"
+#include "tests/consumers/mock_broker.h"
 #include "tests/consumers/node.h"
 
 namespace bukubesar {
 namespace {
 
+using testing_support::MockBroker;
 using testing_support::purchase_record;
 using testing_support::wait_until;
 
@@ -24,11 +22,8 @@ constexpr std::int16_t kProducerIdRequest = 22;
 class KafkaProducerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    handle_ = *make_kafka_handle(KafkaRole::producer, {}, {}, nullptr);
-    broker_.reset(rd_kafka_mock_cluster_new(handle_.get(), 1));
-    ASSERT_EQ(rd_kafka_mock_topic_create(broker_.get(), "t", 1, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
     KafkaProducerOptions options;
-    options.address.bootstrap_servers = rd_kafka_mock_cluster_bootstraps(broker_.get());
+    options.address.bootstrap_servers = broker_.bootstrap();
     options.delivered = [this](void* token, absl::StatusOr<Offset> offset) {
       const absl::MutexLock lock(&mutex_);
       EXPECT_TRUE(outcomes_.emplace(static_cast<int*>(token), offset).second) << "told twice";
@@ -63,11 +58,7 @@ class KafkaProducerTest : public ::testing::Test {
     return true;
   }
 
-  struct BrokerDeleter {
-    void operator()(rd_kafka_mock_cluster_t* broker) const { rd_kafka_mock_cluster_destroy(broker); }
-  };
-  KafkaHandle handle_;  // librdkafka keeps the broker's books on a handle
-  std::unique_ptr<rd_kafka_mock_cluster_t, BrokerDeleter> broker_;
+  MockBroker broker_{1};
   KafkaProducerOptions options_;
   absl::Mutex mutex_;
   std::map<int*, absl::StatusOr<Offset>> outcomes_ ABSL_GUARDED_BY(mutex_);

@@ -1,18 +1,16 @@
-#include <librdkafka/rdkafka.h>
-// It has no include guard of its own for this order: rdkafka.h must stand before it.
-#include <librdkafka/rdkafka_mock.h>
-
 #include <atomic>
 
 #include "consumers/kafka_source.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/consumers/mock_broker.h"
 #include "tests/wait_until.h"
 
 namespace bukubesar {
 namespace {
 
 using std::chrono::seconds;
+using testing_support::MockBroker;
 using testing_support::wait_until;
 
 class ClockAhead final : public Clock {
@@ -28,12 +26,9 @@ constexpr std::int32_t kBroker = 1, kNobody = -1;
 class KafkaSourceSilenceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    handle_ = *make_kafka_handle(KafkaRole::producer, {}, {}, nullptr);
-    broker_.reset(rd_kafka_mock_cluster_new(handle_.get(), 1));
-    ASSERT_EQ(rd_kafka_mock_topic_create(broker_.get(), "t", 2, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
     lead(1, kNobody);
     KafkaSourceOptions options;
-    options.address.bootstrap_servers = rd_kafka_mock_cluster_bootstraps(broker_.get());
+    options.address.bootstrap_servers = broker_.bootstrap();
     options.group = "g";
     options.embedded = true;
     options.clock = &clock_;
@@ -54,12 +49,8 @@ class KafkaSourceSilenceTest : public ::testing::Test {
     return source_->statuses()[partition];
   }
 
-  struct BrokerDeleter {
-    void operator()(rd_kafka_mock_cluster_t* broker) const { rd_kafka_mock_cluster_destroy(broker); }
-  };
   ClockAhead clock_;
-  KafkaHandle handle_;  // librdkafka keeps the broker's books on a handle
-  std::unique_ptr<rd_kafka_mock_cluster_t, BrokerDeleter> broker_;
+  MockBroker broker_{2};
   std::vector<PulledPartition> pulled_{2};
   std::unique_ptr<KafkaSource> source_;
 };
