@@ -86,11 +86,9 @@ def visible(server: harness.Server, events: int, seconds: float = 3600):
 
 def proven(server: harness.Server):
     """What stands under no signed checkpoint has no proof yet."""
-    def signed(partition: str, size: int) -> bool:
-        answer = server.get(f"/log/{partition}/checkpoint")
-        return answer.status == 200 and int(answer.body.splitlines()[1]) >= size
     cut = {partition: size for partition, size in server.cut().items() if size > 0}
-    harness.wait_until(f"{cut} under signed checkpoints", lambda: all(signed(*part) for part in cut.items()))
+    harness.wait_until(f"{cut} under signed checkpoints",
+                       lambda: all(server.signed_size(f"/log/{partition}/checkpoint") >= size for partition, size in cut.items()))
 
 
 def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:

@@ -182,6 +182,11 @@ class Server:
     def committed(self) -> dict:
         return self.get_json("/v1/cut")["committed"]
 
+    def signed_size(self, path: str) -> int:
+        """Entries under the checkpoint at this path; -1 where there is none."""
+        answer = self.get(path)
+        return int(answer.body.splitlines()[1]) if answer.status == 200 else -1
+
     def resident_bytes(self, what: str = "VmRSS") -> int:
         """VmRSS now, or VmHWM: the most since forget_peak(), or the start."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

@@ -66,7 +66,7 @@ class WitnessTest(unittest.TestCase):
                 self.vkey = next(line.split()[-1] for line in witness.run("key", "show").stdout.splitlines() if line.startswith(NAME))
                 ledger.start()
                 produce(kafka, 0, EVENTS)
-                harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") >= EVENTS)
+                harness.wait_until("a checkpoint", lambda: ledger.signed_size("/log/0/checkpoint") >= EVENTS)
                 done = self.once(ledger, witness)
                 self.assertEqual(done.returncode, 1, f"the ledger does not know this witness yet; {done.stderr}")
                 self.assertIn("signing.witnesses", done.stderr)
@@ -95,15 +95,11 @@ class WitnessTest(unittest.TestCase):
     def once(self, ledger: harness.Server, witness: harness.Server, *flags) -> subprocess.CompletedProcess:
         return witness.run(*map(str, flags), "witness", "--ledger", ledger.url, "--name", NAME, "--once", check=False, timeout=180)
 
-    def signed_size(self, ledger: harness.Server, path: str) -> int:
-        answer = ledger.get(path)
-        return int(answer.body.splitlines()[1]) if answer.status == 200 else -1
-
     def agrees(self, ledger: harness.Server, witness: harness.Server):
-        harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") >= EVENTS)
+        harness.wait_until("a checkpoint", lambda: ledger.signed_size("/log/0/checkpoint") >= EVENTS)
         done = self.once(ledger, witness)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), EVENTS)
+        self.assertEqual(ledger.signed_size("/log/0/checkpoint/cosigned"), EVENTS)
         note = ledger.get("/log/0/checkpoint").body.decode()
         self.assertEqual(note.count(f"\u2014 {NAME} "), 1, note)
 
@@ -111,7 +107,7 @@ class WitnessTest(unittest.TestCase):
         with witness:
             witness.start()
             produce(kafka, EVENTS, 20)
-            harness.wait_until("a cosignature of what came since", lambda: self.signed_size(ledger, "/log/0/checkpoint/cosigned") == EVENTS + 20)
+            harness.wait_until("a cosignature of what came since", lambda: ledger.signed_size("/log/0/checkpoint/cosigned") == EVENTS + 20)
             metrics = witness.get("/metrics").body.decode()
             self.assertIn('bukubesar_witness_refused{partition="0"} 0', metrics)
             self.assertEqual(witness.stop(), 0)
@@ -158,7 +154,7 @@ class WitnessTest(unittest.TestCase):
         with ledger:
             ledger.start()
             produce(kafka, EVENTS + 20, 5)
-            harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") == EVENTS + 25)
+            harness.wait_until("a checkpoint", lambda: ledger.signed_size("/log/0/checkpoint") == EVENTS + 25)
             for flags, says in (((), "certificate is not trusted"),
                                 (("--ca-file", others.certificate, "--token-file", read), "certificate is not trusted"),
                                 (("--ca-file", ours.certificate), "wants a token with role read"),
@@ -170,10 +166,10 @@ class WitnessTest(unittest.TestCase):
             # One that has cosigned before, and lost its right: it says so and hands nothing in.
             done = self.once(ledger, witness, "--ca-file", ours.certificate, "--token-file", audit)
             self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), EVENTS + 20)
+            self.assertEqual(ledger.signed_size("/log/0/checkpoint/cosigned"), EVENTS + 20)
             done = self.once(ledger, witness, "--ca-file", ours.certificate, "--token-file", read)
             self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), EVENTS + 25)
+            self.assertEqual(ledger.signed_size("/log/0/checkpoint/cosigned"), EVENTS + 25)
             for secret in (read, audit):
                 self.assertNotIn(secret.read_text().strip(), done.stderr + witness.log() + ledger.log())
             self.assertEqual(ledger.stop(), 0)
@@ -186,8 +182,8 @@ class WitnessTest(unittest.TestCase):
         return path
 
     def refuses(self, ledger: harness.Server, kafka: harness.Kafka, work: pathlib.Path):
-        harness.wait_until("a checkpoint", lambda: self.signed_size(ledger, "/log/0/checkpoint") == EVENTS + 30)
-        before = self.signed_size(ledger, "/log/0/checkpoint/cosigned")
+        harness.wait_until("a checkpoint", lambda: ledger.signed_size("/log/0/checkpoint") == EVENTS + 30)
+        before = ledger.signed_size("/log/0/checkpoint/cosigned")
         witness = self.witness_of(ledger, work / "second-witness", kafka)
         done = self.once(ledger, witness)
         self.assertEqual(done.returncode, 1, done.stderr)
@@ -198,7 +194,7 @@ class WitnessTest(unittest.TestCase):
             harness.wait_until("the metric", lambda: 'bukubesar_witness_refused{partition="0"} 1' in witness.get("/metrics").body.decode())
             self.assertTrue(any("REFUSED" in warning for warning in witness.get_json("/v1/status")["warnings"]))
             self.assertEqual(witness.stop(), 1)
-        self.assertEqual(self.signed_size(ledger, "/log/0/checkpoint/cosigned"), before)
+        self.assertEqual(ledger.signed_size("/log/0/checkpoint/cosigned"), before)
 
 
 if __name__ == "__main__":
