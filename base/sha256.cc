@@ -6,9 +6,40 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
 #include "base/check.h"
 
 namespace bukubesar {
+
+namespace {
+
+constexpr std::size_t kBlock = SHA256_CBLOCK;
+constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kJoinedMax = 8 * kBlock;
+
+void take(SHA256_CTX& state, const char* bytes, std::size_t size) {
+  BB_CHECK(SHA256_Update(&state, bytes, size) == 1, "SHA-256 takes any bytes");
+}
+
+// The bytes that FIPS 180-4, 5.1.1 has follow a message, behind its last, incomplete block; how many there are then. `room`: two blocks.
+std::size_t pad(char* room, std::size_t last_block_bytes, std::uint64_t message_bytes) {
+  const std::size_t end = last_block_bytes + 1 + kLengthBytes <= kBlock ? kBlock : 2 * kBlock;
+  room[last_block_bytes] = '\x80';
+  std::memset(room + last_block_bytes + 1, 0, end - last_block_bytes - 1 - kLengthBytes);
+  store_be(room + end - kLengthBytes, message_bytes * 8);
+  return end;
+}
+
+Hash256 hash_of(const SHA256_CTX& state) {
+  Hash256 hash;
+  for (std::size_t i = 0; i < 8; ++i) store_be(hash.data() + 4 * i, static_cast<std::uint32_t>(state.h[i]));
+  return hash;
+}
+
+}  // namespace
 
 Sha256::Sha256() { BB_CHECK(SHA256_Init(&state_) == 1, "SHA-256 starts"); }
 
@@ -24,7 +55,36 @@ Hash256 Sha256::finish() {
   return hash;
 }
 
-Hash256 sha256(std::string_view bytes) { return Sha256().update(bytes).finish(); }
+// Padded here and not by SHA256_Final, which also wipes what it leaves, though nothing of it is secret.
+Hash256 sha256(std::string_view bytes) {
+  SHA256_CTX state;
+  SHA256_Init(&state);
+  const std::size_t whole = bytes.size() / kBlock * kBlock;
+  if (whole > 0) take(state, bytes.data(), whole);
+  char last[2 * kBlock];
+  const std::size_t rest = bytes.size() - whole;
+  if (rest > 0) std::memcpy(last, bytes.data() + whole, rest);
+  take(state, last, pad(last, rest, bytes.size()));
+  return hash_of(state);
+}
+
+Hash256 sha256_joined(std::initializer_list<std::string_view> parts) {
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  if (size > kJoinedMax) {
+    Sha256 hasher;
+    for (const std::string_view part : parts) hasher.update(part);
+    return hasher.finish();
+  }
+  char joined[kJoinedMax + kBlock];
+  char* to = joined;
+  for (const std::string_view part : parts) to = std::copy(part.begin(), part.end(), to);
+  const std::size_t whole = size / kBlock * kBlock;
+  SHA256_CTX state;
+  SHA256_Init(&state);
+  take(state, joined, whole + pad(joined + whole, size - whole, size));
+  return hash_of(state);
+}
 
 Hash256 hmac_sha256(std::string_view key, std::string_view message) {
   Hash256 hash;

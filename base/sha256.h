@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string_view>
 
 namespace bukubesar {
@@ -24,6 +25,8 @@ class Sha256 {
 };
 
 [[nodiscard]] Hash256 sha256(std::string_view bytes);
+// Of the parts behind each other: short ones, as trees and fingerprints are made of, cost one call of the library.
+[[nodiscard]] Hash256 sha256_joined(std::initializer_list<std::string_view> parts);
 [[nodiscard]] Hash256 hmac_sha256(std::string_view key, std::string_view message);
 
 }  // namespace bukubesar

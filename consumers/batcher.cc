@@ -112,7 +112,7 @@ Batcher::Judged Batcher::judge(Part& part, const Record& record, Arena& arena) {
   entry.epoch = batch.epoch;
   entry.offset = record.offset;
   entry.payload_size = static_cast<std::uint32_t>(record.payload.size());
-  entry.payload_hash = sha_.update(record.payload).finish();
+  entry.payload_hash = sha256(record.payload);
   Judgement judgement;
   if (record.payload.size() <= kPayloadBytesMax) {
     judgement = judge_.judge(entry.rules_version, batch.partition, record.payload, arena);

@@ -17,7 +17,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
-#include "base/sha256.h"
 #include "config/definition.h"
 #include "consumers/kafka_source.h"
 #include "events/rules.h"
@@ -85,7 +84,6 @@ class Batcher {
 
   const BatcherOptions options_;
   Judge judge_;
-  Sha256 sha_;
   std::vector<PulledPartition> inbox_;
   std::vector<Part> parts_;
   std::size_t records_ = 0;

@@ -108,19 +108,7 @@ std::optional<PurchaseId> parse_purchase_id(std::string_view subject) {
 }
 
 Fingerprint fingerprint_of(std::string_view source, std::string_view id) {
-  Sha256 hasher;
-  // One update for the usual case: each call into the library costs more than the few bytes.
-  std::array<char, 512> joined;
-  const std::size_t size = source.size() + 1 + id.size();
-  if (size <= joined.size()) {
-    std::copy(source.begin(), source.end(), joined.begin());
-    joined[source.size()] = '\0';
-    std::copy(id.begin(), id.end(), joined.begin() + static_cast<std::ptrdiff_t>(source.size()) + 1);
-    hasher.update({joined.data(), size});
-  } else {
-    hasher.update(source).update(std::string_view("\0", 1)).update(id);
-  }
-  const Hash256 hash = hasher.finish();
+  const Hash256 hash = sha256_joined({source, std::string_view("\0", 1), id});
   Fingerprint fingerprint;
   std::memcpy(fingerprint.data(), hash.data(), fingerprint.size());
   return fingerprint;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "base/bytes.h"
 #include "base/check.h"
@@ -17,15 +16,9 @@ std::uint64_t split_of(std::uint64_t size) { return std::bit_floor(size - 1); }
 
 }  // namespace
 
-Hash256 leaf_hash(std::string_view entry) { return Sha256().update(std::string_view("\0", 1)).update(entry).finish(); }
+Hash256 leaf_hash(std::string_view entry) { return sha256_joined({std::string_view("\0", 1), entry}); }
 
-Hash256 node_hash(const Hash256& left, const Hash256& right) {
-  char message[1 + 2 * sizeof(Hash256)];
-  message[0] = 1;
-  std::memcpy(message + 1, left.data(), left.size());
-  std::memcpy(message + 1 + left.size(), right.data(), right.size());
-  return sha256({message, sizeof message});
-}
+Hash256 node_hash(const Hash256& left, const Hash256& right) { return sha256_joined({"\x01", as_view(left), as_view(right)}); }
 
 Hash256 empty_root() { return sha256(""); }
 

@@ -5,7 +5,6 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/file_checksum.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
@@ -38,6 +37,7 @@
 #include "base/seldom_warning.h"
 #include "base/status.h"
 #include "ledger/checked_files.h"
+#include "ledger/file_sums.h"
 #include "ledger/log_tail.h"
 
 namespace bukubesar {
@@ -59,7 +59,6 @@ constexpr std::size_t kRoomBytesMin = 16U << 20;
 constexpr absl::Duration kReadsEndWithin = absl::Seconds(30);
 constexpr absl::Duration kOldFilesLook = absl::Milliseconds(20);
 constexpr std::size_t kCheckPieceBytes = 256U << 10;
-constexpr std::string_view kFileChecksumName = "FileChecksumCrc32c";
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
@@ -157,7 +156,7 @@ rocksdb::DBOptions database_options() {
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
   options.paranoid_checks = true;
-  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.file_checksum_gen_factory = file_sums();
   options.max_open_files = -1;
   options.max_background_jobs = 2;
   options.max_total_wal_size = kWalBytesMax;
@@ -523,10 +522,10 @@ std::vector<Store::TableFile> Store::table_files() const {
   impl_->current()->db->GetLiveFilesMetaData(&found);
   std::vector<TableFile> files;
   for (const rocksdb::LiveFileMetaData& file : found) {
-    TableFile one{file.db_path + file.name, file.file_checksum, std::nullopt, file.smallestkey, file.largestkey};
+    TableFile one{file.db_path + file.name, file.file_checksum, file.file_checksum_func_name, std::nullopt, file.smallestkey, file.largestkey};
     for (const Family family : kFamilies)
       if (file.column_family_name == name_of(family)) one.family = family;
-    if (file.file_checksum_func_name == kFileChecksumName) files.push_back(std::move(one));
+    if (file_sum(one.checksum_kind) != nullptr) files.push_back(std::move(one));
   }
   return files;
 }
@@ -539,7 +538,7 @@ absl::Status Store::check_file(const TableFile& file, const std::function<bool(s
     return in_force ? data_loss("{} is missing", file.path) : absl::OkStatus();
   }
   if (fd < 0) return unavailable("{}: {}", file.path, std::strerror(errno));
-  const auto sum = rocksdb::GetFileChecksumGenCrc32cFactory()->CreateFileChecksumGenerator({});
+  const auto sum = file_sum(file.checksum_kind);
   std::string piece(kCheckPieceBytes, '\0');
   ssize_t got = 0;
   bool goes_on = true;

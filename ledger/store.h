@@ -94,7 +94,7 @@ class Store {
   [[nodiscard]] std::unique_ptr<StoreCursor> cursor(Family family, std::string_view first, bool bulk) const;
   // A table file in force, with its checksum as RocksDB's manifest has it.
   struct TableFile {
-    std::string path, checksum;
+    std::string path, checksum, checksum_kind;
     std::optional<Family> family;  // nothing: of none of ours
     std::string first_key, last_key;
   };

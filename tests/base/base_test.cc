@@ -67,6 +67,19 @@ TEST(Sha256, MatchesFips180) {
             "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8");
 }
 
+// Padding is ours where a message is hashed at once, OpenSSL's where it comes in pieces.
+TEST(Sha256, IsTheSameAtOnceInPiecesAndJoined) {
+  std::string bytes;
+  for (int size = 0; size < 700; ++size, bytes += static_cast<char>(size * 37)) {
+    const Hash256 streamed = Sha256().update(bytes).finish();
+    ASSERT_EQ(sha256(bytes), streamed) << size;
+    const std::string_view all = bytes;
+    const std::size_t cut = bytes.size() / 3;
+    ASSERT_EQ(sha256_joined({all.substr(0, cut), "", all.substr(cut)}), streamed) << size;
+  }
+  EXPECT_EQ(sha256_joined({}), sha256(""));
+}
+
 TEST(Cut, RoundTripsItsText) {
   const auto cut = Cut::parse("0=812,1=90,reference=97");
   ASSERT_TRUE(cut.ok()) << cut.status();
