@@ -123,7 +123,7 @@ void scan(benchmark::State& state, const PartitionSnapshot& partition, const Tot
   Facts facts;
   absl::Mutex mutex;
   for (auto _ : state) {
-    TotalsScan totals(query, {&facts, &mutex, {}, 480}, 1);
+    TotalsScan totals(query, {&facts, &mutex, {}, 480}, std::make_shared<VendorNumbers>(1));
     if (!totals.add(0, partition, 0, partition.rows).ok()) state.SkipWithError("the scan failed");
     benchmark::DoNotOptimize(totals.finish(Cut()));
   }

@@ -29,15 +29,18 @@ constexpr bool is_suspect(std::uint64_t word) {
 }
 
 bool may_hold_control_character(std::string_view text) {
-  std::uint64_t word = 0;
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::memcpy(&word, text.data() + at, 8);
-    if (is_suspect(word)) return true;
+  std::uint64_t word = 0x2020202020202020ULL;
+  if (text.size() < sizeof word) {
+    std::memcpy(&word, text.data(), text.size());
+    return is_suspect(word);
   }
-  word = 0x2020202020202020ULL;
-  std::memcpy(&word, text.data() + at, text.size() - at);
-  return is_suspect(word);
+  const auto suspect_at = [&](std::size_t at) {
+    std::memcpy(&word, text.data() + at, sizeof word);
+    return is_suspect(word);
+  };
+  for (std::size_t at = 0; at + sizeof word < text.size(); at += sizeof word)
+    if (suspect_at(at)) return true;
+  return suspect_at(text.size() - sizeof word);  // some of it for the second time: cheaper than a copy of any length
 }
 
 // C0, DEL and C1 (in UTF-8 C2 80 … C2 9F), as CloudEvents forbids them.

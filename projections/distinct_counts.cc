@@ -133,12 +133,10 @@ void DistinctCounts::for_each_purchase(Visit visit) const {
   for (const auto& [key, sums] : more_sets_) visit(key, sums);
 }
 
-void DistinctCounts::add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of,
-                             const std::function<std::uint32_t(std::uint32_t)>& vendor_of) {
+void DistinctCounts::add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of) {
   make_room(*std::max_element(set_of.begin(), set_of.end()) + 1);
   if (!by_purchase_) {
-    other.vendors_.for_each(
-        [&](std::uint32_t set, std::uint32_t vendor, std::int32_t sum) { add_to_vendor(set_of[set], vendor_of(vendor), sum); });
+    other.vendors_.for_each([&](std::uint32_t set, std::uint32_t vendor, std::int32_t sum) { add_to_vendor(set_of[set], vendor, sum); });
     return;
   }
   const auto here = [&](const PurchaseKey& key) { return PurchaseKey{set_of[key.set], key.partition, key.purchase}; };
@@ -146,11 +144,11 @@ void DistinctCounts::add_all(const DistinctCounts& other, const std::vector<std:
     const PurchaseKey key = here(their_key);
     PurchaseSums& sums = sums_of(key);
     counted_[key.set].packages += add_crossing(sums.all, theirs.all);
-    if (theirs.vendor != 0) add_of_purchase(key, sums, vendor_of(theirs.vendor), theirs.of_vendor);
+    if (theirs.vendor != 0) add_of_purchase(key, sums, theirs.vendor, theirs.of_vendor);
   });
   for (const auto& [their_key, sum] : other.other_vendors_) {
     const PurchaseKey key = here(their_key.of);
-    add_of_purchase(key, sums_of(key), vendor_of(their_key.vendor), sum);
+    add_of_purchase(key, sums_of(key), their_key.vendor, sum);
   }
 }
 

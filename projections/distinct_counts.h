@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -87,9 +86,8 @@ class DistinctCounts {
 
   // vendor 0: none. purchase: of its partition, its number; not looked at where rows are not counted by purchase.
   void add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count);
-  // What another one has counted, of rows of its own, with its sets and vendors as they are called here.
-  void add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of,
-               const std::function<std::uint32_t(std::uint32_t)>& vendor_of);
+  // What another one has counted, of rows of its own, with its sets as they are called here; vendors are called the same.
+  void add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of);
   [[nodiscard]] Counted of(std::uint32_t set) const { return set < counted_.size() ? counted_[set] : Counted{}; }
   [[nodiscard]] std::size_t memory_bytes() const;
 

@@ -158,7 +158,7 @@ absl::StatusOr<EvidencePlaces> Projections::evidence(const TotalsQuery& query) c
   EvidencePlaces to;
   to.cut = cut;
   Codes codes;
-  TotalsScan scan(query, impl_->facts_view(at), snapshot.partitions.size());
+  TotalsScan scan(query, impl_->facts_view(at), impl_->vendor_numbers);
   for (std::size_t i = 0; i < snapshot.partitions.size(); ++i) {
     const PartitionSnapshot& partition = snapshot.partitions[i];
     const std::uint64_t size = cut.size(partition.id);

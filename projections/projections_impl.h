@@ -140,6 +140,7 @@ struct Projections::Impl {
   mutable absl::Mutex mutex;
   std::vector<Partition> partitions;  // numbered ones, ascending; written under mutex
   std::uint64_t reference_size = 0;   // written under mutex
+  std::shared_ptr<VendorNumbers> vendor_numbers;
   mutable absl::Mutex facts_mutex;
   Facts facts;                                  // written under facts_mutex
   StableVector<FindingRow> reference_findings;  // written under mutex

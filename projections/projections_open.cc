@@ -25,6 +25,7 @@ absl::Status Projections::Impl::open() {
     RETURN_IF_ERROR(load_segments(partition));
     partitions.push_back(std::move(partition));
   }
+  vendor_numbers = std::make_shared<VendorNumbers>(partitions.size());
   // Facts are few: the reference partition is read again as a whole.
   RETURN_IF_ERROR(catch_up(options.ledger->cut()));
   RETURN_IF_ERROR(seal_full());

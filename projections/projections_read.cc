@@ -117,7 +117,7 @@ absl::StatusOr<TotalsAnswer> Projections::Impl::totals_below(const TotalsQuery& 
     ASSIGN_OR_RETURN(const std::uint64_t limit, rows_below(partition, cut.size(partition.id)));
     ranges.push_back({i, 0, limit});
   }
-  const auto make = [&] { return std::make_unique<TotalsScan>(query, facts_view(at), snapshot.partitions.size()); };
+  const auto make = [&] { return std::make_unique<TotalsScan>(query, facts_view(at), vendor_numbers); };
   const std::unique_ptr<TotalsScan> scan = make();
   RETURN_IF_ERROR(scan_ranges(*scan, make, snapshot, ranges));
   return scan->finish(cut);
@@ -177,7 +177,7 @@ absl::Status Projections::Impl::add_rows(StandingScan& one, const Snapshot& now,
   ScanRangesOptions how;
   if (one.answer == nullptr)
     how.progress = [&one, had, total](std::uint64_t done) { one.built = static_cast<double>(had + done) / static_cast<double>(total + 1); };
-  const auto make = [&, facts = one.facts] { return std::make_unique<TotalsScan>(one.query, facts_view(facts), now.partitions.size()); };
+  const auto make = [&, facts = one.facts] { return std::make_unique<TotalsScan>(one.query, facts_view(facts), vendor_numbers); };
   RETURN_IF_ERROR(scan_ranges(*one.scan, make, now, ranges, how));
   for (std::size_t i = 0; i < now.partitions.size(); ++i) one.rows[i] = ranges[i].limit;
   return absl::OkStatus();
@@ -230,7 +230,7 @@ absl::Status Projections::Impl::take_rows(StandingScan& one, const Snapshot& now
   const FactsCut at = facts_cut(now);
   absl::Status status;
   if (one.scan == nullptr) {
-    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(at), now.partitions.size());
+    one.scan = std::make_unique<TotalsScan>(one.query, facts_view(at), vendor_numbers);
     one.rows.assign(now.partitions.size(), 0);
     one.facts = at;
   } else {

@@ -96,7 +96,7 @@ absl::StatusOr<TotalsAnswer> Recount::totals(const TotalsQuery& query) {
       return failed_precondition("ledger_month: this ledger's topic has CreateTime, so its entries have no ledger time");
     return months_[partition];
   };
-  TotalsScan scan(query, facts, folds_.size());
+  TotalsScan scan(query, facts, std::make_shared<VendorNumbers>(folds_.size()));
   std::size_t index = 0;
   for (const auto& [id, fold] : folds_) {
     const PartitionSnapshot snapshot = snapshot_of(*fold, cut.size(id));

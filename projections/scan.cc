@@ -92,13 +92,13 @@ std::string query_key(const TotalsQuery& query) {
   return key;
 }
 
-TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::size_t partitions)
+TotalsScan::TotalsScan(TotalsQuery query, FactsView facts, std::shared_ptr<VendorNumbers> vendors)
     : query_(std::move(query)),
       facts_(facts),
-      partitions_(partitions),
-      resolvers_(partitions),
-      vendor_ids_(partitions),
-      dictionaries_(partitions) {
+      resolvers_(vendors->partitions()),
+      vendors_(std::move(vendors)),
+      vendor_ids_(vendors_->partitions()),
+      dictionaries_(vendors_->partitions()) {
   const auto use = [&](Dimension dimension, bool grouped) {
     const auto filter = query_.where.find(dimension);
     Used used;
@@ -199,7 +199,7 @@ void TotalsScan::set_row_tests(std::size_t partition_index) {
   row_tests_->set(std::move(tests));
 }
 
-// Each scan numbers values, groups and vendors as it meets them: they are found again by their texts.
+// Each scan numbers values and groups as it meets them: they are found again by their texts.
 absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions) {
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     if (!other.resolvers_[i].empty()) RETURN_IF_ERROR(prepare(i, partitions[i]));
@@ -219,13 +219,10 @@ absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<Part
     set_of.push_back(group_set(group));
   }
   if (sums_.size() > kGroupsMax) return resource_exhausted("more than {} groups; group by fewer dimensions or filter", kGroupsMax);
-  std::vector<std::uint32_t> vendors(other.vendors_.size() + 1);
-  for (const auto& [text, theirs] : other.vendors_) vendors[theirs] = vendor_named(text);
-  const auto vendor_here = [&](std::uint32_t theirs) { return partitions_ == 1 ? theirs : vendors[theirs]; };
-  distinct_->add_all(*other.distinct_, set_of, vendor_here);
-  for (std::size_t theirs = 1; theirs < other.whole_vendor_counts_.size(); ++theirs) {
-    const std::int64_t count = other.whole_vendor_counts_[theirs];
-    if (count != 0) count_vendor_of_whole(vendor_here(static_cast<std::uint32_t>(theirs)), count);
+  distinct_->add_all(*other.distinct_, set_of);
+  for (std::size_t vendor = 1; vendor < other.whole_vendor_counts_.size(); ++vendor) {
+    const std::int64_t count = other.whole_vendor_counts_[vendor];
+    if (count != 0) count_vendor_of_whole(static_cast<std::uint32_t>(vendor), count);
   }
   rows_scanned_ += other.rows_scanned_;
   return absl::OkStatus();
@@ -532,20 +529,11 @@ void TotalsScan::count_vendor_of_whole(std::uint32_t vendor, std::int64_t packag
   whole_vendors_ += add_crossing(whole_vendor_counts_[vendor], packages);
 }
 
-// A vendor's number in this answer. 0: no vendor.
+// 0: no vendor.
 std::uint32_t TotalsScan::vendor_of(std::size_t partition_index, std::uint32_t code) {
-  if (code == 0) return 0;
   std::vector<std::uint32_t>& ids = vendor_ids_[partition_index];
-  if (code >= ids.size()) ids.resize(std::max<std::size_t>(code + 1, ids.size() * 2), kNoGroup);
-  if (ids[code] != kNoGroup) return ids[code];
-  const std::string_view text = dictionaries_[partition_index]->operator[](DictionaryId::vendor).text(code);
-  if (is_unknown_value(text)) return ids[code] = 0;
-  if (partitions_ == 1) return ids[code] = code;
-  return ids[code] = vendor_named(std::string(text));
-}
-
-std::uint32_t TotalsScan::vendor_named(const std::string& text) {
-  return vendors_.try_emplace(text, static_cast<std::uint32_t>(vendors_.size() + 1)).first->second;
+  if (code >= ids.size()) vendors_->extend(partition_index, (*dictionaries_[partition_index])[DictionaryId::vendor], code, ids);
+  return ids[code];
 }
 
 Measures TotalsScan::measures_of(const PostingSums& sums) const {

@@ -28,6 +28,7 @@
 #include "projections/posting.h"
 #include "projections/snapshot.h"
 #include "projections/totals.h"
+#include "projections/vendor_numbers.h"
 
 namespace bukubesar {
 
@@ -60,11 +61,12 @@ class RowTests;  // row_tests.h
 
 class TotalsScan {
  public:
-  TotalsScan(TotalsQuery query, FactsView facts, std::size_t partitions);
+  TotalsScan(TotalsQuery query, FactsView facts, std::shared_ptr<VendorNumbers> vendors);
   ~TotalsScan();
   // Adds the rows [first, limit) of a partition. ResourceExhausted: more groups than kGroupsMax.
   [[nodiscard]] absl::Status add(std::size_t partition_index, const PartitionSnapshot& partition, std::uint64_t first, std::uint64_t limit);
-  // Adds what another scan of the same question has added, of other rows of these partitions. ResourceExhausted as above.
+  // Adds what another scan of the same question and of the same vendors has added, of other rows of these partitions. ResourceExhausted
+  // as above.
   [[nodiscard]] absl::Status add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions);
   // Joins what was added, the rows [0, limits[i]) of each partition, with the facts at another cut. `changed`: between the two cuts. The
   // scan is of no use after an error.
@@ -113,7 +115,6 @@ class TotalsScan {
   void sum_rows(const RowBlock& block, Column account, int sign);
   void count_rows(std::size_t partition_index, const RowBlock& block, Column account, int sign);
   std::uint32_t vendor_of(std::size_t partition_index, std::uint32_t code);
-  std::uint32_t vendor_named(const std::string& text);
   void count_vendor_of_whole(std::uint32_t vendor, std::int64_t packages);
   // Sets of distinct_: the whole, then the unknown part of each grouped dimension, then the groups.
   static constexpr std::uint32_t kWholeSet = 0;
@@ -124,7 +125,6 @@ class TotalsScan {
 
   const TotalsQuery query_;
   FactsView facts_;
-  const std::size_t partitions_;
   bool by_stage_ = false;             // rows are taken apart into postings, since each side has its own stage
   bool by_cell_ = false;              // a cell dimension is grouped or filtered by
   bool cell_filter_ = false;          // one is filtered by
@@ -150,7 +150,7 @@ class TotalsScan {
   std::optional<DistinctCounts> distinct_;                   // made once it is known what is grouped and filtered by
   std::vector<std::int64_t> whole_vendor_counts_;            // by vendor, whatever the group → packages, where not counted by purchase
   std::int64_t whole_vendors_ = 0;                           // those above zero
-  absl::flat_hash_map<std::string, std::uint32_t> vendors_;  // where there are several partitions
+  std::shared_ptr<VendorNumbers> vendors_;
   std::vector<std::vector<std::uint32_t>> vendor_ids_;       // by partition, code
   std::vector<const Dictionaries*> dictionaries_;
   SegmentColumns scratch_;

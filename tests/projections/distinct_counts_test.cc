@@ -84,23 +84,21 @@ TEST_P(Counting, IsThatOfTheSumsAtEachStep) {
   }
 }
 
-TEST_P(Counting, AddsUpFromPartsThatNumberSetsAndVendorsInTheirOwnWay) {
+TEST_P(Counting, AddsUpFromPartsThatNumberSetsInTheirOwnWay) {
   const std::vector<Row> all = rows(kSeed + 1);
   const Shape& shape = GetParam();
   std::mt19937_64 random(kSeed);
   DistinctCounts ours(shape.by_purchase), theirs(shape.by_purchase);
-  // Theirs are numbered backwards; vendor 0 is none for all.
+  // Theirs are numbered backwards.
   const auto set_of = [&](std::uint32_t set) { return shape.sets - 1 - set; };
-  const auto vendor_of = [&](std::uint32_t vendor) { return vendor == 0 ? 0 : shape.vendors - vendor; };
   for (const Row& row : all) {
     Row other = row;
     other.set = set_of(row.set);
-    other.vendor = vendor_of(row.vendor);
     random() % 2 == 0 ? add(ours, row) : add(theirs, other);
   }
   std::vector<std::uint32_t> sets;
   for (std::uint32_t set = 0; set < shape.sets; ++set) sets.push_back(set_of(set));
-  ours.add_all(theirs, sets, vendor_of);
+  ours.add_all(theirs, sets);
   expect_counts_of(all, ours);
 }
 

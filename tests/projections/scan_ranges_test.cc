@@ -80,7 +80,7 @@ class Scans : public ::testing::Test {
   }
 
   std::unique_ptr<TotalsScan> make(const TotalsQuery& query) {
-    return std::make_unique<TotalsScan>(query, FactsView{&facts_, &facts_mutex_, {}, 480, {}}, snapshot_.partitions.size());
+    return std::make_unique<TotalsScan>(query, FactsView{&facts_, &facts_mutex_, {}, 480, {}}, vendors_);
   }
 
   static std::string text_of(const Measures& m) {
@@ -143,6 +143,7 @@ class Scans : public ::testing::Test {
   std::vector<ScanRange> ranges_;
   Facts facts_;
   absl::Mutex facts_mutex_;
+  const std::shared_ptr<VendorNumbers> vendors_ = std::make_shared<VendorNumbers>(2);
 };
 
 TEST_F(Scans, AddUpToWhatOneScanSeesWhoeverTakesWhichPiece) {
