@@ -107,7 +107,8 @@ struct Ledger::Impl {
 
   // ledger_open.cc
   absl::Status open(const Definition& definition);
-  absl::Status open_store();
+  [[nodiscard]] static absl::Status check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition);
+  absl::Status open_store(const Definition& definition);
   absl::Status check_identity();
   absl::Status check_definition_text(const Definition& definition);
   [[nodiscard]] absl::Status check_new_rules(const Definition& definition, std::string_view known_text) const;

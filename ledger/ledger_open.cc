@@ -62,7 +62,7 @@ absl::Status Ledger::Impl::open(const Definition& definition) {
       return failed_precondition(
           "the definition of ledger {} names rules version {}; this program knows 1 … {}: a newer one must run first", name, line.version,
           kRulesVersionNewest);
-  RETURN_IF_ERROR(open_store());
+  RETURN_IF_ERROR(open_store(definition));
   RETURN_IF_ERROR(check_identity());
   RETURN_IF_ERROR(load_redactions());
   RETURN_IF_ERROR(load_heads());
@@ -83,8 +83,25 @@ absl::Status Ledger::Impl::load_next_cut_note() {
   return absl::OkStatus();
 }
 
+// A start on the copy, with all it checks. Nothing that anybody was told of is missing where it has what the heads file knows.
+absl::Status Ledger::Impl::check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition) {
+  ASSIGN_OR_RETURN(const std::string heads, read_file(heads_path));
+  RETURN_IF_ERROR(write_file_durably(copy + ".heads", heads));
+  LedgerOptions options;
+  options.directory = copy;
+  options.read_only = true;
+  options.with_ids = true;
+  ASSIGN_OR_RETURN(const auto ledger, Ledger::open(std::move(options), definition));
+  if (ledger->shorter_than_recorded()) return data_loss("entries that {} knows of are missing", heads_path);
+  absl::MutexLock lock(&ledger->impl_->file_mutex);
+  absl::MutexLock notes_lock(&ledger->impl_->checkpoints_mutex);
+  if (ledger->impl_->recorded.cut_notes > ledger->impl_->next_cut_note)
+    return data_loss("cut notes that {} knows of are missing", heads_path);
+  return absl::OkStatus();
+}
+
 // The heads file is made before the store, so a store without one has lost it.
-absl::Status Ledger::Impl::open_store() {
+absl::Status Ledger::Impl::open_store(const Definition& definition) {
   const bool has_store = Store::exists(options.directory);
   const bool has_heads = file_exists(heads_path());
   if (has_store && !has_heads)
@@ -104,7 +121,9 @@ absl::Status Ledger::Impl::open_store() {
       if (find(id) == nullptr)
         return failed_precondition("{} has partition {}, the definition of ledger {} does not", heads_path(), id.name(), name);
   }
-  ASSIGN_OR_RETURN(store, Store::open({options.directory, options.directory + ".log", options.read_only}));
+  // Copies of both: it may be asked much later, when the store is opened anew.
+  const auto check = [heads = heads_path(), definition](const std::string& copy) { return check_copy(copy, heads, definition); };
+  ASSIGN_OR_RETURN(store, Store::open({options.directory, options.directory + ".log", options.read_only, check}));
   return absl::OkStatus();
 }
 

@@ -79,25 +79,47 @@ bool whole_after(std::string_view log, std::size_t at) {
   return false;
 }
 
-bool has_empty_sector(std::string_view log, std::size_t from) {
-  for (std::size_t at = from; at < log.size();) {
-    const std::size_t limit = std::min(log.size(), (at / kSectorBytes + 1) * kSectorBytes);
-    if (log.substr(at, limit - at).find_first_not_of('\0') == std::string_view::npos) return true;
-    at = limit;
+// The first place from `at` on where no whole piece stands; a torn record may have whole ones before it.
+std::size_t end_of_pieces(std::string_view log, std::size_t at) {
+  for (;;) {
+    if (kBlockBytes - at % kBlockBytes < kHeaderBytes) at = next_block(at);  // a trailer
+    const auto piece = piece_at(log, at);
+    if (!piece) return at;
+    at += piece->size;
   }
+}
+
+std::size_t sector_end(std::string_view log, std::size_t at) { return std::min(log.size(), (at / kSectorBytes + 1) * kSectorBytes); }
+
+// From `at` to the sector's end; nothing at all is not empty.
+bool is_empty(std::string_view log, std::size_t at) {
+  return at < log.size() && log.substr(at, sector_end(log, at) - at).find_first_not_of('\0') == std::string_view::npos;
+}
+
+bool has_empty_sector(std::string_view log, std::size_t from, std::size_t limit) {
+  for (; from < limit; from = sector_end(log, from))
+    if (is_empty(log, from)) return true;
   return false;
+}
+
+// Whether the piece at `at` lacks a sector; false where it only ends early. The first sector may hold what stood before the piece, and its
+// header too, where that was written by itself (RocksDB's buffer was full).
+bool lacks_sector(std::string_view log, std::size_t at) {
+  const std::size_t data = at + kHeaderBytes;
+  if (data > log.size()) return false;
+  if (has_empty_sector(log, at, data)) return true;
+  const std::size_t end = data + (byte_at(log, at + 4) | byte_at(log, at + 5) << 8);
+  return end <= log.size() && has_empty_sector(log, data, end);
 }
 
 }  // namespace
 
-std::optional<std::uint64_t> torn_tail(std::string_view log) {
-  const std::size_t end = end_of_whole(log, 0);
-  if (end == log.size() || !has_empty_sector(log, end)) return std::nullopt;
-  // The first piece that is not whole; the record may have whole ones before it.
-  std::size_t damaged = end;
-  for (auto piece = piece_at(log, damaged); piece; piece = piece_at(log, damaged)) damaged += piece->size;
-  if (whole_after(log, damaged)) return std::nullopt;
-  return end;
+std::optional<std::uint64_t> torn_tail(std::string_view bytes, RecordFile file) {
+  const std::size_t end = end_of_whole(bytes, 0);
+  const std::size_t damaged = end_of_pieces(bytes, end);
+  if (end == bytes.size() || !lacks_sector(bytes, damaged)) return std::nullopt;
+  const bool unsynced = file == RecordFile::log ? !whole_after(bytes, damaged) : bytes.size() - end <= kUnsyncedManifestBytes;
+  return unsynced ? std::optional<std::uint64_t>(end) : std::nullopt;
 }
 
 absl::StatusOr<bool> cut_torn_tail(const std::string& directory) {
@@ -111,7 +133,7 @@ absl::StatusOr<bool> cut_torn_tail(const std::string& directory) {
   }
   if (newest.empty()) return false;
   ASSIGN_OR_RETURN(const std::string log, read_file(newest));
-  const auto end = torn_tail(log);
+  const auto end = torn_tail(log, RecordFile::log);
   if (!end) return false;
   spdlog::warn("{}: its last record, {} bytes, was torn by a power loss while it was written: it is cut off, nobody was told of it", newest,
                log.size() - *end);

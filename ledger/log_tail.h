@@ -1,9 +1,11 @@
-// The end of RocksDB's log after a power loss: the last record was being written, so some of its sectors may be there and others not.
-// RocksDB forgives a record that ends early, and refuses to open where a later sector was kept and an earlier one was not.
+// The end of a file of RocksDB's after a power loss: of its log, or of a MANIFEST, its list of files, which has records of the same format.
+// Some sectors of what was being written may be there and others not. RocksDB forgives a file that ends early, and refuses to open where a
+// later sector was kept and an earlier one was not.
 //
-// Such a record was never acknowledged: each is synced before the next one is begun, and before anybody is told (I8). It is told apart from
-// damage by what a disk leaves: a sector that was not written is all zeros, and nothing whole comes after the record. Any other damage
-// stays for RocksDB to refuse.
+// What was being written is told apart from damage by what a disk leaves: a sector that was not written is all zeros. In a log the torn
+// record is the last one, since each is synced before the next one is begun, and before anybody is told (I8): nothing whole comes after it.
+// In a MANIFEST the records of one change are written and then synced together: whole ones may follow, not far. Any other damage stays for
+// RocksDB to refuse.
 //
 // Source  RocksDB's log format: blocks of 32 KiB of records `u32 masked CRC-32C, u16 length, u8 type, data`, little-endian.
 #pragma once
@@ -17,8 +19,14 @@
 
 namespace bukubesar {
 
-// Where the torn last record of a log with these bytes begins; nothing where it is whole, ends early, or is damaged in another way.
-[[nodiscard]] std::optional<std::uint64_t> torn_tail(std::string_view log);
+enum class RecordFile : std::uint8_t { log, manifest };
+
+// What a MANIFEST can have unsynced at once: the records of one change. The largest is a compaction's, with some 200 bytes for each of 26
+// files that it may write (1.6 GB of 64 MB each) and few for each that it read; a flush of each family may be written together with it.
+inline constexpr std::size_t kUnsyncedManifestBytes = 16U << 10;
+
+// Where the first torn record of a file with these bytes begins; nothing where it is whole, ends early, or is damaged in another way.
+[[nodiscard]] std::optional<std::uint64_t> torn_tail(std::string_view bytes, RecordFile file);
 
 // Cuts the torn record off the newest log of RocksDB's directory, synced. True where there was one.
 [[nodiscard]] absl::StatusOr<bool> cut_torn_tail(const std::string& directory);

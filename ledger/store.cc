@@ -341,12 +341,18 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_writer() const
   RETURN_IF_ERROR(make_directories(options.log_directory));
   rocksdb::DBOptions with_log = database_options();
   with_log.info_log = std::make_shared<InfoLog>(open_info_log(options.log_directory));
+  RETURN_IF_ERROR(remove_trial(options.directory));
   auto opened = std::make_shared<Database>(options.directory);
   rocksdb::DB* db = nullptr;
-  rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+  const auto open = [&] { return rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db); };
+  rocksdb::Status status = open();
   if (status.IsCorruption()) {
     ASSIGN_OR_RETURN(const bool cut, cut_torn_tail(options.directory));
-    if (cut) status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
+    if (cut) status = open();
+  }
+  if (status.IsCorruption() && options.check_copy) {
+    ASSIGN_OR_RETURN(const bool cut, cut_torn_manifest(options.directory, options.check_copy));
+    if (cut) status = open();
   }
   opened->db.reset(db);
   RETURN_IF_ERROR(opening_status(status, options.directory, ""));

@@ -32,28 +32,29 @@ class LogTail : public testing::Test {
   std::size_t before_last_ = 0;
 };
 
-TEST_F(LogTail, AWholeLogHasNone) { EXPECT_FALSE(torn_tail(log_)); }
+TEST_F(LogTail, AWholeLogHasNone) { EXPECT_FALSE(torn_tail(log_, RecordFile::log)); }
 
 TEST_F(LogTail, ALogThatEndsEarlyHasNone) {
-  for (std::size_t size = before_last_; size < log_.size(); size += 37) EXPECT_FALSE(torn_tail(std::string_view(log_).substr(0, size)));
+  for (std::size_t size = before_last_; size < log_.size(); size += 37)
+    EXPECT_FALSE(torn_tail(std::string_view(log_).substr(0, size), RecordFile::log));
 }
 
 TEST_F(LogTail, AnySectorsOfTheLastRecordMayBeMissing) {
   for (std::size_t sector = before_last_ / 512 + 1; sector <= (log_.size() - 1) / 512; ++sector) {
     std::string torn = log_;
     clear_sector(torn, sector);
-    EXPECT_EQ(torn_tail(torn), before_last_) << sector;
+    EXPECT_EQ(torn_tail(torn, RecordFile::log), before_last_) << sector;
   }
   std::string torn = log_;
   for (std::size_t at = before_last_; at % 512 != 0; ++at) torn[at] = '\0';  // the sector where it begins, as it was before
-  EXPECT_EQ(torn_tail(torn), before_last_);
+  EXPECT_EQ(torn_tail(torn, RecordFile::log), before_last_);
 }
 
 TEST_F(LogTail, AFlippedByteIsNoTear) {
   for (std::size_t at = before_last_; at < log_.size(); at += 11) {
     std::string damaged = log_;
     damaged[at] = static_cast<char>(damaged[at] ^ 4);
-    EXPECT_FALSE(torn_tail(damaged)) << at;
+    EXPECT_FALSE(torn_tail(damaged, RecordFile::log)) << at;
   }
 }
 
@@ -61,7 +62,7 @@ TEST_F(LogTail, AnEmptySectorBeforeTheLastRecordIsNoTear) {
   for (std::size_t sector = 0; (sector + 1) * 512 <= before_last_; ++sector) {
     std::string damaged = log_;
     clear_sector(damaged, sector);
-    EXPECT_FALSE(torn_tail(damaged)) << sector;
+    EXPECT_FALSE(torn_tail(damaged, RecordFile::log)) << sector;
   }
 }
 

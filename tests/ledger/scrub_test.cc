@@ -21,7 +21,7 @@ class ScrubTest : public ::testing::Test {
   }
   static SigningKeys keys() { return SigningKeys::of_seed(std::string(32, 's')); }
   void overwrite(Family family, const std::string& key, std::string (*change)(std::string)) {
-    auto store = Store::open({directory_.ledger(), directory_.ledger() + ".log", false});
+    auto store = Store::open({directory_.ledger(), directory_.ledger() + ".log", false, {}});
     ASSERT_TRUE(store.ok()) << store.status();
     const auto row = (*store)->get(family, key);
     ASSERT_TRUE(row.ok() && row->has_value());
