@@ -1,9 +1,10 @@
 """What tests/faults/file_shim.cc records and does, for tests; and Disk, a model of what a power loss may leave of the recorded calls.
 
 Disk keeps two states of everything: what was synced, and what the system holds in memory since. A file's bytes are safe once the file was
-synced; a name (made, renamed, removed) once its directory was. What is not safe may be lost, kept, or kept in part, in any order: writes by
-sectors, names of one directory in their order. What a failed sync should have made safe is lost for ever, as on Linux: later syncs of that
-file succeed without it, since its pages count as written, while whoever reads the file still sees it.
+synced; a name (made, renamed, removed) once its directory was. What is not safe may be lost, kept, or kept in part, in any order: each sector
+as it was before or as the first so many writes left it; names of one directory in their order. What a failed sync should have made safe is
+lost for ever, as on Linux: later syncs of that file succeed without it, since its pages count as written, while whoever reads the file still
+sees it.
 """
 
 import dataclasses
@@ -70,14 +71,28 @@ def apply_write(content: bytearray, offset: int, data):
     content[offset:offset + len(data)] = data
 
 
-def torn(data: bytes, offset: int, rng: random.Random) -> list:
-    """Some of a write's sectors: a prefix, or any of them."""
-    first = SECTOR - offset % SECTOR
-    edges = [0, *range(first, len(data), SECTOR), len(data)]
-    sectors = [(offset + low, data[low:high]) for low, high in zip(edges, edges[1:]) if high > low]
-    if rng.random() < 0.5:
-        return sectors[:rng.randrange(len(sectors) + 1)]
-    return [sector for sector in sectors if rng.random() < 0.5]
+def keep_all(content: bytearray, writes: list):
+    for offset, data in writes:
+        apply_write(content, offset, data)
+
+
+def keep_some(content: bytearray, writes: list, rng: random.Random):
+    """Each sector as it stood at a moment of its own: when the system wrote it back last. A disk takes a sector whole or not at all, and what
+    is written back is what the first so many writes made of it, so that of two writes to one sector the later is never there alone.
+    Neighbours are often written back together."""
+    touching = {}
+    for index, (offset, data) in enumerate(writes):
+        for sector in range(offset // SECTOR, -(-(offset + len(data)) // SECTOR) if data else 0):
+            touching.setdefault(sector, []).append((index, offset, data))
+    alone = rng.choice([1, 0.3, 0.05])  # how often a sector is not written back with the one before
+    moment = None  # how many writes were done then
+    for sector, those in sorted(touching.items()):
+        if moment is None or rng.random() < alone:
+            moment = rng.choice([0, len(writes), rng.randrange(len(writes) + 1)])
+        for index, offset, data in those:
+            if index < moment:
+                low, high = max(offset, sector * SECTOR), min(offset + len(data), (sector + 1) * SECTOR)
+                apply_write(content, low, data[low - offset:high - offset])
 
 
 class Disk:
@@ -161,13 +176,16 @@ class Disk:
 
     @staticmethod
     def content(file: File, rng: random.Random, kept: str) -> bytes:
-        content = bytearray(file.synced)
+        content, writes = bytearray(file.synced), []
         if kept == "nothing":
             return content
+        keep = keep_all if kept == "all" else lambda content, writes: keep_some(content, writes, rng)
         for offset, data in file.writes:
-            if data is None or kept == "all" or rng.random() < 0.5:
-                apply_write(content, offset, data)
-            elif rng.random() < 0.7:
-                for at, sector in torn(data, offset, rng):
-                    apply_write(content, at, sector)
+            if data is not None:
+                writes.append((offset, data))
+                continue
+            keep(content, writes)
+            apply_write(content, offset, None)  # a size is no sector of the file: it is kept
+            writes = []
+        keep(content, writes)
         return content
