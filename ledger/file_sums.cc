@@ -1,5 +1,6 @@
 #include "ledger/file_sums.h"
 
+#include <rocksdb/file_checksum.h>
 #include <xxhash.h>
 
 #include "base/check.h"

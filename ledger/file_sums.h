@@ -4,10 +4,13 @@
 // Threads  any.
 #pragma once
 
-#include <rocksdb/file_checksum.h>
-
 #include <memory>
 #include <string>
+
+namespace rocksdb {
+class FileChecksumGenFactory;
+class FileChecksumGenerator;
+}  // namespace rocksdb
 
 namespace bukubesar {
 

@@ -5,6 +5,7 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
@@ -528,7 +529,8 @@ std::vector<Store::TableFile> Store::table_files() const {
   impl_->current()->db->GetLiveFilesMetaData(&found);
   std::vector<TableFile> files;
   for (const rocksdb::LiveFileMetaData& file : found) {
-    TableFile one{file.db_path + file.name, file.file_checksum, file.file_checksum_func_name, std::nullopt, file.smallestkey, file.largestkey};
+    TableFile one{file.db_path + file.name, file.file_checksum, file.file_checksum_func_name, std::nullopt,
+                  file.smallestkey,         file.largestkey};
     for (const Family family : kFamilies)
       if (file.column_family_name == name_of(family)) one.family = family;
     if (file_sum(one.checksum_kind) != nullptr) files.push_back(std::move(one));

@@ -147,11 +147,11 @@ class TotalsScan {
   std::vector<std::uint32_t> dense_;
   std::array<std::uint32_t, kGroupDimensionsMax> dense_limits_{};
   absl::flat_hash_map<GroupKey, std::uint32_t> index_;
-  std::optional<DistinctCounts> distinct_;                   // made once it is known what is grouped and filtered by
-  std::vector<std::int64_t> whole_vendor_counts_;            // by vendor, whatever the group → packages, where not counted by purchase
-  std::int64_t whole_vendors_ = 0;                           // those above zero
+  std::optional<DistinctCounts> distinct_;         // made once it is known what is grouped and filtered by
+  std::vector<std::int64_t> whole_vendor_counts_;  // by vendor, whatever the group → packages, where not counted by purchase
+  std::int64_t whole_vendors_ = 0;                 // those above zero
   std::shared_ptr<VendorNumbers> vendors_;
-  std::vector<std::vector<std::uint32_t>> vendor_ids_;       // by partition, code
+  std::vector<std::vector<std::uint32_t>> vendor_ids_;  // by partition, code
   std::vector<const Dictionaries*> dictionaries_;
   SegmentColumns scratch_;
   std::unique_ptr<RowTests> row_tests_;

@@ -4,7 +4,8 @@
 
 namespace bukubesar {
 
-void VendorNumbers::extend(std::size_t partition_index, const Dictionary& vendors, std::uint32_t code, std::vector<std::uint32_t>& numbers) {
+void VendorNumbers::extend(std::size_t partition_index, const Dictionary& vendors, std::uint32_t code,
+                           std::vector<std::uint32_t>& numbers) {
   absl::MutexLock lock(&mutex_);
   std::vector<std::uint32_t>& known = by_code_[partition_index];
   while (known.size() <= code) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/db.h>
+#include <rocksdb/file_checksum.h>
 
 #include <filesystem>
 #include <fstream>
