@@ -10,6 +10,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -28,6 +29,7 @@
 #include "projections/projections.h"
 #include "server/access.h"
 #include "server/alert_watch.h"
+#include "server/backlog_end.h"
 #include "server/backup_job.h"
 #include "server/data_lock.h"
 #include "server/eraser.h"
@@ -131,6 +133,7 @@ class Node {
   [[nodiscard]] absl::Status start_witness();
   void witness_loop();
   void sign_loop();
+  [[nodiscard]] std::optional<std::int64_t> lag_records() const;
   void note_progress(std::string_view what, std::uint64_t done, std::uint64_t total);
   void watch_for_synthetic(const Commit& commit);
 
@@ -165,6 +168,7 @@ class Node {
   std::string signing_trouble_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::string witness_trouble_ ABSL_GUARDED_BY(mutex_);
+  BacklogEnd backlog_end_;  // of sign_loop()
   std::thread signing_, witnessing_, access_files_;
   std::unique_ptr<AlertWatch> alerts_;
 };
