@@ -20,6 +20,12 @@ constexpr std::size_t kBlock = SHA256_CBLOCK;
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kJoinedMax = 8 * kBlock;
 
+SHA256_CTX begin() {
+  SHA256_CTX state;
+  BB_CHECK(SHA256_Init(&state) == 1, "SHA-256 starts");
+  return state;
+}
+
 void take(SHA256_CTX& state, const char* bytes, std::size_t size) {
   BB_CHECK(SHA256_Update(&state, bytes, size) == 1, "SHA-256 takes any bytes");
 }
@@ -41,7 +47,7 @@ Hash256 hash_of(const SHA256_CTX& state) {
 
 }  // namespace
 
-Sha256::Sha256() { BB_CHECK(SHA256_Init(&state_) == 1, "SHA-256 starts"); }
+Sha256::Sha256() : state_(begin()) {}
 
 Sha256& Sha256::update(std::string_view bytes) {
   BB_CHECK(SHA256_Update(&state_, bytes.data(), bytes.size()) == 1, "SHA-256 takes any bytes");
@@ -51,14 +57,13 @@ Sha256& Sha256::update(std::string_view bytes) {
 Hash256 Sha256::finish() {
   Hash256 hash;
   BB_CHECK(SHA256_Final(hash.data(), &state_) == 1, "SHA-256 ends");
-  BB_CHECK(SHA256_Init(&state_) == 1, "SHA-256 starts again");
+  state_ = begin();
   return hash;
 }
 
 // Padded here and not by SHA256_Final, which also wipes what it leaves, though nothing of it is secret.
 Hash256 sha256(std::string_view bytes) {
-  SHA256_CTX state;
-  SHA256_Init(&state);
+  SHA256_CTX state = begin();
   const std::size_t whole = bytes.size() / kBlock * kBlock;
   if (whole > 0) take(state, bytes.data(), whole);
   char last[2 * kBlock];
@@ -80,8 +85,7 @@ Hash256 sha256_joined(std::initializer_list<std::string_view> parts) {
   char* to = joined;
   for (const std::string_view part : parts) to = std::copy(part.begin(), part.end(), to);
   const std::size_t whole = size / kBlock * kBlock;
-  SHA256_CTX state;
-  SHA256_Init(&state);
+  SHA256_CTX state = begin();
   take(state, joined, whole + pad(joined + whole, size - whole, size));
   return hash_of(state);
 }

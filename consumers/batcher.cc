@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/sha256.h"
 #include "base/status.h"
 #include "events/event_digest.h"
 #include "events/payload.h"

@@ -107,7 +107,8 @@ struct Ledger::Impl {
 
   // ledger_open.cc
   absl::Status open(const Definition& definition);
-  [[nodiscard]] static absl::Status check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition);
+  [[nodiscard]] static absl::Status check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition,
+                                               const Progress& progress);
   absl::Status open_store(const Definition& definition);
   absl::Status check_identity();
   absl::Status check_definition_text(const Definition& definition);

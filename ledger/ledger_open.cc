@@ -83,14 +83,16 @@ absl::Status Ledger::Impl::load_next_cut_note() {
   return absl::OkStatus();
 }
 
-// A start on the copy, with all it checks. Nothing that anybody was told of is missing where it has what the heads file knows.
-absl::Status Ledger::Impl::check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition) {
+// A start on the copy, with all it checks, and what the heads file knows must be there. RocksDB for its part refuses a list that names a
+// table or a log that is gone: so what a cut takes back has to stand in files that are still there.
+absl::Status Ledger::Impl::check_copy(const std::string& copy, const std::string& heads_path, const Definition& definition,
+                                      const Progress& progress) {
   ASSIGN_OR_RETURN(const std::string heads, read_file(heads_path));
   RETURN_IF_ERROR(write_file_durably(copy + ".heads", heads));
   LedgerOptions options;
   options.directory = copy;
   options.read_only = true;
-  options.with_ids = true;
+  options.progress = progress;
   ASSIGN_OR_RETURN(const auto ledger, Ledger::open(std::move(options), definition));
   if (ledger->shorter_than_recorded()) return data_loss("entries that {} knows of are missing", heads_path);
   absl::MutexLock lock(&ledger->impl_->file_mutex);
@@ -122,7 +124,9 @@ absl::Status Ledger::Impl::open_store(const Definition& definition) {
         return failed_precondition("{} has partition {}, the definition of ledger {} does not", heads_path(), id.name(), name);
   }
   // Copies of both: it may be asked much later, when the store is opened anew.
-  const auto check = [heads = heads_path(), definition](const std::string& copy) { return check_copy(copy, heads, definition); };
+  const auto check = [heads = heads_path(), definition, progress = options.progress](const std::string& copy) {
+    return check_copy(copy, heads, definition, progress);
+  };
   ASSIGN_OR_RETURN(store, Store::open({options.directory, options.directory + ".log", options.read_only, check}));
   return absl::OkStatus();
 }

@@ -112,7 +112,21 @@ bool lacks_sector(std::string_view log, std::size_t at) {
   return end <= log.size() && has_empty_sector(log, data, end);
 }
 
+// Whether the file ends within the piece at `at`.
+bool is_cut_short(std::string_view log, std::size_t at) {
+  if (at + kHeaderBytes > log.size()) return true;
+  return at + kHeaderBytes + (byte_at(log, at + 4) | byte_at(log, at + 5) << 8) > log.size();
+}
+
 }  // namespace
+
+std::uint64_t end_of_records(std::string_view bytes) { return end_of_whole(bytes, 0); }
+
+bool ends_early(std::string_view bytes) {
+  const std::size_t end = end_of_whole(bytes, 0);
+  const bool only_zeros = bytes.substr(end).find_first_not_of('\0') == std::string_view::npos;
+  return only_zeros || is_cut_short(bytes, end_of_pieces(bytes, end));
+}
 
 std::optional<std::uint64_t> torn_tail(std::string_view bytes, RecordFile file) {
   const std::size_t end = end_of_whole(bytes, 0);

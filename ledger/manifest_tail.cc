@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 
 #include "base/file.h"
@@ -50,35 +51,45 @@ absl::Status try_on_copy(const std::string& directory, const std::string& name, 
   return check(copy);
 }
 
+// Why it is not whole where that is no tear; nothing where it may be one.
+std::optional<std::string> damage_of(std::string_view manifest) {
+  if (ends_early(manifest) || torn_tail(manifest, RecordFile::manifest)) return std::nullopt;
+  return fmt::format("it is damaged from byte {} on, and no power loss leaves it so", end_of_records(manifest));
+}
+
 }  // namespace
 
 absl::Status remove_trial(const std::string& directory) {
+  const std::filesystem::path trial = trial_of(directory);
   std::error_code error;
-  std::filesystem::remove_all(trial_of(directory), error);
-  return error ? unavailable("remove {}: {}", trial_of(directory), error.message()) : absl::OkStatus();
+  const std::uintmax_t removed = std::filesystem::remove_all(trial, error);
+  if (error) return unavailable("remove {}: {}", trial.string(), error.message());
+  return removed == 0 ? absl::OkStatus() : sync_directory(trial.parent_path().string());
 }
 
-absl::StatusOr<bool> cut_torn_manifest(const std::string& directory, const CopyCheck& check) {
+absl::Status mend_manifest(const std::string& directory, const CopyCheck& check) {
+  if (!std::filesystem::exists(fmt::format("{}/{}", directory, kCurrent))) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string name, manifest_in_force(directory));
-  if (name.empty()) return false;
   const std::string path = fmt::format("{}/{}", directory, name);
+  if (name.empty() || !std::filesystem::exists(path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string manifest, read_file(path));
-  const auto end = torn_tail(manifest, RecordFile::manifest);
-  if (!end) return false;
-  const std::string_view cut = std::string_view(manifest).substr(0, *end);
+  const std::string_view whole = std::string_view(manifest).substr(0, end_of_records(manifest));
+  const std::size_t rest = manifest.size() - whole.size();
+  if (rest == 0) return absl::OkStatus();
+  if (const auto damage = damage_of(manifest)) return data_loss("{}: {}", path, *damage);
+  // The log may be torn by the same power loss.
+  RETURN_IF_ERROR(cut_torn_tail(directory).status());
+  spdlog::warn(
+      "{}: its last {} bytes are not whole, as a power loss leaves it: it is tried on a copy whether anything is missing without them",
+      path, rest);
   RETURN_IF_ERROR(remove_trial(directory));
-  const absl::Status tried = try_on_copy(directory, name, cut, check);
+  const absl::Status tried = try_on_copy(directory, name, whole, check);
   RETURN_IF_ERROR(remove_trial(directory));
-  if (!tried.ok()) {
-    spdlog::error("{}: its last {} bytes look torn by a power loss, but stay: without them, {}", path, manifest.size() - *end,
-                  message_of(tried));
-    return false;
-  }
+  if (!tried.ok()) return data_loss("{}: its last {} bytes are not whole, and without them: {}", path, rest, message_of(tried));
   // The torn one is not kept: what its tail names RocksDB removes now, so nothing could be done with it.
-  RETURN_IF_ERROR(write_file_durably(path, cut));
-  spdlog::warn("{}: its last {} bytes, not synced yet, were torn by a power loss: they are cut off; a copy without them had every entry",
-               path, manifest.size() - *end);
-  return true;
+  RETURN_IF_ERROR(write_file_durably(path, whole));
+  spdlog::warn("{}: its last {} bytes are cut off: they were not synced yet, and a copy without them had every entry", path, rest);
+  return absl::OkStatus();
 }
 
 }  // namespace bukubesar

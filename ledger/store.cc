@@ -343,17 +343,13 @@ absl::StatusOr<std::shared_ptr<const Database>> Store::Impl::open_writer() const
   rocksdb::DBOptions with_log = database_options();
   with_log.info_log = std::make_shared<InfoLog>(open_info_log(options.log_directory));
   RETURN_IF_ERROR(remove_trial(options.directory));
+  if (options.check_copy) RETURN_IF_ERROR(mend_manifest(options.directory, options.check_copy));
   auto opened = std::make_shared<Database>(options.directory);
   rocksdb::DB* db = nullptr;
-  const auto open = [&] { return rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db); };
-  rocksdb::Status status = open();
+  rocksdb::Status status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
   if (status.IsCorruption()) {
     ASSIGN_OR_RETURN(const bool cut, cut_torn_tail(options.directory));
-    if (cut) status = open();
-  }
-  if (status.IsCorruption() && options.check_copy) {
-    ASSIGN_OR_RETURN(const bool cut, cut_torn_manifest(options.directory, options.check_copy));
-    if (cut) status = open();
+    if (cut) status = rocksdb::DB::Open(with_log, options.directory, families(), &opened->handles, &db);
   }
   opened->db.reset(db);
   RETURN_IF_ERROR(opening_status(status, options.directory, ""));

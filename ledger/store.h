@@ -72,7 +72,8 @@ class Store {
     std::string directory;      // RocksDB's files
     std::string log_directory;  // RocksDB's own log, limited in size; not used where read_only
     bool read_only = false;     // beside a process that writes, or alone
-    // Asked before a torn tail is cut off RocksDB's list of files (ledger/manifest_tail.h). Without it none is cut.
+    // Asked before a tail that is not whole is cut off RocksDB's list of files (ledger/manifest_tail.h). Without it the list is RocksDB's
+    // to judge.
     CopyCheck check_copy;
   };
   static absl::StatusOr<std::unique_ptr<Store>> open(const Options& options);

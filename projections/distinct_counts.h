@@ -4,7 +4,8 @@
 // A package counts where its rows in the set come to more than zero; a vendor where the rows that are its own do, of the set, or of one
 // purchase in the set where rows are counted by purchase.
 //
-// Purchases and vendors are numbered densely, so that what is counted stands by its number wherever that takes no more room than a hash.
+// Purchases and vendors are numbered densely in a ledger, so that what is counted stands by its number wherever that takes no more room
+// than a hash.
 //
 // Invariants  what is read depends on the sums alone, never on the order in which they came.
 // Threads     one at a time.

@@ -400,6 +400,7 @@ std::vector<std::pair<std::string, std::uint64_t>> Projections::memory_bytes() c
       for (const auto& [part, bytes] : partition.fold->memory_bytes()) parts[part] += bytes;
     }
   }
+  parts["dictionaries"] += impl_->vendor_numbers->memory_bytes();
   absl::MutexLock lock(&impl_->cache_mutex);
   for (const auto& standing : impl_->standing) parts["standing_views"] += standing->bytes;
   return {parts.begin(), parts.end()};

@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
+#include "base/check.h"
 #include "base/status.h"
 #include "projections/block_filter.h"
 #include "projections/row_tests.h"
@@ -201,6 +202,7 @@ void TotalsScan::set_row_tests(std::size_t partition_index) {
 
 // Each scan numbers values and groups as it meets them: they are found again by their texts.
 absl::Status TotalsScan::add_all(const TotalsScan& other, const std::vector<PartitionSnapshot>& partitions) {
+  BB_CHECK(vendors_ == other.vendors_, "scans that are added number vendors alike");
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     if (!other.resolvers_[i].empty()) RETURN_IF_ERROR(prepare(i, partitions[i]));
   }
@@ -597,6 +599,8 @@ TotalsAnswer TotalsScan::finish(const Cut& cut) const {
 
 std::size_t TotalsScan::memory_bytes() const {
   std::size_t bytes = sums_.size() * (sizeof(PostingSums) + sizeof(GroupKey) * 2 + 8) + dense_.size() * 4 + distinct_->memory_bytes();
+  bytes += whole_vendor_counts_.capacity() * sizeof(whole_vendor_counts_[0]);
+  for (const std::vector<std::uint32_t>& ids : vendor_ids_) bytes += ids.capacity() * sizeof(ids[0]);
   for (const Used& used : used_) bytes += used.values->memory_bytes();
   return bytes;
 }

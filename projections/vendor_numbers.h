@@ -23,9 +23,10 @@ class VendorNumbers {
   // Appends to `numbers`, which holds those of a partition's first codes, all that are known, `code` among them. 0: no vendor.
   // `vendors`: the partition's own dictionary, where `code` has been published; it must live as long as this.
   void extend(std::size_t partition_index, const Dictionary& vendors, std::uint32_t code, std::vector<std::uint32_t>& numbers);
+  [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::vector<std::vector<std::uint32_t>> by_code_ ABSL_GUARDED_BY(mutex_);  // by partition, code
   absl::flat_hash_map<absl::string_view, std::uint32_t> by_text_ ABSL_GUARDED_BY(mutex_);
   const std::size_t partitions_;
