@@ -31,10 +31,13 @@ struct Piece {
 
 std::uint32_t byte_at(std::string_view bytes, std::size_t at) { return static_cast<std::uint8_t>(bytes[at]); }
 
+// As the piece's header has it, which must be there.
+std::size_t length_at(std::string_view log, std::size_t at) { return byte_at(log, at + 4) | byte_at(log, at + 5) << 8; }
+
 std::optional<Piece> piece_at(std::string_view log, std::size_t at) {
   const std::size_t block_left = kBlockBytes - at % kBlockBytes;
   if (at + kHeaderBytes > log.size() || block_left < kHeaderBytes) return std::nullopt;
-  const std::size_t length = byte_at(log, at + 4) | byte_at(log, at + 5) << 8;
+  const std::size_t length = length_at(log, at);
   const Piece piece{static_cast<std::uint8_t>(log[at + 6]), kHeaderBytes + length};
   if (piece.type < full || piece.type > last || piece.size > block_left || at + piece.size > log.size()) return std::nullopt;
   boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;  // CRC-32C
@@ -108,14 +111,13 @@ bool lacks_sector(std::string_view log, std::size_t at) {
   const std::size_t data = at + kHeaderBytes;
   if (data > log.size()) return false;
   if (has_empty_sector(log, at, data)) return true;
-  const std::size_t end = data + (byte_at(log, at + 4) | byte_at(log, at + 5) << 8);
+  const std::size_t end = data + length_at(log, at);
   return end <= log.size() && has_empty_sector(log, data, end);
 }
 
 // Whether the file ends within the piece at `at`.
 bool is_cut_short(std::string_view log, std::size_t at) {
-  if (at + kHeaderBytes > log.size()) return true;
-  return at + kHeaderBytes + (byte_at(log, at + 4) | byte_at(log, at + 5) << 8) > log.size();
+  return at + kHeaderBytes > log.size() || at + kHeaderBytes + length_at(log, at) > log.size();
 }
 
 }  // namespace

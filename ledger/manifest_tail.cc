@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <optional>
 #include <string_view>
 
 #include "base/file.h"
@@ -51,12 +50,6 @@ absl::Status try_on_copy(const std::string& directory, const std::string& name, 
   return check(copy);
 }
 
-// Why it is not whole where that is no tear; nothing where it may be one.
-std::optional<std::string> damage_of(std::string_view manifest) {
-  if (ends_early(manifest) || torn_tail(manifest, RecordFile::manifest)) return std::nullopt;
-  return fmt::format("it is damaged from byte {} on, and no power loss leaves it so", end_of_records(manifest));
-}
-
 }  // namespace
 
 absl::Status remove_trial(const std::string& directory) {
@@ -76,7 +69,8 @@ absl::Status mend_manifest(const std::string& directory, const CopyCheck& check)
   const std::string_view whole = std::string_view(manifest).substr(0, end_of_records(manifest));
   const std::size_t rest = manifest.size() - whole.size();
   if (rest == 0) return absl::OkStatus();
-  if (const auto damage = damage_of(manifest)) return data_loss("{}: {}", path, *damage);
+  if (!ends_early(manifest) && !torn_tail(manifest, RecordFile::manifest))
+    return data_loss("{}: it is damaged from byte {} on, and no power loss leaves it so", path, whole.size());
   // The log may be torn by the same power loss.
   RETURN_IF_ERROR(cut_torn_tail(directory).status());
   spdlog::warn(

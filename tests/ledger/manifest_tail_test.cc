@@ -37,15 +37,13 @@ class ManifestTail : public testing::Test {
  protected:
   void SetUp() override {
     // Not in this process: its threads of RocksDB's would be missing in what it forks.
-    ASSERT_EQ(exit_code_of_child([&] { return prepare(1); }), 0);
+    ASSERT_EQ(exit_code_of_child([&] { return prepare(); }), 0);
     take();
   }
-  // flushes: of the list's synced part.
-  int prepare(int flushes) const {
+  int prepare() const {
     auto ledger = open_ledger(directory_.ledger(), make_definition());
     if (ledger == nullptr) return 1;
-    for (int i = 0; i < flushes; ++i)
-      if (!commit_events(*ledger, kP0, 100).ok() || !ledger->flush().ok()) return 2;
+    if (!commit_events(*ledger, kP0, 100).ok() || !ledger->flush().ok()) return 2;
     const auto sign = [&] { return CheckpointSigner(*ledger, make_definition(), SigningKeys::of_seed(std::string(32, 's'))).sign(); };
     if (!commit_events(*ledger, kP0, 150).ok() || !sign().ok() || !ledger->record_heads(/*now=*/true).ok()) return 3;
     fs::copy(directory_.ledger(), before());
@@ -93,6 +91,10 @@ class ManifestTail : public testing::Test {
     EXPECT_EQ(ledger.status().code(), absl::StatusCode::kDataLoss) << ledger.status();
     EXPECT_TRUE(*read_file(manifest_of(place)) == bytes);
     EXPECT_FALSE(fs::exists(place + ".trial"));
+  }
+  static void remove_logs(const std::string& place) {
+    for (const auto& file : fs::directory_iterator(place))
+      if (file.path().extension() == ".log") fs::remove(file);
   }
   static bool opens_for_reading(const std::string& place) { return Ledger::open({place, true, {}}, make_definition()).ok(); }
 
@@ -144,8 +146,7 @@ TEST_F(ManifestTail, AFlippedByteBesideAnEmptySectorFartherOnIsNoTear) {
 TEST_F(ManifestTail, ACutThatLosesWhatOnlyTheTailNamesIsRefused) {
   // The flush was synced, and the log that it emptied is gone: an empty sector is damage.
   const std::string place = place_with(torn());
-  for (const auto& file : fs::directory_iterator(place))
-    if (file.path().extension() == ".log") fs::remove(file);
+  remove_logs(place);
   ASSERT_TRUE(torn_tail(torn(), RecordFile::manifest));
   expect_refused(place);
 }
@@ -164,8 +165,7 @@ TEST_F(ManifestTail, AnEmptySectorAnywhereCostsNoTable) {
     std::string damaged = manifest_;
     clear(damaged, from, std::min(damaged.size(), from + kSector));
     const std::string place = place_with(damaged);
-    for (const auto& file : fs::directory_iterator(place))
-      if (file.path().extension() == ".log") fs::remove(file);  // what the tables have is nowhere else
+    remove_logs(place);  // what the tables have is nowhere else
     const auto tables = tables_of(place);
     if (Ledger::open({place, false, {}}, make_definition()).ok()) {
       expect_whole(place);
@@ -188,7 +188,6 @@ TEST_F(ManifestTail, ACutThatLosesWhatTheHeadsFileKnowsIsRefused) {
 
 TEST_F(ManifestTail, AHoleFartherBackThanOneChangeIsRefused) {
   TemporaryDirectory other;
-  std::string bytes;
   ASSERT_EQ(exit_code_of_child([&] {
               auto ledger = open_ledger(other.ledger(), make_definition());
               while (fs::file_size(manifest_of(other.ledger())) < kUnsyncedManifestBytes + 4 * kSector)
@@ -197,7 +196,7 @@ TEST_F(ManifestTail, AHoleFartherBackThanOneChangeIsRefused) {
             }),
             0);
   const std::string path = manifest_of(other.ledger());
-  bytes = *read_file(path);
+  const std::string bytes = *read_file(path);
   const std::size_t far = (bytes.size() - kUnsyncedManifestBytes) / kSector - 1;
   const std::size_t near = far + 3;
   std::string damaged = bytes;
