@@ -18,10 +18,20 @@ MEASURES = ("packages", "vendors", "committed", "strict", "broad", "stage_unknow
 
 
 def replay(kafka: harness.Kafka) -> list:
-    """(key, value) of all committed records, in order; a value is None where a row is gone."""
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "replay", "isolation.level": "read_committed",
-                                         "enable.auto.commit": False, "enable.partition.eof": True})
-    consumer.assign([confluent_kafka.TopicPartition(TOPIC, 0, 0)])
+    """(key, value) of all committed records, in order; a value is None where a row is gone.
+
+    A broker answers a commit before it has written the commit's marker, and ends a reader's partition there until it has. So the end is asked of a reader of
+    everything, and the replay goes on up to it.
+    """
+    settings = {"bootstrap.servers": kafka.bootstrap, "group.id": "replay", "enable.auto.commit": False, "enable.partition.eof": True}
+    partition = confluent_kafka.TopicPartition(TOPIC, 0, 0)
+    whole = confluent_kafka.Consumer({**settings, "isolation.level": "read_uncommitted"})
+    try:
+        end = whole.get_watermark_offsets(partition, timeout=30)[1]
+    finally:
+        whole.close()
+    consumer = confluent_kafka.Consumer({**settings, "isolation.level": "read_committed"})
+    consumer.assign([partition])
     records = []
     try:
         while True:
@@ -29,7 +39,9 @@ def replay(kafka: harness.Kafka) -> list:
             assert message is not None, "nothing came"
             if message.error():
                 assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, message.error()
-                return records
+                if message.offset() >= end:
+                    return records
+                continue
             records.append((json.loads(message.key()), json.loads(message.value()) if message.value() is not None else None))
     finally:
         consumer.close()
