@@ -187,6 +187,7 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
                                                           : kSmallMemtableBytes;
   options.max_write_buffer_number = 3;
   // Keys ascend, so many files of level 0 cost a reader little; slowing writes is for disks that can't follow.
+  options.level0_file_num_compaction_trigger = 16;
   options.level0_slowdown_writes_trigger = 64;
   options.level0_stop_writes_trigger = 128;
   rocksdb::BlockBasedTableOptions table;
