@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/sha256_many.h"
 #include "ledger/chunk.h"
 #include "ledger/id_table.h"
 #include "ledger/ledger.h"
@@ -138,6 +139,46 @@ void leaf_and_tree(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(leaf_and_tree);
+
+// As a commit does it, a chunk at a time.
+void leaf_and_tree_by_chunks(benchmark::State& state) {
+  Frontier frontier;
+  std::vector<Subtree> completed;
+  std::string entries(kChunkEntriesMax * kEntryBytes, '\0');
+  for (auto _ : state) {
+    store_be(entries.data() + 16, frontier.size());
+    frontier.append_all(leaf_hashes(entries, kEntryBytes), completed);
+    completed.clear();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kChunkEntriesMax));
+}
+BENCHMARK(leaf_and_tree_by_chunks);
+
+std::vector<std::string> some_payloads() {
+  std::vector<std::string> payloads(32);
+  for (std::size_t i = 0; i < payloads.size(); ++i) payloads[i] = std::string(350 + 37 * i % 270, static_cast<char>(i));
+  return payloads;
+}
+
+void payload_hashes(benchmark::State& state) {
+  const std::vector<std::string> payloads = some_payloads();
+  for (auto _ : state)
+    for (const std::string& payload : payloads) benchmark::DoNotOptimize(sha256(payload));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(payloads.size()));
+}
+BENCHMARK(payload_hashes);
+
+void payload_hashes_together(benchmark::State& state) {
+  const std::vector<std::string> payloads = some_payloads();
+  const std::vector<std::string_view> messages(payloads.begin(), payloads.end());
+  std::vector<Hash256> hashes(messages.size());
+  for (auto _ : state) {
+    sha256_many(messages, hashes);
+    benchmark::DoNotOptimize(hashes);
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(payloads.size()));
+}
+BENCHMARK(payload_hashes_together);
 
 void entry_chunk(benchmark::State& state) {
   std::string entries;

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/sha256.h"
+#include "base/sha256_many.h"
 #include "base/status.h"
 #include "events/event_digest.h"
 #include "events/payload.h"
@@ -15,7 +15,7 @@ namespace bukubesar {
 
 namespace {
 constexpr std::size_t kLookBackRun = 256;  // entries fetched with a first copy
-constexpr std::size_t kRunRecords = 16;    // decoded, then looked up together
+constexpr std::size_t kRunRecords = 32;    // hashed together, decoded, then looked up together
 }  // namespace
 
 std::size_t Batcher::FingerprintHash::operator()(const Fingerprint& fingerprint) const {
@@ -75,12 +75,17 @@ void Batcher::cut_at_limit(std::size_t index) {
   std::erase_if(inbox.gaps, [&](const Gap& gap) { return gap.limit > end; });
 }
 
-// A run's ids are looked up after all of it was decoded: each look-up waits for memory, and so they wait together.
+// A run's payloads are hashed together, which costs less, and its ids are looked up after all of it was decoded: each look-up waits for
+// memory, and so they wait together.
 absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Arena& arena) {
   std::array<Judged, kRunRecords> run;
   std::array<Fingerprint, kRunRecords> ids;
+  std::array<std::string_view, kRunRecords> payloads;
+  std::array<Hash256, kRunRecords> hashes;
+  for (std::size_t i = 0; i < records.size(); ++i) payloads[i] = records[i].payload;
+  sha256_many(std::span(payloads).first(records.size()), std::span(hashes).first(records.size()));
   for (std::size_t i = 0; i < records.size(); ++i) {
-    run[i] = judge(part, records[i], arena);
+    run[i] = judge(part, records[i], hashes[i], arena);
     ids[i] = run[i].entry.fingerprint;
     part.uncommitted.prefetch(ids[i]);
   }
@@ -102,7 +107,7 @@ absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Are
   return absl::OkStatus();
 }
 
-Batcher::Judged Batcher::judge(Part& part, const Record& record, Arena& arena) {
+Batcher::Judged Batcher::judge(Part& part, const Record& record, const Hash256& payload_hash, Arena& arena) {
   const PartitionBatch& batch = part.batch;
   Entry entry;
   entry.timestamp_present = record.timestamp_type != TimestampType::none;
@@ -113,7 +118,7 @@ Batcher::Judged Batcher::judge(Part& part, const Record& record, Arena& arena) {
   entry.epoch = batch.epoch;
   entry.offset = record.offset;
   entry.payload_size = static_cast<std::uint32_t>(record.payload.size());
-  entry.payload_hash = sha256(record.payload);
+  entry.payload_hash = payload_hash;
   Judgement judgement;
   if (record.payload.size() <= kPayloadBytesMax) {
     judgement = judge_.judge(entry.rules_version, batch.partition, record.payload, arena);

@@ -78,7 +78,7 @@ class Batcher {
   void start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset);
   void cut_at_limit(std::size_t index);
   absl::Status judge_run(Part& part, std::span<const Record> records, Arena& arena);
-  Judged judge(Part& part, const Record& record, Arena& arena);
+  Judged judge(Part& part, const Record& record, const Hash256& payload_hash, Arena& arena);
   absl::Status find_duplicate(Part& part, std::string_view payload, Entry& entry);
   absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
 

@@ -35,6 +35,7 @@ class PartBuilder {
   absl::Status add_record(const Entry& entry);
   void count(const Entry& entry);
   void end_run();
+  void grow_tree();
   void end_chunk(std::size_t limit);
   void put_tree();
   template <class... Args>
@@ -56,6 +57,7 @@ class PartBuilder {
   std::size_t chunk_payload_bytes_ = 0;
   std::int64_t chunk_ledger_time_ms_ = 0;
   std::string chunk_entries_;
+  std::size_t bytes_in_tree_ = 0;  // of chunk_entries_
   std::vector<Subtree> completed_;
 };
 
@@ -94,9 +96,10 @@ absl::Status PartBuilder::add(std::size_t index) {
   const std::size_t at = chunk_entries_.size();
   chunk_entries_.resize(at + kEntryBytes);
   encode_entry(entry, chunk_entries_.data() + at);
-  frontier_.append(leaf_hash(std::string_view(chunk_entries_).substr(at)), completed_);
   count(entry);
-  if (to_reach_ != nullptr && head_.size == to_reach_->size && frontier_.root() != to_reach_->root)
+  if (to_reach_ == nullptr || head_.size != to_reach_->size) return absl::OkStatus();
+  grow_tree();
+  if (frontier_.root() != to_reach_->root)
     return data_loss("partition {}: I9: read again, its first {} entries have root {}, recorded was {}: another history, nothing is stored",
                      batch_.partition.name(), head_.size, hex(as_view(frontier_.root())), hex(as_view(to_reach_->root)));
   return absl::OkStatus();
@@ -125,6 +128,7 @@ absl::Status PartBuilder::add_statement(std::size_t index) {
   if (entry.epoch != head_.epoch + 1) return refuse("I3: epoch {} after epoch {}", entry.epoch.value(), head_.epoch.value());
   if (stated->partition != batch_.partition || stated->epoch != entry.epoch)
     return refuse("the source statement is for partition {} epoch {}", stated->partition.name(), stated->epoch.value());
+  grow_tree();
   if (stated->size != head_.size || stated->root != frontier_.root())
     return refuse("the source statement continues from {} entries with root {}, here are {} with root {}", stated->size,
                   hex(as_view(stated->root)), head_.size, hex(as_view(frontier_.root())));
@@ -182,8 +186,15 @@ void PartBuilder::end_run() {
   run_.count = 0;
 }
 
+// The tree takes the open chunk's entries together, since many hashes at once cost less. Before anybody asks for its root.
+void PartBuilder::grow_tree() {
+  frontier_.append_all(leaf_hashes(std::string_view(chunk_entries_).substr(bytes_in_tree_), kEntryBytes), completed_);
+  bytes_in_tree_ = chunk_entries_.size();
+}
+
 // Writes the chunk of the entries [chunk_first_, limit) of the batch.
 void PartBuilder::end_chunk(std::size_t limit) {
+  grow_tree();
   const std::string key = chunk_key(batch_.partition, batch_.first + chunk_first_);
   rows_.put(Family::entries, key, encode_entry_chunk(chunk_entries_, chunk_ledger_time_ms_));
   rows_.put(Family::payloads, key, encode_payload_chunk(batch_.payloads.data() + chunk_first_, limit - chunk_first_));
@@ -191,6 +202,7 @@ void PartBuilder::end_chunk(std::size_t limit) {
   chunk_payload_bytes_ = 0;
   chunk_ledger_time_ms_ = head_.ledger_time_ms;
   chunk_entries_.clear();
+  bytes_in_tree_ = 0;
 }
 
 void PartBuilder::put_tree() {

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <string>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/sha256_many.h"
 #include "base/status.h"
 
 namespace bukubesar {
@@ -14,11 +17,43 @@ namespace {
 // The largest power of two below `size`, size >= 2: where RFC 6962 splits a tree.
 std::uint64_t split_of(std::uint64_t size) { return std::bit_floor(size - 1); }
 
+// Of messages of one size, one behind another.
+std::vector<Hash256> hashes_of(std::string_view messages, std::size_t message_bytes) {
+  std::vector<std::string_view> each;
+  each.reserve(messages.size() / message_bytes);
+  for (std::size_t at = 0; at < messages.size(); at += message_bytes) each.push_back(messages.substr(at, message_bytes));
+  std::vector<Hash256> hashes(each.size());
+  sha256_many(each, hashes);
+  return hashes;
+}
+
+// Of each two, an even number of them.
+std::vector<Hash256> node_hashes(const std::vector<Hash256>& children) {
+  std::string messages;
+  messages.reserve(children.size() / 2 * (1 + 2 * sizeof(Hash256)));
+  for (std::size_t i = 0; i < children.size(); i += 2) {
+    messages += '\1';
+    messages += as_view(children[i]);
+    messages += as_view(children[i + 1]);
+  }
+  return hashes_of(messages, 1 + 2 * sizeof(Hash256));
+}
+
 }  // namespace
 
 Hash256 leaf_hash(std::string_view entry) { return sha256_joined({std::string_view("\0", 1), entry}); }
 
 Hash256 node_hash(const Hash256& left, const Hash256& right) { return sha256_joined({"\x01", as_view(left), as_view(right)}); }
+
+std::vector<Hash256> leaf_hashes(std::string_view entries, std::size_t entry_bytes) {
+  std::string messages;
+  messages.reserve(entries.size() / entry_bytes * (1 + entry_bytes));
+  for (std::size_t at = 0; at < entries.size(); at += entry_bytes) {
+    messages += '\0';
+    messages += entries.substr(at, entry_bytes);
+  }
+  return hashes_of(messages, 1 + entry_bytes);
+}
 
 Hash256 empty_root() { return sha256(""); }
 
@@ -32,6 +67,25 @@ void Frontier::append(const Hash256& leaf, std::vector<Subtree>& completed) {
   }
   nodes_[height] = hash;
   ++size_;
+}
+
+void Frontier::append_all(std::vector<Hash256> leaves, std::vector<Subtree>& completed) {
+  std::uint64_t first = size_;  // index of the first hash, in its level
+  size_ += leaves.size();
+  std::vector<Hash256> hashes = std::move(leaves);
+  for (unsigned height = 0; !hashes.empty(); ++height, first /= 2) {
+    if (height > 0 && height % kTileHeight == 0)
+      for (std::size_t i = 0; i < hashes.size(); ++i) completed.push_back({height, first + i, hashes[i]});
+    if (first % 2 != 0) {
+      hashes.insert(hashes.begin(), nodes_[height]);
+      --first;
+    }
+    if (hashes.size() % 2 != 0) {
+      nodes_[height] = hashes.back();
+      hashes.pop_back();
+    }
+    hashes = node_hashes(hashes);
+  }
 }
 
 void Frontier::restore(unsigned height, const Hash256& hash) {

@@ -21,7 +21,9 @@ inline constexpr std::uint64_t kTileWidth = 1U << kTileHeight;
 
 [[nodiscard]] Hash256 leaf_hash(std::string_view entry);                     // SHA-256(00 ‖ entry)
 [[nodiscard]] Hash256 node_hash(const Hash256& left, const Hash256& right);  // SHA-256(01 ‖ left ‖ right)
-[[nodiscard]] Hash256 empty_root();                                          // SHA-256("")
+// Of entries of that many bytes each, one behind another.
+[[nodiscard]] std::vector<Hash256> leaf_hashes(std::string_view entries, std::size_t entry_bytes);
+[[nodiscard]] Hash256 empty_root();  // SHA-256("")
 
 struct Subtree {
   unsigned height = 0;
@@ -35,6 +37,8 @@ class Frontier {
   Frontier() = default;
   // Appends a leaf; each subtree that this completes with a height of 8, 16, … is added to `completed`.
   void append(const Hash256& leaf, std::vector<Subtree>& completed);
+  // Likewise, many at once, level by level; `completed` by height.
+  void append_all(std::vector<Hash256> leaves, std::vector<Subtree>& completed);
   // Puts back a subtree of a known tree: from the highest to the lowest, each height once.
   void restore(unsigned height, const Hash256& hash);
   [[nodiscard]] std::uint64_t size() const { return size_; }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <limits>
+#include <random>
 #include <thread>
 
 #include "base/bounded_queue.h"
@@ -14,6 +15,7 @@
 #include "base/money.h"
 #include "base/seldom_warning.h"
 #include "base/sha256.h"
+#include "base/sha256_many.h"
 #include "base/time.h"
 #include "tests/child.h"
 #include "tests/logged.h"
@@ -78,6 +80,36 @@ TEST(Sha256, IsTheSameAtOnceInPiecesAndJoined) {
     ASSERT_EQ(sha256_joined({all.substr(0, cut), "", all.substr(cut)}), streamed) << size;
   }
   EXPECT_EQ(sha256_joined({}), sha256(""));
+}
+
+// Enough of them that lanes are used where the processor has them, and of lengths at which a message's last block, or two, are all padding.
+TEST(Sha256, ManyAtOnceAreEachAsAlone) {
+  std::mt19937_64 random(4);
+  for (std::size_t count = 0; count < 70; ++count) {
+    std::vector<std::string> texts(count);
+    for (std::string& text : texts) {
+      text.resize(count % 3 == 0 ? 65 : random() % (random() % 8 == 0 ? 5000 : 700));
+      for (char& each : text) each = static_cast<char>(random());
+    }
+    const std::vector<std::string_view> messages(texts.begin(), texts.end());
+    std::vector<Hash256> hashes(count);
+    sha256_many(messages, hashes);
+    for (std::size_t i = 0; i < count; ++i)
+      ASSERT_EQ(hashes[i], sha256(texts[i])) << i << " of " << count << ", " << texts[i].size() << " bytes";
+  }
+  std::vector<std::string> texts(260);
+  for (std::size_t size = 0; size < texts.size(); ++size) texts[size] = std::string(size, 'a');
+  const std::vector<std::string_view> messages(texts.begin(), texts.end());
+  std::vector<Hash256> hashes(messages.size());
+  sha256_many(messages, hashes);
+  for (std::size_t size = 0; size < texts.size(); ++size) ASSERT_EQ(hashes[size], sha256(texts[size])) << size;
+}
+
+TEST(Sha256, ManyAtOnceMatchFips180) {
+  const std::vector<std::string_view> messages(16, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq");
+  std::vector<Hash256> hashes(messages.size());
+  sha256_many(messages, hashes);
+  for (const Hash256& hash : hashes) EXPECT_EQ(hex(as_view(hash)), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
 TEST(Cut, RoundTripsItsText) {

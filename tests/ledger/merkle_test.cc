@@ -1,5 +1,9 @@
 #include "ledger/merkle.h"
 
+#include <algorithm>
+#include <random>
+#include <string>
+
 #include "tests/ledger/fixture.h"
 
 namespace bukubesar {
@@ -101,6 +105,33 @@ TEST(Merkle, EverySizeTo300HasTheRootOfTheNaiveTree) {
   }
   ASSERT_EQ(completed.size(), 1U);
   EXPECT_EQ(completed[0].hash, naive_root(source.leaves(), 0, 256));
+}
+
+TEST(Merkle, ManyLeavesAtOnceMakeTheSameTree) {
+  std::string entries;
+  for (std::uint64_t i = 0; i < 1500; ++i) append_be(entries, i * 0x9e3779b97f4a7c15);
+  const std::vector<Hash256> leaves = leaf_hashes(entries, 8);
+  for (std::size_t i = 0; i < leaves.size(); ++i) ASSERT_EQ(leaves[i], leaf_hash(std::string_view(entries).substr(8 * i, 8)));
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 20; ++round) {
+    Frontier alone, together;
+    std::vector<Subtree> alone_completed, together_completed;
+    while (together.size() < leaves.size()) {
+      const std::size_t from = together.size(), most = round % 2 == 0 ? 40 : 700;
+      const std::size_t to = std::min(leaves.size(), from + random() % most);
+      for (std::size_t i = from; i < to; ++i) alone.append(leaves[i], alone_completed);
+      together.append_all({leaves.begin() + static_cast<std::ptrdiff_t>(from), leaves.begin() + static_cast<std::ptrdiff_t>(to)},
+                          together_completed);
+      ASSERT_EQ(together.size(), alone.size());
+      ASSERT_EQ(together.root(), alone.root()) << from << " to " << to;
+    }
+    ASSERT_EQ(together_completed.size(), alone_completed.size());
+    for (std::size_t i = 0; i < alone_completed.size(); ++i) {
+      EXPECT_EQ(together_completed[i].height, alone_completed[i].height);
+      EXPECT_EQ(together_completed[i].index, alone_completed[i].index);
+      EXPECT_EQ(together_completed[i].hash, alone_completed[i].hash);
+    }
+  }
 }
 
 TEST(Merkle, EveryInclusionProofTo300HoldsAndOnlyThere) {
