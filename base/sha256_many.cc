@@ -180,17 +180,19 @@ struct Tail {
   }
 };
 
+std::size_t blocks_of(std::string_view message) { return message.size() / kBlockBytes + 1; }
+
 // The longest first, so that lanes end together.
 std::vector<std::uint32_t> by_length(std::span<const std::string_view> messages) {
   std::vector<std::uint32_t> order(messages.size());
   bool differ = false;
   for (std::size_t i = 0; i < order.size(); ++i) {
     order[i] = static_cast<std::uint32_t>(i);
-    differ = differ || messages[i].size() / kBlockBytes != messages[0].size() / kBlockBytes;
+    differ = differ || blocks_of(messages[i]) != blocks_of(messages[0]);
   }
   if (differ)
     std::stable_sort(order.begin(), order.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return messages[a].size() / kBlockBytes > messages[b].size() / kBlockBytes; });
+                     [&](std::uint32_t a, std::uint32_t b) { return blocks_of(messages[a]) > blocks_of(messages[b]); });
   return order;
 }
 
@@ -199,6 +201,7 @@ class LaneHasher {
  public:
   LaneHasher(std::span<const std::string_view> messages, std::span<Hash256> hashes)
       : messages_(messages), hashes_(hashes), order_(by_length(messages)) {
+    hash_long_ones();
     for (std::size_t lane = 0; lane < kLanes; ++lane) take(lane);
   }
 
@@ -213,6 +216,18 @@ class LaneHasher {
   }
 
  private:
+  // Those for whose ends all other lanes would wait, each alone: one of a megabyte among small ones would cost eight times its own blocks.
+  void hash_long_ones() {
+    std::size_t blocks = 0;
+    for (const std::string_view message : messages_) blocks += blocks_of(message);
+    for (; taken_ < order_.size(); ++taken_) {
+      const std::string_view longest = messages_[order_[taken_]];
+      if (blocks_of(longest) * kFewest <= blocks) return;
+      hashes_[order_[taken_]] = sha256(longest);
+      blocks -= blocks_of(longest);
+    }
+  }
+
   void take(std::size_t lane) {
     if (taken_ == order_.size()) {
       at_[lane] = tails_[lane].bytes;

@@ -46,6 +46,7 @@ Hash256 leaf_hash(std::string_view entry) { return sha256_joined({std::string_vi
 Hash256 node_hash(const Hash256& left, const Hash256& right) { return sha256_joined({"\x01", as_view(left), as_view(right)}); }
 
 std::vector<Hash256> leaf_hashes(std::string_view entries, std::size_t entry_bytes) {
+  BB_CHECK(entry_bytes > 0 && entries.size() % entry_bytes == 0, "entries are of one size");
   std::string messages;
   messages.reserve(entries.size() / entry_bytes * (1 + entry_bytes));
   for (std::size_t at = 0; at < entries.size(); at += entry_bytes) {

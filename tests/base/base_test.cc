@@ -105,6 +105,16 @@ TEST(Sha256, ManyAtOnceAreEachAsAlone) {
   for (std::size_t size = 0; size < texts.size(); ++size) ASSERT_EQ(hashes[size], sha256(texts[size])) << size;
 }
 
+TEST(Sha256, ManyAtOnceWithOneThatIsLongAndOnesOfNothing) {
+  const std::string long_one(1U << 20, 'x'), short_one(500, 'y');
+  std::vector<std::string_view> messages(40, short_one);
+  messages[3] = long_one;
+  messages[7] = messages[39] = {};
+  std::vector<Hash256> hashes(messages.size());
+  sha256_many(messages, hashes);
+  for (std::size_t i = 0; i < messages.size(); ++i) ASSERT_EQ(hashes[i], sha256(messages[i])) << i;
+}
+
 TEST(Sha256, ManyAtOnceMatchFips180) {
   const std::vector<std::string_view> messages(16, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq");
   std::vector<Hash256> hashes(messages.size());
