@@ -55,8 +55,9 @@ class Secure(unittest.TestCase):
 
     def shows_no_secret(self, server: harness.Server, *more: str):
         passwords = [(self.secure / f"{user}.password").read_text().strip() for user in ("admin", "bukubesar", "stranger", "newcomer")]
+        keys = [(self.secure / f"{name}.key").read_text().splitlines()[1] for name in ("bukubesar", "stranger")]
         for text in (server.log(), server.run("config", "show").stdout, *more):
-            for secret in passwords + ["not the password"]:
+            for secret in passwords + ["not the password"] + keys:
                 self.assertNotIn(secret, text)
 
     def test_the_right_password_works_end_to_end(self):
@@ -147,7 +148,9 @@ class Secure(unittest.TestCase):
             answer = server.post_events([harness.purchase_event(number) for number in range(20)])
             self.assertEqual(answer.status, 200, answer.body)
             self.assertEqual({each["verdict"] for each in answer.json()["results"]}, {"accepted"})
-            self.assertIn("keeps it", server.run("doctor", check=False).stdout)
+            doctor = server.run("doctor", check=False).stdout
+            self.assertIn("keeps it", doctor)
+            self.shows_no_secret(server, doctor, server.get("/v1/status").body.decode(), server.get("/metrics").body.decode())
             self.assertEqual(server.stop(), 0)
             for certificate, key, says in (("", "", "broker.client_certificate_file"),
                                            (others, others_key, "broker.client_certificate_file"),
@@ -155,6 +158,7 @@ class Secure(unittest.TestCase):
                 server.settings |= {"broker.client_certificate_file": certificate, "broker.client_key_file": key}
                 server.start()
                 self.waits(server, says)
+                self.shows_no_secret(server, server.get("/v1/status").body.decode())
                 self.assertEqual(server.get_json("/v1/totals")["total"]["packages"], 20, "reads go on")
                 self.assertEqual(server.stop(), 0)
             server.settings |= {"broker.client_certificate_file": self.secure / "bukubesar.pem", "broker.client_key_file": self.secure / "bukubesar.key"}

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "server/json.h"
 #include "server/node.h"
+#include "tests/logged.h"
 
 namespace bukubesar {
 namespace {
@@ -243,9 +244,14 @@ TEST_F(CliTest, ReadsAServerAndVerifiesWhatItLeaves) {
     EXPECT_EQ(status.exit_code, 0) << status.err;
     EXPECT_NE(status.out.find("no access control"), std::string::npos);
     EXPECT_EQ(run({"config", "definition", "--append", R"({"authority":{"source":"/feed/x"}})"}).exit_code, 2) << "the server runs";
+    const testing_support::Logged logged;
     const Outcome facts =
         run({"import", "reference", "--secret-file", directory_ + "/import.key", directory_ + "/facts.jsonl"}, OutputFormat::csv);
     EXPECT_EQ(facts.out, "measure,value\r\nfacts,1\r\nsent,1\r\naccepted,1\r\nsame,0\r\ndifferent,0\r\nrejected,0\r\n") << facts.err;
+    const std::string secret = *read_file(directory_ + "/import.key");
+    EXPECT_GE(secret.size(), 32U);
+    EXPECT_EQ((facts.out + facts.err).find(secret.substr(0, 32)), std::string::npos);
+    EXPECT_FALSE(logged.has(secret.substr(0, 32)));
     node.stop();
   }
   std::filesystem::remove(directory_ + "/lock");
