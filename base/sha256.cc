@@ -11,13 +11,13 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/sha256_padding.h"
 
 namespace bukubesar {
 
 namespace {
 
-constexpr std::size_t kBlock = SHA256_CBLOCK;
-constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kBlock = kSha256BlockBytes;
 constexpr std::size_t kJoinedMax = 8 * kBlock;
 
 SHA256_CTX begin() {
@@ -28,15 +28,6 @@ SHA256_CTX begin() {
 
 void take(SHA256_CTX& state, const char* bytes, std::size_t size) {
   BB_CHECK(SHA256_Update(&state, bytes, size) == 1, "SHA-256 takes any bytes");
-}
-
-// The bytes that FIPS 180-4, 5.1.1 has follow a message, behind its last, incomplete block; how many there are then. `room`: two blocks.
-std::size_t pad(char* room, std::size_t last_block_bytes, std::uint64_t message_bytes) {
-  const std::size_t end = last_block_bytes + 1 + kLengthBytes <= kBlock ? kBlock : 2 * kBlock;
-  room[last_block_bytes] = '\x80';
-  std::memset(room + last_block_bytes + 1, 0, end - last_block_bytes - 1 - kLengthBytes);
-  store_be(room + end - kLengthBytes, message_bytes * 8);
-  return end;
 }
 
 Hash256 hash_of(const SHA256_CTX& state) {
@@ -69,7 +60,7 @@ Hash256 sha256(std::string_view bytes) {
   char last[2 * kBlock];
   const std::size_t rest = bytes.size() - whole;
   if (rest > 0) std::memcpy(last, bytes.data() + whole, rest);
-  take(state, last, pad(last, rest, bytes.size()));
+  take(state, last, sha256_pad(last, rest, bytes.size()));
   return hash_of(state);
 }
 
@@ -86,7 +77,7 @@ Hash256 sha256_joined(std::initializer_list<std::string_view> parts) {
   for (const std::string_view part : parts) to = std::copy(part.begin(), part.end(), to);
   const std::size_t whole = size / kBlock * kBlock;
   SHA256_CTX state = begin();
-  take(state, joined, whole + pad(joined + whole, size - whole, size));
+  take(state, joined, whole + sha256_pad(joined + whole, size - whole, size));
   return hash_of(state);
 }
 

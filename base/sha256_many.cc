@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/sha256_padding.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -25,8 +26,7 @@ namespace {
 #define BUKUBESAR_AVX512_INLINE BUKUBESAR_AVX512 __attribute__((always_inline)) inline
 
 constexpr std::size_t kLanes = 16;
-constexpr std::size_t kBlockBytes = 64;
-constexpr std::size_t kLengthBytes = 8;
+constexpr std::size_t kBlockBytes = kSha256BlockBytes;
 // A step of all lanes takes as long as seven or eight blocks by the processor's own SHA instructions.
 constexpr std::size_t kFewest = 8;
 
@@ -165,18 +165,15 @@ bool has_lanes() {
   return has;
 }
 
-// What is left of a message behind its whole blocks, padded (5.1.1): one block or two.
+// What is left of a message behind its whole blocks, padded: one block or two.
 struct Tail {
   char bytes[2 * kBlockBytes];
   std::size_t blocks;
 
   void set(std::string_view message) {
     const std::size_t rest = message.size() % kBlockBytes;
-    blocks = rest + 1 + kLengthBytes <= kBlockBytes ? 1 : 2;
-    std::memset(bytes, 0, sizeof bytes);
     if (rest > 0) std::memcpy(bytes, message.data() + message.size() - rest, rest);
-    bytes[rest] = '\x80';
-    store_be(bytes + blocks * kBlockBytes - kLengthBytes, std::uint64_t{message.size()} * 8);
+    blocks = sha256_pad(bytes, rest, message.size()) / kBlockBytes;
   }
 };
 

@@ -7,7 +7,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
@@ -83,9 +82,7 @@ def entries(server: harness.Server) -> int:
 
 def visible(server: harness.Server, events: int, seconds: float = 3600):
     """While the end is far it is seldom asked for: who asks takes processor time from who is measured."""
-    end = time.monotonic() + seconds
-    while entries(server) < 0.9 * events and time.monotonic() < end:
-        time.sleep(0.25)
+    harness.wait_until(f"most of {events} events visible", lambda: entries(server) >= 0.9 * events, seconds, pause=0.25)
     return harness.wait_until(f"{events} events visible", lambda: entries(server) >= events, seconds)
 
 

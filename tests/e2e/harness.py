@@ -57,8 +57,8 @@ def free_port(run_of: int = 1) -> int:
     raise RuntimeError("no free ports")
 
 
-def wait_until(what: str, condition, seconds: float = 60.0):
-    """Calls `condition` until it gives something true, and returns that."""
+def wait_until(what: str, condition, seconds: float = 60.0, pause: float = 0.02):
+    """Calls `condition` until it gives something true, and returns that; with so many seconds in between."""
     seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
@@ -67,7 +67,7 @@ def wait_until(what: str, condition, seconds: float = 60.0):
             return result
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds:.0f} s in vain for: {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class Answer:
