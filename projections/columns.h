@@ -63,16 +63,14 @@ inline constexpr std::array<ColumnInfo, kColumnCount> kColumns = {{
 
 inline constexpr std::size_t kChunkRows = 4096;
 
-[[nodiscard]] constexpr std::size_t row_bytes() {
-  std::size_t width = 0;
-  for (const ColumnInfo& column : kColumns) width += column.width;
-  return width;
-}
-
 // Fixed room for kChunkRows rows, column after column.
 class RowChunk {
  public:
-  static constexpr std::size_t kBytes = row_bytes() * kChunkRows;
+  static constexpr std::size_t kBytes = [] {
+    std::size_t bytes = 0;
+    for (const ColumnInfo& column : kColumns) bytes += column.width * kChunkRows;
+    return bytes;
+  }();
   RowChunk() : bytes_(std::make_unique_for_overwrite<std::byte[]>(kBytes)) {}
   [[nodiscard]] std::byte* column(Column c) { return bytes_.get() + offset_of(c); }
   [[nodiscard]] const std::byte* column(Column c) const { return bytes_.get() + offset_of(c); }
@@ -88,11 +86,13 @@ class RowChunk {
   [[nodiscard]] Transfer get(std::size_t at) const;
 
  private:
-  static constexpr std::size_t offset_of(Column c) {
-    std::size_t width = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(c); ++i) width += kColumns[i].width;
-    return width * kChunkRows;
-  }
+  // A table: added up where it is asked for, each row would add up all widths thirty times.
+  static constexpr std::array<std::size_t, kColumnCount> kOffsets = [] {
+    std::array<std::size_t, kColumnCount> offsets{};
+    for (std::size_t c = 1; c < kColumnCount; ++c) offsets[c] = offsets[c - 1] + kColumns[c - 1].width * kChunkRows;
+    return offsets;
+  }();
+  static constexpr std::size_t offset_of(Column c) { return kOffsets[static_cast<std::size_t>(c)]; }
 
   std::unique_ptr<std::byte[]> bytes_;
 };
