@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/prefetch.h"
 #include "base/status.h"
 #include "events/payload.h"
 
@@ -60,6 +61,24 @@ void PartitionFold::apply(Sequence sequence, const Entry& entry, std::optional<s
   if (segments_.back()->rows >= segment_rows_) {
     close_segment();
     open_segment();
+  }
+}
+
+// Each step asks for what the step before it has brought: an event, its texts and document, then what those are looked up in.
+void PartitionFold::look_ahead(std::span<const Event* const> events, std::size_t at) const {
+  constexpr std::size_t kEvents = 18, kTexts = 12, kNumbers = 6;
+  const auto ahead = [&](std::size_t steps) { return at + steps < events.size() ? events[at + steps] : nullptr; };
+  if (const Event* event = ahead(kEvents)) prefetch_object(event);
+  if (const Event* event = ahead(kTexts)) {
+    for (const std::string_view text : {event->purchase.text, event->source, event->reference}) __builtin_prefetch(text.data());
+    if (event->document != nullptr) prefetch_object(event->document);
+  }
+  if (const Event* event = ahead(kNumbers)) {
+    dictionaries_[DictionaryId::purchase].prefetch(event->purchase.text);
+    if (const Document* document = event->document) {
+      for (const std::string_view text : {document->institution, document->work_unit, document->vendor, document->commodity})
+        __builtin_prefetch(text.data());
+    }
   }
 }
 

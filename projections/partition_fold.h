@@ -12,6 +12,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,11 +65,9 @@ class PartitionFold {
 
   // `event`: null where the entry was not accepted. `payload`: only read to name the purchase of a differing duplicate.
   void apply(Sequence sequence, const Entry& entry, std::optional<std::string_view> payload, const Event* event);
-  // Asks memory for what apply() will look at first: purchases' numbers lie all over it. Null: nothing.
-  static constexpr std::size_t kPrefetchAhead = 6;  // events
-  void prefetch(const Event* event) const {
-    if (event != nullptr) dictionaries_[DictionaryId::purchase].prefetch(event->purchase.text);
-  }
+  // Asks memory for what apply() will look at in the events that follow `events[at]`, which another thread has made, and for their
+  // purchases' numbers, which lie all over the dictionary.
+  void look_ahead(std::span<const Event* const> events, std::size_t at) const;
   // The next entry to apply: those before it are left out (projections/recount.h). Not beyond what was applied: no way back.
   void skip_to(Sequence sequence);
   // Takes over a stored segment, the one that follows what is here. DataLoss: it does not follow, or holds what can not be.

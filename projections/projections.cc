@@ -144,8 +144,7 @@ absl::Status Projections::Impl::apply_part(const PartitionBatch& part, std::size
           apply_reference(sequence, part.entries[at], part.events[at]);
           continue;
         }
-        if (const std::size_t ahead = at + PartitionFold::kPrefetchAhead; ahead < part.events.size())
-          partition->fold->prefetch(part.events[ahead]);
+        partition->fold->look_ahead(part.events, at);
         std::optional<std::string_view> payload;
         if (part.payloads[at].data() != nullptr) payload = part.payloads[at];
         partition->fold->apply(sequence, part.entries[at], payload, part.events[at]);

@@ -55,7 +55,7 @@ void SegmentCheck::Impl::visit(PartitionId id, const StoredRun& run, std::span<c
   if (found == folds.end() || broken[id]) return;  // the reference partition has no segments
   PartitionFold& fold = *found->second;
   for (std::size_t i = 0; i < run.entries.size(); ++i) {
-    if (const std::size_t ahead = i + PartitionFold::kPrefetchAhead; ahead < events.size()) fold.prefetch(events[ahead]);
+    fold.look_ahead(events, i);
     const StoredEntry& stored = run.entries[i];
     const Event* event = events[i];
     const bool expected = stored.entry.verdict == Verdict::accepted;
