@@ -1,6 +1,7 @@
 #include "projections/distinct_counts.h"
 
 #include <algorithm>
+#include <span>
 
 namespace bukubesar {
 
@@ -42,7 +43,7 @@ int VendorSums::add_apart(std::uint32_t set, std::uint32_t vendor, std::int64_t 
     ++used_;
   }
   if (first.vendor == vendor) return add_crossing(first.sum, count);
-  const auto [at, is_new] = others_.try_emplace(std::uint64_t{set} << 32 | vendor, 0);
+  const auto [at, is_new] = others_.try_emplace(key_of(set, vendor), 0);
   const int crossed = add_crossing(at->second, count);
   used_ += is_new ? 1 : 0;
   if (used_ >= look_again_) {
@@ -134,10 +135,11 @@ void DistinctCounts::for_each_purchase(Visit visit) const {
 }
 
 void DistinctCounts::add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of) {
+  BB_CHECK(other.waiting_count_ == 0, "what was added has been settled");
   make_room(*std::max_element(set_of.begin(), set_of.end()) + 1);
   if (!by_purchase_) {
     other.vendors_.for_each([&](std::uint32_t set, std::uint32_t vendor, std::int32_t sum) { add_to_vendor(set_of[set], vendor, sum); });
-    return;
+    return settle();
   }
   const auto here = [&](const PurchaseKey& key) { return PurchaseKey{set_of[key.set], key.partition, key.purchase}; };
   other.for_each_purchase([&](const PurchaseKey& their_key, const PurchaseSums& theirs) {
@@ -150,10 +152,18 @@ void DistinctCounts::add_all(const DistinctCounts& other, const std::vector<std:
     const PurchaseKey key = here(their_key.of);
     add_of_purchase(key, sums_of(key), their_key.vendor, sum);
   }
+  settle();
 }
 
 void DistinctCounts::add_to_vendor(std::uint32_t set, std::uint32_t vendor, std::int64_t count) {
-  counted_[set].vendors += vendors_.add(set, vendor, count);
+  vendors_.prefetch(set, vendor);
+  waiting_[waiting_count_++] = {set, vendor, count};
+  if (waiting_count_ == waiting_.size()) settle();
+}
+
+void DistinctCounts::settle() {
+  for (const Waiting& one : std::span(waiting_).first(std::exchange(waiting_count_, 0)))
+    counted_[one.set].vendors += vendors_.add(one.set, one.vendor, one.count);
 }
 
 std::size_t DistinctCounts::memory_bytes() const {

@@ -12,12 +12,14 @@
 // Limits      2^31 − 1 packages of one vendor in a set.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/check.h"
 #include "projections/stable_vector.h"
 
 namespace bukubesar {
@@ -44,6 +46,13 @@ class VendorSums {
     used_ = used_ + static_cast<std::size_t>(sum != 0) - static_cast<std::size_t>(was_used);
     return crossed;
   }
+  // Asks memory for what add() will look at.
+  void prefetch(std::uint32_t set, std::uint32_t vendor) const {
+    if (!is_table_)
+      others_.prefetch(key_of(set, vendor));
+    else if (set < sets_ && vendor < vendors_)
+      __builtin_prefetch(&table_[set * vendors_ + vendor]);
+  }
   template <class Visit>
   void for_each(Visit visit) const {  // set, vendor, sum other than 0
     for (std::size_t at = 0; at < table_.size(); ++at)
@@ -60,6 +69,7 @@ class VendorSums {
     std::uint32_t vendor = 0;
     std::int32_t sum = 0;
   };
+  static std::uint64_t key_of(std::uint32_t set, std::uint32_t vendor) { return std::uint64_t{set} << 32 | vendor; }
   int add_beyond(std::uint32_t set, std::uint32_t vendor, std::int64_t count);
   int add_apart(std::uint32_t set, std::uint32_t vendor, std::int64_t count);
   [[nodiscard]] bool is_worth_a_table(std::size_t places, std::size_t places_for_each) const;
@@ -89,7 +99,12 @@ class DistinctCounts {
   void add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count);
   // What another one has counted, of rows of its own, with its sets as they are called here; vendors are called the same.
   void add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of);
-  [[nodiscard]] Counted of(std::uint32_t set) const { return set < counted_.size() ? counted_[set] : Counted{}; }
+  // What was added counts from now on: not before, since each sum lies somewhere else, and many are waited for together.
+  void settle();
+  [[nodiscard]] Counted of(std::uint32_t set) const {
+    BB_CHECK(waiting_count_ == 0, "what was added has been settled");
+    return set < counted_.size() ? counted_[set] : Counted{};
+  }
   [[nodiscard]] std::size_t memory_bytes() const;
 
  private:
@@ -131,9 +146,16 @@ class DistinctCounts {
   template <class Visit>
   void for_each_purchase(Visit visit) const;  // key, sums
 
+  struct Waiting {
+    std::uint32_t set = 0, vendor = 0;
+    std::int64_t count = 0;
+  };
+
   const bool by_purchase_;
   std::vector<Counted> counted_;  // by set
   VendorSums vendors_;            // packages, or purchases of more than zero
+  std::array<Waiting, 32> waiting_{};
+  std::size_t waiting_count_ = 0;
   // Where counted by purchase:
   std::vector<std::vector<std::uint32_t>> first_links_;        // by partition, purchase: index + 1; 0: none
   StableVector<Link> links_;                                   // in the order in which they were needed, which is that of the rows

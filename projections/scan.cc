@@ -521,6 +521,7 @@ void TotalsScan::count_rows(std::size_t partition_index, const RowBlock& block, 
     for (std::size_t d = 0; unknown_[group] >> d != 0; ++d)
       if (is_unknown(group, d)) count(unknown_set(d), cells[i]);
   }
+  distinct_->settle();
 }
 
 // Vendors are numbered densely, so the whole needs no hash.

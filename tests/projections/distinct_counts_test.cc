@@ -51,7 +51,8 @@ class Counting : public ::testing::TestWithParam<Shape> {
 
   static void add(DistinctCounts& to, const Row& row) { to.add(row.set, row.vendor, row.partition, row.purchase, row.count); }
 
-  void expect_counts_of(const std::vector<Row>& rows, const DistinctCounts& counts) const {
+  void expect_counts_of(const std::vector<Row>& rows, DistinctCounts& counts) const {
+    counts.settle();
     const Shape& shape = GetParam();
     std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, std::int64_t> purchases;             // set, partition, purchase
     std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::int64_t> parts;  // and vendor
@@ -98,6 +99,7 @@ TEST_P(Counting, AddsUpFromPartsThatNumberSetsInTheirOwnWay) {
   }
   std::vector<std::uint32_t> sets;
   for (std::uint32_t set = 0; set < shape.sets; ++set) sets.push_back(set_of(set));
+  theirs.settle();
   ours.add_all(theirs, sets);
   expect_counts_of(all, ours);
 }
