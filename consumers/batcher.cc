@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -18,12 +18,6 @@ constexpr std::size_t kLookBackRun = 256;  // entries fetched with a first copy
 constexpr std::size_t kRunRecords = 32;    // hashed together, decoded, then looked up together
 }  // namespace
 
-std::size_t Batcher::FingerprintHash::operator()(const Fingerprint& fingerprint) const {
-  std::size_t value;
-  std::memcpy(&value, fingerprint.data(), sizeof value);
-  return value;
-}
-
 Batcher::Batcher(BatcherOptions options)
     : options_(std::move(options)),
       judge_(Routing{parse_partitioner(options_.definition->partitioner).value_or(Partitioner::murmur2), options_.definition->partitions}),
@@ -34,6 +28,11 @@ Batcher::Batcher(BatcherOptions options)
     parts_[i].ledger_time_ms = head.ledger_time_ms;
     start_part(i, Sequence(head.size), head.epoch, head.next_offset);
   }
+}
+
+Batcher::Part* Batcher::part_of(PartitionId partition) {
+  const auto found = std::find(options_.partitions.begin(), options_.partitions.end(), partition);
+  return found == options_.partitions.end() ? nullptr : &parts_[static_cast<std::size_t>(found - options_.partitions.begin())];
 }
 
 void Batcher::start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset) {
@@ -82,20 +81,22 @@ absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Are
   std::array<Fingerprint, kRunRecords> ids;
   std::array<std::string_view, kRunRecords> payloads;
   std::array<Hash256, kRunRecords> hashes;
+  std::array<std::optional<Sequence>, kRunRecords> stored;
   for (std::size_t i = 0; i < records.size(); ++i) payloads[i] = records[i].payload;
   sha256_many(std::span(payloads).first(records.size()), std::span(hashes).first(records.size()));
   for (std::size_t i = 0; i < records.size(); ++i) {
     run[i] = judge(part, records[i], hashes[i], arena);
     ids[i] = run[i].entry.fingerprint;
-    part.uncommitted.prefetch(ids[i]);
+    part.uncommitted_ids.prefetch(ids[i]);
   }
-  options_.ledger->prefetch_accepted(part.batch.partition, std::span(ids).first(records.size()));
+  RETURN_IF_ERROR(
+      options_.ledger->find_accepted(part.batch.partition, std::span(ids).first(records.size()), std::span(stored).first(records.size())));
   for (std::size_t i = 0; i < records.size(); ++i) {
     PartitionBatch& batch = part.batch;
     const Record& record = records[i];
     auto& [entry, event] = run[i];
     BB_CHECK(record.offset >= batch.next_offset, "I3: offsets ascend");
-    if (entry.verdict == Verdict::accepted) RETURN_IF_ERROR(find_duplicate(part, record.payload, entry));
+    if (entry.verdict == Verdict::accepted) RETURN_IF_ERROR(find_duplicate(part, record.payload, stored[i], entry));
     batch.entries.push_back(entry);
     batch.payloads.push_back(record.payload.size() <= kPayloadBytesMax ? record.payload : std::string_view());
     batch.events.push_back(entry.verdict == Verdict::accepted ? event : nullptr);
@@ -131,22 +132,36 @@ Batcher::Judged Batcher::judge(Part& part, const Record& record, const Hash256& 
   return {entry, judgement.event};
 }
 
-absl::Status Batcher::find_duplicate(Part& part, std::string_view payload, Entry& entry) {
-  const Sequence own = part.batch.first + part.batch.entries.size();
-  const auto [place, fresh] = part.uncommitted.try_emplace(entry.fingerprint, First{own, payload});
-  if (!fresh) {
+absl::Status Batcher::find_duplicate(Part& part, std::string_view payload, std::optional<Sequence> stored, Entry& entry) {
+  if (const std::optional<Sequence> first = find_uncommitted(part, entry.fingerprint)) {
+    const PartitionBatch& holder = holder_of(part, *first);
+    const std::string_view first_payload = holder.payloads[*first - holder.first];
     entry.verdict = Verdict::duplicate;
-    entry.reason = place->second.payload == payload || same_event(place->second.payload, payload) ? Reason::same : Reason::different;
-    entry.duplicate_of = place->second.sequence;
-    return absl::OkStatus();
+    entry.reason = first_payload == payload || same_event(first_payload, payload) ? Reason::same : Reason::different;
+    entry.duplicate_of = *first;
+  } else if (stored) {
+    ASSIGN_OR_RETURN(entry.reason, compare_with_stored(part, *stored, payload, entry.payload_hash));
+    entry.verdict = Verdict::duplicate;
+    entry.duplicate_of = *stored;
+  } else {
+    part.uncommitted_ids.insert(entry.fingerprint, part.batch.first + part.batch.entries.size());
   }
-  ASSIGN_OR_RETURN(const std::optional<Sequence> first, options_.ledger->find_accepted(part.batch.partition, entry.fingerprint));
-  if (!first) return absl::OkStatus();
-  part.uncommitted.erase(place);
-  ASSIGN_OR_RETURN(entry.reason, compare_with_stored(part, *first, payload, entry.payload_hash));
-  entry.verdict = Verdict::duplicate;
-  entry.duplicate_of = *first;
   return absl::OkStatus();
+}
+
+std::optional<Sequence> Batcher::find_uncommitted(const Part& part, const Fingerprint& fingerprint) {
+  for (const Sequence candidate : part.uncommitted_ids.candidates(fingerprint)) {
+    const PartitionBatch& holder = holder_of(part, candidate);
+    if (holder.entries[candidate - holder.first].fingerprint == fingerprint) return candidate;
+  }
+  return std::nullopt;
+}
+
+const PartitionBatch& Batcher::holder_of(const Part& part, Sequence sequence) {
+  if (sequence >= part.batch.first) return part.batch;
+  const auto after = std::find_if(part.taken.begin(), part.taken.end(), [&](const Taken& one) { return sequence < one.batch->first; });
+  BB_CHECK(after != part.taken.begin(), "an uncommitted entry is in a batch that was not forgotten");
+  return *std::prev(after)->batch;
 }
 
 absl::StatusOr<Reason> Batcher::compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash) {
@@ -176,6 +191,7 @@ std::shared_ptr<const Commit> Batcher::take() {
     commit->parts.push_back(std::move(batch));
     start_part(i, next, epoch, next_offset);
   }
+  for (const PartitionBatch& batch : commit->parts) part_of(batch.partition)->taken.push_back({commit, &batch});
   records_ = 0;
   bytes_ = 0;
   return commit;
@@ -183,12 +199,15 @@ std::shared_ptr<const Commit> Batcher::take() {
 
 void Batcher::forget(const Commit& commit) {
   for (const PartitionBatch& batch : commit.parts) {
-    const auto found = std::find(options_.partitions.begin(), options_.partitions.end(), batch.partition);
-    if (found == options_.partitions.end()) continue;
-    Part& part = parts_[static_cast<std::size_t>(found - options_.partitions.begin())];
-    for (const Entry& entry : batch.entries) {
-      if (entry.verdict == Verdict::accepted) part.uncommitted.erase(entry.fingerprint);
+    Part* part = part_of(batch.partition);
+    if (part == nullptr) continue;
+    BB_CHECK(!part->taken.empty() && part->taken.front().batch == &batch, "commits return in the order in which they were taken");
+    for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+      if (const std::size_t ahead = i + IdTable::kPrefetchAhead; ahead < batch.entries.size())
+        part->uncommitted_ids.prefetch(batch.entries[ahead].fingerprint);
+      if (batch.entries[i].verdict == Verdict::accepted) part->uncommitted_ids.erase(batch.entries[i].fingerprint, batch.first + i);
     }
+    part->taken.pop_front();
   }
 }
 

@@ -1,7 +1,7 @@
 // Batcher: records of all partitions → verdicts → entries → one Commit. The intake thread's work between pull and commit.
 //
 // Duplicates: the batcher asks its own uncommitted entries first, then the ledger. Uncommitted ids are forgotten when told that the
-// commit holding them has returned.
+// commit holding them has returned; until then it keeps that commit.
 //
 // Invariants  I1: sequences follow on across commits. I4: one accepted entry for each fingerprint of a partition. I5: what it makes is a
 //             function of the definition and the records.
@@ -10,17 +10,18 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "config/definition.h"
 #include "consumers/kafka_source.h"
 #include "events/rules.h"
 #include "ledger/commit.h"
+#include "ledger/id_table.h"
 #include "ledger/ledger.h"
 
 namespace bukubesar {
@@ -54,18 +55,17 @@ class Batcher {
   [[nodiscard]] std::uint64_t grown(std::size_t partition);
 
  private:
-  struct First {
-    Sequence sequence;
-    std::string_view payload;
-  };
-  struct FingerprintHash {
-    std::size_t operator()(const Fingerprint& fingerprint) const;  // its own bytes: it is a hash already
+  // A batch that was taken; the ledger does not answer for its ids yet.
+  struct Taken {
+    std::shared_ptr<const Commit> commit;
+    const PartitionBatch* batch;  // of it
   };
   struct Part {
     PartitionBatch batch;
+    std::deque<Taken> taken;                      // oldest first
+    IdTable uncommitted_ids = IdTable::of_few();  // of accepted entries, of `taken` and of `batch`
     std::int64_t ledger_time_ms = 0;
     std::uint64_t grown = 0;
-    absl::flat_hash_map<Fingerprint, First, FingerprintHash> uncommitted;
     StoredRun last_run;  // of the ledger: a batch that was sent again meets its first copies in order
   };
 
@@ -75,11 +75,15 @@ class Batcher {
     const Event* event = nullptr;
   };
 
+  [[nodiscard]] Part* part_of(PartitionId partition);  // null: none of its partitions
   void start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset);
   void cut_at_limit(std::size_t index);
   absl::Status judge_run(Part& part, std::span<const Record> records, Arena& arena);
   Judged judge(Part& part, const Record& record, const Hash256& payload_hash, Arena& arena);
-  absl::Status find_duplicate(Part& part, std::string_view payload, Entry& entry);
+  // `stored`: the ledger's first copy.
+  absl::Status find_duplicate(Part& part, std::string_view payload, std::optional<Sequence> stored, Entry& entry);
+  [[nodiscard]] static std::optional<Sequence> find_uncommitted(const Part& part, const Fingerprint& fingerprint);
+  [[nodiscard]] static const PartitionBatch& holder_of(const Part& part, Sequence sequence);  // of an uncommitted entry
   absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
 
   const BatcherOptions options_;

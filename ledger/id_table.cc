@@ -37,12 +37,13 @@ std::uint64_t folded_product(std::uint64_t a, std::uint64_t b) {
 }  // namespace
 
 IdTable::IdTable() : IdTable(random_secret()) {}
-IdTable::IdTable(std::uint64_t secret) : secret_(secret) {}
+IdTable::IdTable(std::uint64_t secret) : IdTable(secret, kShards) {}
+IdTable IdTable::of_few() { return {random_secret(), 1}; }
 
 IdTable::Place IdTable::place_of(const Fingerprint& fingerprint) const {
   const std::uint64_t hash =
       folded_product(load_be<std::uint64_t>(fingerprint.data()) ^ secret_, load_be<std::uint64_t>(fingerprint.data() + 8) ^ ~secret_);
-  return {hash % kShards, hash >> (64 - kTagBits)};
+  return {hash & (shards_.size() - 1), hash >> (64 - kTagBits)};
 }
 
 // Maps the tag evenly to any number of slots, so that shards can grow by a quarter instead of doubling.
@@ -107,7 +108,7 @@ void IdTable::prefetch(const Fingerprint& fingerprint) const {
 }
 
 void IdTable::reserve(std::uint64_t count) {
-  const std::uint64_t slots = count * 100 / kFullPercentMax / kShards;
+  const std::uint64_t slots = count * 100 / kFullPercentMax / shards_.size();
   for (Shard& shard : shards_)
     if (slots > shard.count) grow(shard, slots + slots / 16 + 1);
 }

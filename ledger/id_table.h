@@ -1,9 +1,9 @@
 // IdTable: fingerprint → sequence of the accepted entry, in memory: what "accepted once, for ever" (I4) is asked of.
 //
 // Open addressing in shards that grow one by one, so that no single insert pays for rehashing everything. A slot is 8 bytes:
-// 24 bits of the fingerprint's hash, and the sequence. The shard is 12 bits more. Two fingerprints may share those bits: the
-// answers are candidates, and the caller confirms them against the entry. With n ids a look-up has n / 2^36 strangers among
-// them on average, so a table of fifty million ids has one in a thousand look-ups read an entry in vain.
+// 24 bits of the fingerprint's hash, and the sequence. The shard of a large table is 12 bits more. Two fingerprints may share those bits:
+// the answers are candidates, and the caller confirms them against the entry. With n ids a look-up has n / 2^36 strangers among them on
+// average, so a table of fifty million ids has one in a thousand look-ups read an entry in vain.
 //
 // The hash has a secret of the process: whoever makes ids can't make them share their bits.
 //
@@ -30,6 +30,8 @@ class IdTable {
   IdTable();
   // For tests: a table whose strangers are the same in each run.
   explicit IdTable(std::uint64_t secret);
+  // For thousands of ids that come and go: one shard, which stays in the cache.
+  [[nodiscard]] static IdTable of_few();
 
   void insert(const Fingerprint& fingerprint, Sequence sequence);
   // Removes exactly this pair; nothing where it is not there.
@@ -58,6 +60,7 @@ class IdTable {
   };
   static constexpr std::size_t kShards = 4096;
 
+  IdTable(std::uint64_t secret, std::size_t shards) : secret_(secret), shards_(shards) {}
   static std::size_t home(std::uint64_t tag, const Shard& shard);
   static std::size_t after(std::size_t at, const Shard& shard) { return at + 1 == shard.count ? 0 : at + 1; }
   static void put(Shard& shard, Slot slot);
@@ -65,7 +68,7 @@ class IdTable {
   [[nodiscard]] Place place_of(const Fingerprint& fingerprint) const;
 
   std::uint64_t secret_;
-  std::vector<Shard> shards_{kShards};
+  std::vector<Shard> shards_;  // a power of two of them
   std::uint64_t size_ = 0;
 };
 

@@ -112,11 +112,10 @@ class Ledger {
   [[nodiscard]] Cut cut() const;
 
   // Sequence of the first accepted entry with this fingerprint (I4): from the table in memory, confirmed against the entry.
-  // Called by the intake thread, which asks its own uncommitted batches first.
   [[nodiscard]] absl::StatusOr<std::optional<Sequence>> find_accepted(PartitionId partition, const Fingerprint& fingerprint) const;
-
-  // Worth calling some steps before find_accepted(), for several ids at once: what it will look at comes into the cache.
-  void prefetch_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints) const;
+  // Of several, which wait for memory together; `to` stands beside them. The intake thread, which asks its own uncommitted batches, too.
+  [[nodiscard]] absl::Status find_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints,
+                                           std::span<std::optional<Sequence>> to) const;
 
   // At most `count` entries from `first` on, fewer at the end (read(): and at kReadBytesMax, but at least one). OutOfRange where
   // first > size.

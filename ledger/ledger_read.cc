@@ -110,27 +110,31 @@ absl::StatusOr<std::string> Ledger::read_payload(PartitionId partition, Sequence
 }
 
 absl::StatusOr<std::optional<Sequence>> Ledger::find_accepted(PartitionId partition, const Fingerprint& fingerprint) const {
-  // Asked once for each record: the head, under its lock, is not needed.
-  const LedgerPartition* part = impl_->find(partition);
-  if (part == nullptr) return invalid_argument("ledger {} has no partition {}", impl_->name, partition.name());
-  IdTable::Candidates candidates;
-  {
-    absl::ReaderMutexLock lock(&part->ids_mutex);
-    candidates = part->ids.candidates(fingerprint);
-  }
-  for (const Sequence candidate : candidates) {
-    if (candidate.value() >= part->published_size) continue;  // of a commit that is under way
-    ASSIGN_OR_RETURN(const Entry entry, impl_->entry(partition, candidate));
-    if (entry.verdict == Verdict::accepted && entry.fingerprint == fingerprint) return std::optional(candidate);
-  }
-  return std::optional<Sequence>();
+  std::optional<Sequence> first;
+  RETURN_IF_ERROR(find_accepted(partition, std::span(&fingerprint, 1), std::span(&first, 1)));
+  return first;
 }
 
-void Ledger::prefetch_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints) const {
+absl::Status Ledger::find_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints,
+                                   std::span<std::optional<Sequence>> to) const {
+  BB_CHECK(to.size() == fingerprints.size(), "an answer for each id");
+  // Asked for each record: the head, under its lock, is not needed.
   const LedgerPartition* part = impl_->find(partition);
-  if (part == nullptr) return;
-  absl::ReaderMutexLock lock(&part->ids_mutex);
-  for (const Fingerprint& fingerprint : fingerprints) part->ids.prefetch(fingerprint);
+  if (part == nullptr) return invalid_argument("ledger {} has no partition {}", impl_->name, partition.name());
+  std::vector<std::pair<std::size_t, Sequence>> candidates;
+  {
+    absl::ReaderMutexLock lock(&part->ids_mutex);
+    for (const Fingerprint& fingerprint : fingerprints) part->ids.prefetch(fingerprint);
+    for (std::size_t i = 0; i < fingerprints.size(); ++i)
+      for (const Sequence candidate : part->ids.candidates(fingerprints[i])) candidates.emplace_back(i, candidate);
+  }
+  std::fill(to.begin(), to.end(), std::nullopt);
+  for (const auto& [i, candidate] : candidates) {
+    if (to[i] || candidate.value() >= part->published_size) continue;  // of a commit that is under way
+    ASSIGN_OR_RETURN(const Entry entry, impl_->entry(partition, candidate));
+    if (entry.verdict == Verdict::accepted && entry.fingerprint == fingerprints[i]) to[i] = candidate;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Sequence> Ledger::sequence_of(PartitionId partition, Epoch epoch, Offset offset) const {

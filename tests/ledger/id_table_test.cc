@@ -19,11 +19,10 @@ Fingerprint fingerprint(std::uint64_t high, std::uint64_t low) {
 }
 
 // Strangers among the candidates are one in 2^36 for each other id: none of the tables here has one but by a collision made.
-TEST(IdTable, AnswersLikeAMapThroughInsertsAndErases) {
+void expect_answers_like_a_map(IdTable table) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
-  IdTable table;
   std::multimap<Fingerprint, Sequence> model;
   std::vector<std::pair<Fingerprint, Sequence>> present;
   for (std::uint64_t step = 0; step < 50'000; ++step) {
@@ -52,6 +51,10 @@ TEST(IdTable, AnswersLikeAMapThroughInsertsAndErases) {
     EXPECT_NE(std::find(found.begin(), found.end(), sequence), found.end());
   }
 }
+
+TEST(IdTable, AnswersLikeAMapThroughInsertsAndErases) { expect_answers_like_a_map(IdTable()); }
+
+TEST(IdTable, OfFewDoesSo) { expect_answers_like_a_map(IdTable::of_few()); }
 
 TEST(IdTable, SharedBitsGiveEveryCandidate) {
   // A factor of zero hashes to zero: all of these share all bits.
