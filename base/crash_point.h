@@ -27,6 +27,7 @@ inline constexpr std::string_view kCrashPoints[] = {
     "heads_before",
     "heads_after",
     "segment_before",
+    "segment_begun",  // half of its bytes
     "segment_after",
     "definition_before",
     "definition_after",

@@ -84,13 +84,13 @@ absl::StatusOr<std::string> read_file(const std::string& path) {
   }
 }
 
-absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode) {
+absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode, CrashPoint half_written) {
   const std::string temporary = path + ".new";
   {
     const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (!file.ok()) return refused("open", temporary);
     RETURN_IF_ERROR(write_all(file.get(), content.substr(0, content.size() / 2), temporary));
-    crash_point("file_begun");
+    crash_point(half_written);
     RETURN_IF_ERROR(write_all(file.get(), content.substr(content.size() / 2), temporary));
     if (::fsync(file.get()) != 0) return refused("fsync", temporary);
   }
@@ -113,6 +113,12 @@ absl::Status append_file_durably(const std::string& path, std::string_view conte
     return status;
   }
   return before.st_size == 0 ? sync_directory(directory_of(path)) : absl::OkStatus();
+}
+
+absl::Status cut_file(const std::string& path, std::size_t bytes) {
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.ok()) return refused("open", path);
+  return ::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 ? absl::OkStatus() : refused("truncate", path);
 }
 
 absl::Status check_room(const std::string& directory, std::size_t bytes) {

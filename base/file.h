@@ -8,17 +8,23 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/crash_point.h"
 
 namespace bukubesar {
 
 // NotFound where the file does not exist; Unavailable, with errno's text, for any other refusal.
 [[nodiscard]] absl::StatusOr<std::string> read_file(const std::string& path);
 
-// After it returns OK the whole new content survives power loss; before, the old one does. `mode` as in open(2).
-[[nodiscard]] absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
+// After it returns OK the whole new content survives power loss; before, the old one does. `mode` as in open(2). `half_written`: where a
+// test may end the process with half of the bytes in the file.
+[[nodiscard]] absl::Status write_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644,
+                                              CrashPoint half_written = "file_begun");
 
 // Appends and syncs. The file is made where it is missing (and its directory synced).
 [[nodiscard]] absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
+
+// What lies beyond the first `bytes` is cut off. Not synced.
+[[nodiscard]] absl::Status cut_file(const std::string& path, std::size_t bytes);
 
 // All of it, however many calls that takes. `path` is for the message.
 [[nodiscard]] absl::Status write_all(int fd, std::string_view content, const std::string& path);

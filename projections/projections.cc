@@ -291,7 +291,7 @@ absl::Status Projections::Impl::seal(Partition& partition, const MemorySegment& 
   const std::string bytes = encode_segment(partition.fold->content_of(segment));
   const std::string path = fmt::format("{}/{}/{}", options.directory, partition.id.name(), segment_file_name(segment.header.number));
   crash_point("segment_before");
-  RETURN_IF_ERROR(write_file_durably(path, bytes));
+  RETURN_IF_ERROR(write_file_durably(path, bytes, 0644, "segment_begun"));
   crash_point("segment_after");
   auto sealed = std::make_shared<FileSegments>(*partition.sealed);
   sealed->push_back(std::make_shared<FileSegment>(path, bytes, segment.header));

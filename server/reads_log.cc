@@ -204,11 +204,7 @@ absl::Status ReadsLog::Impl::open() {
   absl::MutexLock lock(&mutex);
   head = walked.end;
   // What a crash tore was never synced, nor answered: the line after it takes its place.
-  if (!walked.torn.empty()) {
-    const std::string path = options.directory + "/" + walked.last_file;
-    if (::truncate(path.c_str(), static_cast<off_t>(walked.last_bytes)) != 0)
-      return unavailable("truncate {}: {}", path, std::strerror(errno));
-  }
+  if (!walked.torn.empty()) RETURN_IF_ERROR(cut_file(options.directory + "/" + walked.last_file, walked.last_bytes));
   ASSIGN_OR_RETURN(const auto files, files_of(options.directory));
   const bool fresh = files.empty() || !trouble.empty();
   RETURN_IF_ERROR(open_file(fresh ? head.lines : files.rbegin()->first));
