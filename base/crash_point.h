@@ -21,7 +21,7 @@ inline constexpr std::string_view kCrashPoints[] = {
     "commit_after",   // nobody has been told
     "commit_answered",
     // Files that are written whole and renamed: heads, segments, definition.
-    "file_begun",    // half of the bytes
+    "file_begun",    // half of the bytes; of a segment: segment_begun
     "file_written",  // whole and synced, beside the old one
     "file_renamed",  // the directory is not synced yet
     "heads_before",

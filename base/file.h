@@ -23,7 +23,7 @@ namespace bukubesar {
 // Appends and syncs. The file is made where it is missing (and its directory synced).
 [[nodiscard]] absl::Status append_file_durably(const std::string& path, std::string_view content, unsigned mode = 0644);
 
-// What lies beyond the first `bytes` is cut off. Not synced.
+// What lies beyond the first `bytes` is cut off. Not synced. Errors as of read_file().
 [[nodiscard]] absl::Status cut_file(const std::string& path, std::size_t bytes);
 
 // All of it, however many calls that takes. `path` is for the message.

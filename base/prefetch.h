@@ -2,20 +2,18 @@
 // read. Never needed for what it does: a hint.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
 
 namespace bukubesar {
 
-inline constexpr std::size_t kCacheLineBytes = 64;
+inline constexpr std::uintptr_t kCacheLineBytes = 64;
 
-inline void prefetch_bytes(const void* first, std::size_t bytes) {
-  const auto* at = static_cast<const char*>(first);
-  for (const char* const limit = at + bytes; at < limit; at += kCacheLineBytes) __builtin_prefetch(at);
-}
-
+// All cache lines that it touches.
 template <class T>
 void prefetch_object(const T* object) {
-  prefetch_bytes(object, sizeof(T));
+  const auto first = reinterpret_cast<std::uintptr_t>(object);
+  for (std::uintptr_t line = first / kCacheLineBytes * kCacheLineBytes; line < first + sizeof(T); line += kCacheLineBytes)
+    __builtin_prefetch(reinterpret_cast<const void*>(line));
 }
 
 }  // namespace bukubesar

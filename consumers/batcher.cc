@@ -30,11 +30,6 @@ Batcher::Batcher(BatcherOptions options)
   }
 }
 
-Batcher::Part* Batcher::part_of(PartitionId partition) {
-  const auto found = std::find(options_.partitions.begin(), options_.partitions.end(), partition);
-  return found == options_.partitions.end() ? nullptr : &parts_[static_cast<std::size_t>(found - options_.partitions.begin())];
-}
-
 void Batcher::start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset) {
   PartitionBatch& batch = parts_[index].batch;
   batch = {};
@@ -78,7 +73,6 @@ void Batcher::cut_at_limit(std::size_t index) {
 // memory, and so they wait together.
 absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Arena& arena) {
   std::array<Judged, kRunRecords> run;
-  std::array<Fingerprint, kRunRecords> ids;
   std::array<std::string_view, kRunRecords> payloads;
   std::array<Hash256, kRunRecords> hashes;
   std::array<std::optional<Sequence>, kRunRecords> stored;
@@ -86,11 +80,9 @@ absl::Status Batcher::judge_run(Part& part, std::span<const Record> records, Are
   sha256_many(std::span(payloads).first(records.size()), std::span(hashes).first(records.size()));
   for (std::size_t i = 0; i < records.size(); ++i) {
     run[i] = judge(part, records[i], hashes[i], arena);
-    ids[i] = run[i].entry.fingerprint;
-    part.uncommitted_ids.prefetch(ids[i]);
+    part.uncommitted_ids.prefetch(run[i].entry.fingerprint);
   }
-  RETURN_IF_ERROR(
-      options_.ledger->find_accepted(part.batch.partition, std::span(ids).first(records.size()), std::span(stored).first(records.size())));
+  RETURN_IF_ERROR(find_stored(part, std::span(run).first(records.size()), stored));
   for (std::size_t i = 0; i < records.size(); ++i) {
     PartitionBatch& batch = part.batch;
     const Record& record = records[i];
@@ -132,6 +124,22 @@ Batcher::Judged Batcher::judge(Part& part, const Record& record, const Hash256& 
   return {entry, judgement.event};
 }
 
+// Whether it is there makes no difference to what was rejected, and what cannot be read then need not stop the intake.
+absl::Status Batcher::find_stored(const Part& part, std::span<const Judged> run, std::span<std::optional<Sequence>> stored) const {
+  std::array<Fingerprint, kRunRecords> ids;
+  std::array<std::size_t, kRunRecords> of;
+  std::array<std::optional<Sequence>, kRunRecords> found;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    if (run[i].entry.verdict != Verdict::accepted) continue;
+    ids[count] = run[i].entry.fingerprint;
+    of[count++] = i;
+  }
+  RETURN_IF_ERROR(options_.ledger->find_accepted(part.batch.partition, std::span(ids).first(count), std::span(found).first(count)));
+  for (std::size_t k = 0; k < count; ++k) stored[of[k]] = found[k];
+  return absl::OkStatus();
+}
+
 absl::Status Batcher::find_duplicate(Part& part, std::string_view payload, std::optional<Sequence> stored, Entry& entry) {
   if (const std::optional<Sequence> first = find_uncommitted(part, entry.fingerprint)) {
     const PartitionBatch& holder = holder_of(part, *first);
@@ -159,9 +167,9 @@ std::optional<Sequence> Batcher::find_uncommitted(const Part& part, const Finger
 
 const PartitionBatch& Batcher::holder_of(const Part& part, Sequence sequence) {
   if (sequence >= part.batch.first) return part.batch;
-  const auto after = std::find_if(part.taken.begin(), part.taken.end(), [&](const Taken& one) { return sequence < one.batch->first; });
+  const auto after = std::find_if(part.taken.begin(), part.taken.end(), [&](const PartitionBatch* one) { return sequence < one->first; });
   BB_CHECK(after != part.taken.begin(), "an uncommitted entry is in a batch that was not forgotten");
-  return *std::prev(after)->batch;
+  return **std::prev(after);
 }
 
 absl::StatusOr<Reason> Batcher::compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash) {
@@ -180,34 +188,41 @@ absl::StatusOr<Reason> Batcher::compare_with_stored(Part& part, Sequence first, 
 
 std::shared_ptr<const Commit> Batcher::take() {
   auto commit = std::make_shared<Commit>();
+  commit->parts.reserve(parts_.size());  // its batches stay where they are
   for (std::size_t i = 0; i < parts_.size(); ++i) {
-    PartitionBatch& batch = parts_[i].batch;
-    if (batch.entries.empty()) continue;
-    batch.gaps = std::move(inbox_[i].gaps);
-    batch.keep_alive.push_back(inbox_[i].batch.arena);
-    const Sequence next = batch.first + batch.entries.size();
-    const Epoch epoch = batch.epoch;
-    const Offset next_offset = batch.next_offset;
-    commit->parts.push_back(std::move(batch));
+    Part& part = parts_[i];
+    if (part.batch.entries.empty()) continue;
+    part.batch.gaps = std::move(inbox_[i].gaps);
+    part.batch.keep_alive.push_back(inbox_[i].batch.arena);
+    const Sequence next = part.batch.first + part.batch.entries.size();
+    const Epoch epoch = part.batch.epoch;
+    const Offset next_offset = part.batch.next_offset;
+    part.taken.push_back(&commit->parts.emplace_back(std::move(part.batch)));
     start_part(i, next, epoch, next_offset);
   }
-  for (const PartitionBatch& batch : commit->parts) part_of(batch.partition)->taken.push_back({commit, &batch});
   records_ = 0;
   bytes_ = 0;
+  taken_.push_back(commit);
   return commit;
 }
 
-void Batcher::forget(const Commit& commit) {
-  for (const PartitionBatch& batch : commit.parts) {
-    Part* part = part_of(batch.partition);
-    if (part == nullptr) continue;
-    BB_CHECK(!part->taken.empty() && part->taken.front().batch == &batch, "commits return in the order in which they were taken");
-    for (std::size_t i = 0; i < batch.entries.size(); ++i) {
-      if (const std::size_t ahead = i + IdTable::kPrefetchAhead; ahead < batch.entries.size())
-        part->uncommitted_ids.prefetch(batch.entries[ahead].fingerprint);
-      if (batch.entries[i].verdict == Verdict::accepted) part->uncommitted_ids.erase(batch.entries[i].fingerprint, batch.first + i);
-    }
-    part->taken.pop_front();
+void Batcher::forget_oldest() {
+  BB_CHECK(!taken_.empty(), "a commit that returned was taken");
+  const std::shared_ptr<const Commit> commit = std::move(taken_.front());
+  taken_.pop_front();
+  auto batch = commit->parts.begin();  // in the order of the parts
+  for (Part& part : parts_) {
+    if (batch == commit->parts.end() || part.batch.partition != batch->partition) continue;
+    forget(part, *batch++);
+    part.taken.pop_front();
+  }
+}
+
+void Batcher::forget(Part& part, const PartitionBatch& batch) {
+  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+    if (const std::size_t ahead = i + IdTable::kPrefetchAhead; ahead < batch.entries.size())
+      part.uncommitted_ids.prefetch(batch.entries[ahead].fingerprint);
+    if (batch.entries[i].verdict == Verdict::accepted) part.uncommitted_ids.erase(batch.entries[i].fingerprint, batch.first + i);
   }
 }
 

@@ -1,7 +1,8 @@
 // Batcher: records of all partitions → verdicts → entries → one Commit. The intake thread's work between pull and commit.
 //
-// Duplicates: the batcher asks its own uncommitted entries first, then the ledger. Uncommitted ids are forgotten when told that the
-// commit holding them has returned; until then it keeps that commit.
+// Duplicates: the ledger is asked for the ids of some records together, then the batcher's own uncommitted entries for each. Uncommitted
+// ids are forgotten when told that the commit holding them has returned; until then the batcher keeps that commit. Nothing is forgotten
+// between the two questions, so that no id falls between them.
 //
 // Invariants  I1: sequences follow on across commits. I4: one accepted entry for each fingerprint of a partition. I5: what it makes is a
 //             function of the definition and the records.
@@ -49,20 +50,17 @@ class Batcher {
   [[nodiscard]] bool limit_reached() const { return limit_reached_; }
   // Everything judged, as a commit; the batcher starts an empty one.
   [[nodiscard]] std::shared_ptr<const Commit> take();
-  // The commit has returned: the ledger now answers for its ids.
-  void forget(const Commit& commit);
+  // Commits that were taken and are not forgotten.
+  [[nodiscard]] std::size_t taken() const { return taken_.size(); }
+  // The first of them has returned: the ledger now answers for its ids.
+  void forget_oldest();
   // Payload bytes by which a partition's inbox has grown since the last call.
   [[nodiscard]] std::uint64_t grown(std::size_t partition);
 
  private:
-  // A batch that was taken; the ledger does not answer for its ids yet.
-  struct Taken {
-    std::shared_ptr<const Commit> commit;
-    const PartitionBatch* batch;  // of it
-  };
   struct Part {
     PartitionBatch batch;
-    std::deque<Taken> taken;                      // oldest first
+    std::deque<const PartitionBatch*> taken;      // its own of the commits in taken_
     IdTable uncommitted_ids = IdTable::of_few();  // of accepted entries, of `taken` and of `batch`
     std::int64_t ledger_time_ms = 0;
     std::uint64_t grown = 0;
@@ -75,13 +73,15 @@ class Batcher {
     const Event* event = nullptr;
   };
 
-  [[nodiscard]] Part* part_of(PartitionId partition);  // null: none of its partitions
   void start_part(std::size_t index, Sequence first, Epoch epoch, Offset next_offset);
   void cut_at_limit(std::size_t index);
   absl::Status judge_run(Part& part, std::span<const Record> records, Arena& arena);
   Judged judge(Part& part, const Record& record, const Hash256& payload_hash, Arena& arena);
   // `stored`: the ledger's first copy.
   absl::Status find_duplicate(Part& part, std::string_view payload, std::optional<Sequence> stored, Entry& entry);
+  // Of the accepted ones of a run: their first copies in the ledger.
+  absl::Status find_stored(const Part& part, std::span<const Judged> run, std::span<std::optional<Sequence>> stored) const;
+  void forget(Part& part, const PartitionBatch& batch);
   [[nodiscard]] static std::optional<Sequence> find_uncommitted(const Part& part, const Fingerprint& fingerprint);
   [[nodiscard]] static const PartitionBatch& holder_of(const Part& part, Sequence sequence);  // of an uncommitted entry
   absl::StatusOr<Reason> compare_with_stored(Part& part, Sequence first, std::string_view payload, const Hash256& hash);
@@ -90,6 +90,7 @@ class Batcher {
   Judge judge_;
   std::vector<PulledPartition> inbox_;
   std::vector<Part> parts_;
+  std::deque<std::shared_ptr<const Commit>> taken_;  // oldest first
   std::size_t records_ = 0;
   std::uint64_t bytes_ = 0;
   bool limit_reached_ = false;

@@ -457,7 +457,6 @@ struct Intake::Impl {
     {
       const absl::MutexLock lock(&mutex);
       ++in_flight;
-      uncommitted.push_back(job);
     }
     if (!queue.push(std::move(job))) {
       const absl::MutexLock lock(&mutex);
@@ -467,16 +466,12 @@ struct Intake::Impl {
 
   // The ledger answers for the ids of commits that have returned.
   void forget_committed() {
-    for (;;) {
-      Job job;
-      {
-        const absl::MutexLock lock(&mutex);
-        if (uncommitted.size() <= in_flight) return;
-        job = std::move(uncommitted.front());
-        uncommitted.pop_front();
-      }
-      batcher->forget(*job);
+    std::size_t returned = batcher->taken();
+    {
+      const absl::MutexLock lock(&mutex);
+      returned -= in_flight;
     }
+    for (; returned > 0; --returned) batcher->forget_oldest();
   }
 
   // The old source is read up to where the definition's next statement continues from.
@@ -487,11 +482,11 @@ struct Intake::Impl {
     return begin_epochs();
   }
 
-  // Until none is under way; what they held is judged by no one any more.
+  // Until none is under way. The batcher, and all that it keeps, ends here: whoever goes on makes another one where the ledger stands.
   void wait_for_commits() {
     const absl::MutexLock lock(&mutex);
     mutex.Await(absl::Condition(this, &Impl::all_committed));
-    uncommitted.clear();
+    batcher.reset();
   }
   [[nodiscard]] bool all_committed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return in_flight == 0; }
 
@@ -598,7 +593,7 @@ struct Intake::Impl {
 
   const IntakeOptions options;
   Ledger& ledger;
-  std::unique_ptr<Batcher> batcher;  // of the intake thread
+  std::unique_ptr<Batcher> batcher;  // of the intake thread; none while suspended, or once failed
   std::unique_ptr<ContractWatch> contract;
   BoundedQueue<Job> queue;
   std::thread intake_thread, commit_thread;
@@ -614,8 +609,7 @@ struct Intake::Impl {
   std::unique_ptr<EmbeddedBroker> broker;
   std::shared_ptr<Publisher> publisher;
   std::shared_ptr<KafkaSource> source;
-  std::deque<Job> uncommitted ABSL_GUARDED_BY(mutex);  // oldest first; those that have returned stand before the last in_flight
-  std::size_t in_flight ABSL_GUARDED_BY(mutex) = 0;
+  std::size_t in_flight ABSL_GUARDED_BY(mutex) = 0;  // of the commits that the batcher keeps, the newest
   std::string failure ABSL_GUARDED_BY(mutex);
   std::vector<SourceStatus> last_statuses ABSL_GUARDED_BY(mutex);  // after stop()
   IntakeStats stats ABSL_GUARDED_BY(mutex);

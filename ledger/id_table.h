@@ -3,7 +3,7 @@
 // Open addressing in shards that grow one by one, so that no single insert pays for rehashing everything. A slot is 8 bytes:
 // 24 bits of the fingerprint's hash, and the sequence. The shard of a large table is 12 bits more. Two fingerprints may share those bits:
 // the answers are candidates, and the caller confirms them against the entry. With n ids a look-up has n / 2^36 strangers among them on
-// average, so a table of fifty million ids has one in a thousand look-ups read an entry in vain.
+// average, so a table of fifty million ids has one in a thousand look-ups read an entry in vain; with one shard, n / 2^24.
 //
 // The hash has a secret of the process: whoever makes ids can't make them share their bits.
 //

@@ -113,7 +113,7 @@ class Ledger {
 
   // Sequence of the first accepted entry with this fingerprint (I4): from the table in memory, confirmed against the entry.
   [[nodiscard]] absl::StatusOr<std::optional<Sequence>> find_accepted(PartitionId partition, const Fingerprint& fingerprint) const;
-  // Of several, which wait for memory together; `to` stands beside them. The intake thread, which asks its own uncommitted batches, too.
+  // Of several, which wait for memory together; `to` stands beside them. Ids of commits that are under way are in no answer.
   [[nodiscard]] absl::Status find_accepted(PartitionId partition, std::span<const Fingerprint> fingerprints,
                                            std::span<std::optional<Sequence>> to) const;
 

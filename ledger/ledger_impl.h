@@ -135,7 +135,8 @@ struct Ledger::Impl {
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const EntryChunk>> entry_chunk(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<std::shared_ptr<const PayloadChunk>> payload_chunk(PartitionId partition, Sequence sequence) const;
   [[nodiscard]] absl::StatusOr<Entry> entry(PartitionId partition, Sequence sequence) const;
-  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> leaf_hashes(PartitionId partition, std::uint64_t first, std::uint64_t limit) const;
+  [[nodiscard]] absl::StatusOr<std::vector<Hash256>> stored_leaf_hashes(PartitionId partition, std::uint64_t first,
+                                                                        std::uint64_t limit) const;
   // `count` hashes of the level from `first` on.
   [[nodiscard]] absl::StatusOr<std::vector<Hash256>> level_hashes(PartitionId partition, unsigned level, std::uint64_t first,
                                                                   std::uint64_t count) const;

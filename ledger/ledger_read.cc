@@ -218,7 +218,8 @@ absl::StatusOr<std::uint64_t> Ledger::size_at(PartitionId partition, std::int64_
 
 // --- the tree ---
 
-absl::StatusOr<std::vector<Hash256>> Ledger::Impl::leaf_hashes(PartitionId partition, std::uint64_t first, std::uint64_t limit) const {
+absl::StatusOr<std::vector<Hash256>> Ledger::Impl::stored_leaf_hashes(PartitionId partition, std::uint64_t first,
+                                                                      std::uint64_t limit) const {
   std::vector<Hash256> leaves;
   leaves.reserve(limit - first);
   for (std::uint64_t at = first; at < limit;) {
@@ -231,7 +232,7 @@ absl::StatusOr<std::vector<Hash256>> Ledger::Impl::leaf_hashes(PartitionId parti
 
 absl::StatusOr<std::vector<Hash256>> Ledger::Impl::level_hashes(PartitionId partition, unsigned level, std::uint64_t first,
                                                                 std::uint64_t count) const {
-  if (level == 0) return leaf_hashes(partition, first, first + count);
+  if (level == 0) return stored_leaf_hashes(partition, first, first + count);
   std::vector<Hash256> hashes;
   hashes.reserve(count);
   std::uint64_t next = first;

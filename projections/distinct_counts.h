@@ -46,7 +46,7 @@ class VendorSums {
     used_ = used_ + static_cast<std::size_t>(sum != 0) - static_cast<std::size_t>(was_used);
     return crossed;
   }
-  // Asks memory for what add() will look at.
+  // Asks memory for the sum.
   void prefetch(std::uint32_t set, std::uint32_t vendor) const {
     if (!is_table_)
       others_.prefetch(key_of(set, vendor));
@@ -99,7 +99,7 @@ class DistinctCounts {
   void add(std::uint32_t set, std::uint32_t vendor, std::uint32_t partition, std::uint32_t purchase, std::int64_t count);
   // What another one has counted, of rows of its own, with its sets as they are called here; vendors are called the same.
   void add_all(const DistinctCounts& other, const std::vector<std::uint32_t>& set_of);
-  // What was added counts from now on: not before, since each sum lies somewhere else, and many are waited for together.
+  // Before anything is read: what was added may wait, since each sum lies somewhere else, and many are asked of memory together.
   void settle();
   [[nodiscard]] Counted of(std::uint32_t set) const {
     BB_CHECK(waiting_count_ == 0, "what was added has been settled");
@@ -154,7 +154,8 @@ class DistinctCounts {
   const bool by_purchase_;
   std::vector<Counted> counted_;  // by set
   VendorSums vendors_;            // packages, or purchases of more than zero
-  std::array<Waiting, 32> waiting_{};
+  static constexpr std::size_t kWaitingMax = 32;
+  std::array<Waiting, kWaitingMax> waiting_{};
   std::size_t waiting_count_ = 0;
   // Where counted by purchase:
   std::vector<std::vector<std::uint32_t>> first_links_;        // by partition, purchase: index + 1; 0: none

@@ -65,7 +65,7 @@ class PartitionFold {
 
   // `event`: null where the entry was not accepted. `payload`: only read to name the purchase of a differing duplicate.
   void apply(Sequence sequence, const Entry& entry, std::optional<std::string_view> payload, const Event* event);
-  // Asks memory for what apply() will look at in the events that follow `events[at]`, which another thread has made, and for their
+  // Asks memory for what apply() will look at of the events that follow `events[at]`, which another thread may have made, and for their
   // purchases' numbers, which lie all over the dictionary.
   void look_ahead(std::span<const Event* const> events, std::size_t at) const;
   // The next entry to apply: those before it are left out (projections/recount.h). Not beyond what was applied: no way back.

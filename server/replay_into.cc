@@ -143,7 +143,7 @@ class PartitionReplay {
                                                 name_of(batch.entries[i].reason), name_of(wanted_[i].verdict), name_of(wanted_[i].reason)));
     }
     RETURN_IF_ERROR(ledger_.commit(*commit).status());
-    batcher_->forget(*commit);
+    batcher_->forget_oldest();
     wanted_.clear();
     bytes_ = 0;
     return absl::OkStatus();

@@ -11,7 +11,7 @@
 // A close that fails has closed, as on Linux. Directories are read through opendir and readdir, or openat, fdopendir and readdir.
 //
 // Not seen: stdio's own writes (RocksDB's notes for people) and memory maps, which the program does not write through.
-// Passed through: what asks and locks (stat, access, statvfs, lseek, flock, fcntl), closedir.
+// Passed through: what asks and locks (stat, access, statvfs, lseek, flock, fcntl), truncate by name (which nobody here calls), closedir.
 // Threads  any; calls below ROOT are serialised, so that the record's order is that of the effects.
 #include <dirent.h>
 #include <dlfcn.h>

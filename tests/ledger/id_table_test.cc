@@ -18,8 +18,8 @@ Fingerprint fingerprint(std::uint64_t high, std::uint64_t low) {
   return bytes;
 }
 
-// Strangers among the candidates are one in 2^36 for each other id: none of the tables here has one but by a collision made.
-void expect_answers_like_a_map(IdTable table) {
+// Strangers among the candidates are one in 2^36 for each other id, with one shard in 2^24; `strangers_max`: how many a look-up may have.
+void expect_answers_like_a_map(IdTable table, std::size_t strangers_max) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
@@ -47,14 +47,15 @@ void expect_answers_like_a_map(IdTable table) {
   for (const auto& [id, sequence] : present) {
     const auto found = table.candidates(id);
     EXPECT_GE(found.size(), model.count(id));
-    EXPECT_LE(found.size(), model.count(id) + 1);
+    EXPECT_LE(found.size(), model.count(id) + strangers_max);
     EXPECT_NE(std::find(found.begin(), found.end(), sequence), found.end());
   }
 }
 
-TEST(IdTable, AnswersLikeAMapThroughInsertsAndErases) { expect_answers_like_a_map(IdTable()); }
+TEST(IdTable, AnswersLikeAMapThroughInsertsAndErases) { expect_answers_like_a_map(IdTable(), 1); }
 
-TEST(IdTable, OfFewDoesSo) { expect_answers_like_a_map(IdTable::of_few()); }
+// A third of its ids are eight again and again, each a thousand times: who shares their bits has all of them as strangers.
+TEST(IdTable, OfFewDoesSo) { expect_answers_like_a_map(IdTable::of_few(), 3'000); }
 
 TEST(IdTable, SharedBitsGiveEveryCandidate) {
   // A factor of zero hashes to zero: all of these share all bits.

@@ -251,7 +251,7 @@ class Worker {
     in_flight_.pop_front();
     const auto cost = ledger_->commit(*commit);
     ASSERT_TRUE(cost.ok()) << cost.status();
-    batcher_->forget(*commit);
+    batcher_->forget_oldest();
     for (const PartitionBatch& part : commit->parts) last_[part.partition] = commit;
     if (pick(100) < habits_.lost_hand_offs)
       ++hand_offs_lost_;
