@@ -249,6 +249,7 @@ absl::StatusOr<std::shared_ptr<const TotalsAnswer>> Projections::Impl::extend_to
   if (one.answer != nullptr && one.answer->cut.covers(now.cut)) return one.answer;
   RETURN_IF_ERROR(take_rows(one, now, std::numeric_limits<std::uint64_t>::max()));
   one.answer = std::make_shared<TotalsAnswer>(one.scan->finish(now.cut));
+  one.scan->drop_columns();
   one.built = 1.0;
   return one.answer;
 }
