@@ -30,7 +30,7 @@ class IdTable {
   IdTable();
   // For tests: a table whose strangers are the same in each run.
   explicit IdTable(std::uint64_t secret);
-  // For thousands of ids that come and go: one shard, which stays in the cache.
+  // For thousands of ids that come and go: one shard.
   [[nodiscard]] static IdTable of_few();
 
   void insert(const Fingerprint& fingerprint, Sequence sequence);

@@ -65,12 +65,15 @@ inline constexpr std::size_t kChunkRows = 4096;
 
 // Fixed room for kChunkRows rows, column after column.
 class RowChunk {
- public:
-  static constexpr std::size_t kBytes = [] {
-    std::size_t bytes = 0;
-    for (const ColumnInfo& column : kColumns) bytes += column.width * kChunkRows;
-    return bytes;
+  // Where each column begins, then the end. A table: added up where it is asked for, each row would add up all widths thirty times.
+  static constexpr std::array<std::size_t, kColumnCount + 1> kOffsets = [] {
+    std::array<std::size_t, kColumnCount + 1> offsets{};
+    for (std::size_t c = 0; c < kColumnCount; ++c) offsets[c + 1] = offsets[c] + kColumns[c].width * kChunkRows;
+    return offsets;
   }();
+
+ public:
+  static constexpr std::size_t kBytes = kOffsets[kColumnCount];
   RowChunk() : bytes_(std::make_unique_for_overwrite<std::byte[]>(kBytes)) {}
   [[nodiscard]] std::byte* column(Column c) { return bytes_.get() + offset_of(c); }
   [[nodiscard]] const std::byte* column(Column c) const { return bytes_.get() + offset_of(c); }
@@ -86,12 +89,6 @@ class RowChunk {
   [[nodiscard]] Transfer get(std::size_t at) const;
 
  private:
-  // A table: added up where it is asked for, each row would add up all widths thirty times.
-  static constexpr std::array<std::size_t, kColumnCount> kOffsets = [] {
-    std::array<std::size_t, kColumnCount> offsets{};
-    for (std::size_t c = 1; c < kColumnCount; ++c) offsets[c] = offsets[c - 1] + kColumns[c - 1].width * kChunkRows;
-    return offsets;
-  }();
   static constexpr std::size_t offset_of(Column c) { return kOffsets[static_cast<std::size_t>(c)]; }
 
   std::unique_ptr<std::byte[]> bytes_;
