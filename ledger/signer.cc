@@ -34,8 +34,10 @@ absl::Status CheckpointSigner::sign() {
   Cut cut;
   std::vector<Checkpoint> parts;
   std::vector<std::pair<PartitionId, std::string>> notes;
+  // Heads first: no head that came after damage was found is signed.
+  const auto heads = ledger_.heads();
   const auto damage = ledger_.damage();
-  for (const auto& [partition, head] : ledger_.heads()) {
+  for (const auto& [partition, head] : heads) {
     const std::string origin = fmt::format("{}/{}", name_, partition.name());
     ASSIGN_OR_RETURN(const auto last, last_signed(ledger_, partition, origin));
     if (damage.contains(partition)) {

@@ -71,7 +71,7 @@ class Alerts(unittest.TestCase):
         answer = server.post_events(events)
         self.assertEqual({each["verdict"] for each in answer.json()["results"]}, {"accepted"}, answer.body[:300])
         server.get_json("/v1/totals", min_cut=f"0={answer.json()['cut']['0']}")
-        return ",".join(f"{name}={size}" for name, size in server.cut().items())
+        return harness.cut_text(server.caught_up())
 
     def firing(self, server: harness.Server, **query) -> dict:
         return {(one["alert"], one["key"]): one for one in server.get_json("/v1/alerts", **query)["firing"]}
@@ -120,7 +120,7 @@ class Alerts(unittest.TestCase):
             server.start()
             attempts = hook.attempts
             self.post(server, [harness.purchase_event(50, amount=5)])
-            harness.wait_until("a look", lambda: server.get_json("/v1/alerts")["cut"].get("0") == server.cut()["0"])
+            harness.wait_until("a look", lambda: server.get_json("/v1/alerts")["cut"].get("0") == server.committed()["0"])
             self.assertEqual((hook.attempts, len(hook.taken)), (attempts, 2), "a firing was posted again")
             self.assertEqual(server.stop(), 0)
             server.verify()

@@ -23,7 +23,7 @@ def send(server: harness.Server, events: list):
 
 
 def total(server: harness.Server) -> dict:
-    cut = ",".join(f"{partition}={size}" for partition, size in server.committed().items())
+    cut = harness.cut_text(server.committed())
     return server.get_json("/v1/totals", by="region", min_cut=cut)["total"]
 
 

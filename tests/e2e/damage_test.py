@@ -155,7 +155,7 @@ def answers(server: harness.Server, cut: dict, patience: float = 60) -> dict:
     def hashed(path: str):
         answer = server.get(path)
         return hashlib.sha256(answer.body).hexdigest() if answer.status == 200 else None
-    minimum, half = (",".join(f"{partition}={each}" for partition, each in at.items()) for at in (cut, {**cut, "0": middle}))
+    minimum, half = (harness.cut_text(at) for at in (cut, {**cut, "0": middle}))
     tiles = [f"{number:03d}" for number in range(size // 256)] + ([f"{size // 256:03d}.p/{size % 256}"] if size % 256 else [])
     return {"totals": ask("/v1/totals", lambda answer: answer["rows"], by="region,scale,stage", min_cut=minimum),
             "total": ask("/v1/totals", lambda answer: answer["total"], min_cut=minimum),

@@ -145,7 +145,7 @@ class Dashboard(unittest.TestCase):
             shown = next(each for each in self.browser.texts(selector="[data-alert=splitting]") if firing["detail"][language] in each)
             self.assertIn(firing["title"][language], shown)
             self.assertNotIn(firing["title"]["id" if language == "en" else "en"], shown)
-        self.open("page=findings&as_of=" + urllib.parse.quote(",".join(f"{name}={size}" for name, size in self.server.cut().items())))
+        self.open("page=findings&as_of=" + urllib.parse.quote(harness.cut_text(self.server.caught_up())))
         self.browser.wait(selector="a[href*='page=vendor'][href*='id=v-split']")
 
     def test_it_goes_on_after_a_restart_of_the_server(self):
@@ -245,9 +245,9 @@ class Dashboard(unittest.TestCase):
 
     def test_findings_come_newest_first(self):
         """On the overview too where nothing has come for long, and as of a cut."""
-        cut = ",".join(f"{name}={size}" for name, size in self.server.cut().items())
+        cut = harness.cut_text(self.server.caught_up())
         self.publish(kind="paid", amount=12_600)  # of a purchase without a document
-        newest = self.server.get_json("/v1/findings", order="newest", limit=1, min_cut=f"0={self.server.cut()['0']}")["findings"][0]
+        newest = self.server.get_json("/v1/findings", order="newest", limit=1, min_cut=f"0={self.server.committed()['0']}")["findings"][0]
         self.assertEqual(newest["purchase"], f"e-katalog-6/P{self.number:08d}")
         before = self.server.get_json("/v1/findings", order="newest", limit=1, as_of=cut)["findings"][0]
         self.assertLess(before["sequence"], newest["sequence"])
@@ -304,7 +304,7 @@ class Dashboard(unittest.TestCase):
         self.publish(amount=4_000_000)
         sizes = [each["size"] for each in self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"]]
         then = f"checkpoint:0/{sizes[len(sizes) // 2]}"
-        cut = ",".join(f"{name}={size}" for name, size in self.server.cut().items())
+        cut = harness.cut_text(self.server.caught_up())
         self.open(f"vs={then}&as_of={urllib.parse.quote(cut)}&lang=en")
         self.browser.wait(selector="[data-part=change]")
         parts = {name: decimal.Decimal(self.browser.attribute(selector=f"[data-part={name}]", name="data-exact"))

@@ -22,7 +22,7 @@ def main():
 
         statements = [entry for entry in server.get_json("/v1/entries/0", limit=1000)["entries"] if entry["kind"] == "source_statement"]
         assert len(statements) == 1 and statements[0]["sequence"] == 300, statements
-        minimum = ",".join(f"{partition}={size}" for partition, size in server.cut().items())
+        minimum = harness.cut_text(server.committed())
         total = server.get_json("/v1/totals", by="region", min_cut=minimum)["total"]
         assert total["packages"] == 300 and total["strict"] == harness.rupiah(sum(1_000 + n for n in range(300))), total
 

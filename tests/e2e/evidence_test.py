@@ -69,7 +69,7 @@ class Desk(unittest.TestCase):
             self.assertEqual([one["verdict"] for one in answer.json()["results"]], ["accepted"] * len(facts))
             server.post_events(events())
             self.cut = dict(server.committed())
-            self.cut_text = ",".join(f"{partition}={size}" for partition, size in self.cut.items())
+            self.cut_text = harness.cut_text(self.cut)
             harness.wait_until("all to be signed", lambda: server.get("/log/0/checkpoint").body.split(b"\n")[1] == str(self.cut["0"]).encode())
             self.keys = self.work / "vkeys"
             self.keys.write_bytes(server.get("/log/vkeys").body)

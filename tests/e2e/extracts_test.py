@@ -53,9 +53,9 @@ class Extracts(unittest.TestCase):
         events += [harness.purchase_event(n, kind="paid", amount=5 + n) for n in range(0, 320, 3)]  # some unknown: findings
         for at in range(0, len(events), 200):
             answer = cls.server.post_events(events[at:at + 200])
-        cls.cut = ",".join(f"{name}={size}" for name, size in answer.json()["cut"].items())
+        cls.cut = harness.cut_text(answer.json()["cut"])
         cls.server.get_json("/v1/totals", min_cut=cls.cut)
-        cls.cut = ",".join(f"{name}={size}" for name, size in cls.server.cut().items())
+        cls.cut = harness.cut_text(cls.server.caught_up())
         cls.server.post_events([harness.purchase_event(9000)])  # beyond the pinned cut
 
     def ask(self, route: str, form: str, **more):

@@ -141,7 +141,7 @@ def check_bounds(server: harness.Server, know: oracle.Oracle):
     cut = server.get("/v1/cut")
     assert cut.status == 200 or explained(cut), (cut.status, cut.body[:500])
     for one, (packages, amount) in zip(know.rounds, least if cut.status == 200 else []):
-        minimum = ",".join(f"{partition}={size}" for partition, size in cut.json()["committed"].items())
+        minimum = harness.cut_text(cut.json()["committed"])
         answer = server.get("/v1/totals", by="institution", institution=one.institution, min_cut=minimum)
         if answer.status != 200:
             assert explained(answer), (answer.status, answer.body[:500])

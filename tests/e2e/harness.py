@@ -26,8 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("BUKUBESAR_BINARY", str(ROOT / "build/release/bukubesar"))
 KAFKA = str(ROOT / "ops/kafka")
 # The sanitizer that the program was built with, if any: it is slower then, and what it holds in memory says little.
-SANITIZER = next((name for name in ("asan", "tsan", "fuzz") if pathlib.Path(os.environ.get("BUKUBESAR_BUILD", "")).name == name), None)
-PATIENCE = {"asan": 4, "tsan": 8, "fuzz": 8}.get(SANITIZER, 1)
+SANITIZER = next((name for name in ("asan", "tsan", "fuzz", "races") if pathlib.Path(os.environ.get("BUKUBESAR_BUILD", "")).name == name), None)
+PATIENCE = {"asan": 4, "tsan": 8, "fuzz": 8, "races": 8}.get(SANITIZER, 1)
 # Without what is meant for the tests: the program refuses variables that are none of its settings.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("BUKUBESAR_")}
 
@@ -55,6 +55,10 @@ def free_port(run_of: int = 1) -> int:
             given_ports.update(run)
             return port
     raise RuntimeError("no free ports")
+
+
+def cut_text(cut: dict) -> str:
+    return ",".join(f"{partition}={size}" for partition, size in cut.items())
 
 
 def wait_until(what: str, condition, seconds: float = 60.0, pause: float = 0.02):
@@ -181,6 +185,13 @@ class Server:
 
     def committed(self) -> dict:
         return self.get_json("/v1/cut")["committed"]
+
+    def caught_up(self) -> dict:
+        """The cut once the views have read all that is committed: what was answered as stored is committed, and in the views a moment later."""
+        def all_read():
+            at = self.get_json("/v1/cut")
+            return at["cut"] if at["cut"] == at["committed"] else None
+        return wait_until("the views to have read all", all_read)
 
     def signed_size(self, path: str) -> int:
         """Entries under the checkpoint at this path; -1 where there is none."""

@@ -49,10 +49,6 @@ def some_events(seed: int, first: int, count: int) -> list:
     return mixed
 
 
-def cut_text(cut: dict) -> str:
-    return ",".join(f"{partition}={size}" for partition, size in cut.items())
-
-
 def read_until(master: int, wanted: bytes) -> bytes:
     """What a program writes to its terminal, up to what is waited for."""
     seen = b""
@@ -75,10 +71,10 @@ class History(unittest.TestCase):
             server.post_events(events[:5])
             server.post_events(events[:2])  # duplicates
             server.request("POST", "/v1/events", b"{}", {"Content-Type": "application/cloudevents+json"})
-            self.first = self.caught_up()
+            self.first = harness.cut_text(self.server.caught_up())
             server.post_events(some_events(3, 60, 25) + events[5:])
             server.post_events([fact("vendor", "v-1", 2, valid_from="2020-01", scale="micro"), fact("institution", "D300", 3, valid_from="2020-01", region="63.09")])
-            self.second = self.caught_up()
+            self.second = harness.cut_text(self.server.caught_up())
             self.explains()
             self.pages_by_command()
             self.differs()
@@ -88,10 +84,6 @@ class History(unittest.TestCase):
             self.refuses()
             self.replays_into_a_fresh_directory()
             self.assertEqual(server.stop(), 0)
-
-    def caught_up(self) -> str:
-        harness.wait_until("the views to have read all", lambda: self.server.cut() == self.server.committed())
-        return cut_text(self.server.cut())
 
     def command(self, *arguments, check: bool = True) -> str:
         return self.server.run("--url", self.server.url, *arguments, check=check)
@@ -169,7 +161,7 @@ class History(unittest.TestCase):
         get = self.server.get_json
         sizes = dict(part.split("=") for part in self.first.split(","))
         for path in ("/v1/totals", "/v1/views/umkm", "/v1/purchases", "/v1/findings", "/v1/entries/0", "/v1/explain"):
-            self.assertEqual(cut_text(get(path, as_of=self.first)["cut"]), self.first, path)
+            self.assertEqual(harness.cut_text(get(path, as_of=self.first)["cut"]), self.first, path)
         entries = get("/v1/entries/0", as_of=self.first, order="newest", limit=1)["entries"]
         self.assertEqual(entries[0]["sequence"], int(sizes["0"]) - 1)
         both = get("/v1/totals", by="event_month,ledger_month")

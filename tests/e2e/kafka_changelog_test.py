@@ -106,7 +106,7 @@ class Changelog(unittest.TestCase):
                 follow.kill()
                 follow.communicate()
                 follow = subprocess.Popen(self.sink(server, kafka), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-            want = ",".join(f"{name}={size}" for name, size in server.cut().items())
+            want = harness.cut_text(server.caught_up())
             harness.wait_until("the topic to be there", lambda: {cut for cut, _ in self.views_of(replay(kafka)).values()} == {want}, 60)
             self.same(server, kafka)
             follow.send_signal(signal.SIGTERM)

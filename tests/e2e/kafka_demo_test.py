@@ -4,7 +4,7 @@ import harness
 
 
 def check_figures(server: harness.Server):
-    minimum = ",".join(f"{partition}={size}" for partition, size in server.cut().items())
+    minimum = harness.cut_text(server.committed())
     answer = server.get_json("/v1/totals", by="district", region="63", fiscal_year="2023", catalogue_kind="local", until="2023-06-15", min_cut=minimum)
     rows = {row["district"]: row for row in answer["rows"]}
     assert answer["total"]["broad"] == "1200000000000.00", answer["total"]

@@ -129,7 +129,7 @@ def main():
             cut = plain.cut()
             catch_up(odd, cut)
             assert heads(plain) == heads(odd), f"{heads(plain)}\n{heads(odd)}"
-            text = ",".join(f"{partition}={size}" for partition, size in cut.items())
+            text = harness.cut_text(cut)
             expected, found = answers(plain, text), answers(odd, text)
             assert expected.keys() == found.keys(), (expected.keys(), found.keys())
             for name, body in expected.items():

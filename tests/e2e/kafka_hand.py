@@ -231,6 +231,6 @@ def wait_source(server: harness.Server, state: str, seconds: float = 60, partiti
 
 def check_total(server: harness.Server, events: dict):
     """events: id → amount, one purchase each, all of one institution D262."""
-    minimum = ",".join(f"{partition}={size}" for partition, size in server.cut().items())
+    minimum = harness.cut_text(server.committed())
     total = server.get_json("/v1/totals", by="institution", min_cut=minimum)["total"]
     assert total["packages"] == len(events) and total["strict"] == harness.rupiah(sum(events.values())), (total, len(events))

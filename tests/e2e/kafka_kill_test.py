@@ -108,7 +108,7 @@ def check(server: harness.Server, by_kafka: Writer, by_http: HttpWriter):
         entry = server.get_json(f"/v1/entries/0/{receipt['sequence']}")
         assert entry["offset"] == receipt["offset"] and entry["verdict"] == receipt["verdict"], (number, receipt, entry)
         assert receipt["verdict"] in ("accepted", "duplicate"), receipt
-    minimum = ",".join(f"{partition}={size}" for partition, size in server.cut().items())
+    minimum = harness.cut_text(server.committed())
     rows = {row["institution"]: row for row in server.get_json("/v1/totals", by="institution", min_cut=minimum)["rows"]}
     assert rows["D262"]["packages"] == len(by_kafka.acknowledged), (rows["D262"], len(by_kafka.acknowledged))
     assert rows["D262"]["strict"] == harness.rupiah(sum(by_kafka.acknowledged.values())), rows["D262"]

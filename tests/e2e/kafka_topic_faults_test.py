@@ -352,7 +352,7 @@ def outrun_by_retention(c: Case):
         server.process.send_signal(signal.SIGCONT)
     low = c.hand.ends(c.topic)[0]
     why = wait_source(server, "stopped")["why"]
-    size = server.cut()["0"]
+    size = server.committed()["0"]
     assert f"removed offsets {size} to " in why and size < low, (why, size, low)
     harness.wait_until("the contract to be said", lambda: any("retention.ms is 1000" in each for each in server.get_json("/v1/status")["warnings"]))
     check_reads(server)

@@ -58,7 +58,7 @@ class Mart(unittest.TestCase):
             self.assertEqual(answer.status, 200, answer.body[:400])
             self.assertEqual({each["verdict"] for each in answer.json()["results"]}, {"accepted"}, answer.body[:400])
         cut = answer.json()["cut"]
-        server.get_json("/v1/totals", min_cut=",".join(f"{name}={size}" for name, size in cut.items()))
+        server.get_json("/v1/totals", min_cut=harness.cut_text(cut))
 
     def sink(self, server: harness.Server, database: postgres.Postgres, *arguments: str) -> list:
         return [harness.BINARY, "--url", server.url, "sink", "postgres", "--database", database.database, "--page-rows", "97", "--interval-ms", "20",
@@ -132,7 +132,7 @@ class Mart(unittest.TestCase):
             self.another_ledger_is_refused(work, database)
 
     def caught_up(self, server: harness.Server, database: postgres.Postgres):
-        want = server.cut()
+        want = server.caught_up()
 
         def there():
             try:
@@ -267,7 +267,7 @@ class Mart(unittest.TestCase):
             server.start()
             self.post(server, [institution_fact("D1", "63.02", 1), vendor_fact("v-1", "large", "2023-04", 2)])
             self.post(server, events(self.random, 0, 120))
-            cut = ",".join(f"{name}={size}" for name, size in server.cut().items())
+            cut = harness.cut_text(server.caught_up())
             self.post(server, events(self.random, 120, 30))
             file = work / "snapshot.sqlite"
             server.run("--url", server.url, "export", "sqlite", "--as-of", cut, str(file))

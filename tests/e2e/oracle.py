@@ -222,7 +222,7 @@ class Oracle:
 
 def totals(server: harness.Server, institution: str) -> tuple:
     """(purchases, rupiah) of one institution, at everything that is committed."""
-    minimum = ",".join(f"{partition}={size}" for partition, size in server.committed().items())
+    minimum = harness.cut_text(server.committed())
     answer = server.get_json("/v1/totals", by="institution", institution=institution, min_cut=minimum)
     rows = [row for row in answer["rows"] if row["institution"] == institution]
     if not rows:

@@ -80,7 +80,7 @@ def redact(server: harness.Server, entry: str, *flags: str, check: bool = True):
 
 
 def totals(server: harness.Server) -> list:
-    cut = ",".join(f"{partition}={size}" for partition, size in server.committed().items())
+    cut = harness.cut_text(server.committed())
     rows = server.get_json("/v1/totals", by="vendor,scale", min_cut=cut)["rows"]
     return [(row["vendor"], row["scale"], row["packages"], row["committed"], row["strict"]) for row in rows]
 

@@ -30,7 +30,7 @@ def main():
         assert sound["errors"] == 0 and sound["entries"] >= 500, sound
         assert server.get("/readyz").status == 200
         assert server.post_events([harness.purchase_event(600)]).status == 200
-        harness.wait_until("the newest head to be signed", lambda: signed_size(server) == server.cut()["0"])
+        harness.wait_until("the newest head to be signed", lambda: signed_size(server) == server.committed()["0"])
         signed = signed_size(server)
 
         path = table_files(server)[-1]
