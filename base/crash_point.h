@@ -16,7 +16,7 @@ namespace bukubesar {
 inline constexpr std::string_view kCrashPoints[] = {
     // A commit. The log is RocksDB's.
     "commit_before",
-    "commit_logged",  // bytes handed to the system, not synced
+    "commit_logged",  // bytes handed to the system, not synced; of a signing and an erasure: checkpoint_logged, redaction_logged
     "commit_synced",  // RocksDB has not returned
     "commit_after",   // nobody has been told
     "commit_answered",
@@ -33,10 +33,13 @@ inline constexpr std::string_view kCrashPoints[] = {
     "definition_after",
     // A signing.
     "checkpoint_signed",
+    "checkpoint_logged",  // as commit_logged
     "checkpoint_stored",
     // An erasure.
     "redaction_before",
-    "redaction_rewritten",  // the chunk; its old bytes stand in files still
+    "redaction_logged",      // as commit_logged
+    "redaction_rewritten",   // the chunk; its old bytes stand in files still
+    "redaction_forgetting",  // some of those files are gone
     "redaction_finished",
     // RocksDB's own files.
     "table_written",

@@ -11,6 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import harness  # noqa: E402
+from beside import KINDS  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("BUKUBESAR_BUILD", ROOT / "build/release"))
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -26,6 +27,7 @@ class Figures:
         "cpu_us_per_event": (6, 4),
         **{f"{who}_p{percent}_ms_at_{rate}_per_s": bounds for who in ("visible", "probe") for percent, rate, bounds in (
             (50, 20_000, (6, 3)), (99, 20_000, (50, 15)), (50, 100_000, (10, 4)), (99, 100_000, (60, 25)))},
+        **{f"beside_{kind}_visible_p{percent}_ms_at_20000_per_s": bounds for kind in KINDS for percent, bounds in ((50, (6, 3)), (99, (50, 15)))},
         "grouped_sum_rows_per_s_one_core": (10e6, 50e6),
         "verify_entries_per_s": (0.3e6, 1e6),
         "restart_seconds_5M": (15, 4),
@@ -56,7 +58,7 @@ class Figures:
         print(f"  {name:<52} {value:>16,.3f}  {unit}{self.judged(name, value)}", flush=True)
 
     def judged(self, name: str, value: float) -> str:
-        bounds = self.BOUNDS.get(name, self.BOUNDS.get(re.sub(r"_(\d+_partitions|5M)$", "", name)))
+        bounds = self.BOUNDS.get(name, self.BOUNDS.get(re.sub(r"_(\d+_partitions|5M|\d+M_purchases)$", "", name)))
         if not self.judge or bounds is None:
             return ""
         floor, goal = bounds

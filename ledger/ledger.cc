@@ -81,7 +81,7 @@ absl::Status Ledger::store_checkpoints(const std::vector<std::pair<PartitionId, 
     if (!first) rows.put(Family::checkpoints, key, number);
   }
   rows.put(Family::checkpoints, cut_note_key(impl_->next_cut_note), cut_note_value(cut, cut_note));
-  if (const absl::Status status = impl_->store->write(rows); !status.ok()) {
+  if (const absl::Status status = impl_->store->write(rows, "checkpoint_logged"); !status.ok()) {
     impl_->cut_note_doubtful = true;
     return status;
   }

@@ -79,7 +79,7 @@ absl::Status Ledger::store_cosignature(PartitionId partition, std::uint64_t size
   RETURN_IF_ERROR(verify_note(fmt::format("{}\n{}", text, signature_line), cosigner_key));
   StoreBatch rows;
   rows.put(Family::checkpoints, cosignature_key(partition, size, info.name), cosignature_value(cosigner_key, signature_line));
-  return impl_->store->write(rows);
+  return impl_->store->write(rows, "checkpoint_logged");
 }
 
 }  // namespace bukubesar

@@ -81,7 +81,7 @@ absl::Status Ledger::redact(PartitionId partition, Sequence sequence, Redaction 
   batch.put(Family::heads, redaction_key(partition, sequence), redaction_value(redaction));
   crash_point("redaction_before");
   impl_->note_redaction(partition, sequence, std::make_shared<const Redaction>(std::move(redaction)));
-  const absl::Status written = impl_->store->write(batch);
+  const absl::Status written = impl_->store->write(batch, "redaction_logged");
   if (!written.ok()) impl_->redactions_doubtful = true;
   crash_point("redaction_rewritten");
   ++impl_->chunks_rewritten;
@@ -113,7 +113,7 @@ absl::Status Ledger::finish_redactions() {
     redaction = std::move(done);
   }
   RETURN_IF_ERROR(impl_->store->forget_overwritten(Family::payloads, rows));
-  RETURN_IF_ERROR(impl_->store->write(batch));
+  RETURN_IF_ERROR(impl_->store->write(batch, "redaction_logged"));
   crash_point("redaction_finished");
   absl::MutexLock lock(&impl_->redactions_mutex);
   for (auto& [place, redaction] : begun) impl_->redactions[place] = std::move(redaction);

@@ -128,12 +128,15 @@ std::shared_ptr<spdlog::logger> open_info_log(const std::string& directory) {
   }
 }
 
+// What this thread's write to the log is. RocksDB may have another thread write for it: then it is met as what that one writes.
+thread_local CrashPoint log_is_written = "commit_logged";
+
 // Crash points inside RocksDB's writes.
 class CrashListener : public rocksdb::EventListener {
  public:
   bool ShouldBeNotifiedOnFileIO() override { return true; }
   void OnFileWriteFinish(const rocksdb::FileOperationInfo& info) override {
-    if (is_log(info.path)) crash_point("commit_logged");
+    if (is_log(info.path)) crash_point(log_is_written);
     if (ends_with(info.path, ".sst")) crash_point("table_written");
     if (info.path.find("/MANIFEST-") != std::string::npos) crash_point("manifest_written");
   }
@@ -450,7 +453,7 @@ absl::Status Store::writable() const {
   return absl::Status(impl_->refused.code(), impl_->refused.message());
 }
 
-absl::Status Store::write(StoreBatch& batch) {
+absl::Status Store::write(StoreBatch& batch, CrashPoint logged) {
   RETURN_IF_ERROR(writable());
   const auto database = impl_->current();
   rocksdb::WriteBatch rows(batch.bytes() + 16 * batch.impl_->rows.size() + 64);
@@ -461,6 +464,7 @@ absl::Status Store::write(StoreBatch& batch) {
   }
   rocksdb::WriteOptions synced;
   synced.sync = true;
+  log_is_written = logged;
   status = database->db->Write(synced, &rows);
   if (status.ok()) return absl::OkStatus();
   {
@@ -625,6 +629,7 @@ absl::Status Store::forget_overwritten(Family family, const std::set<std::string
     RETURN_IF_ERROR(to_status(database->db->CompactRange(options, database->handle(family), &row, &row),
                               fmt::format("rewrite files of {}", name_of(family))));
   }
+  crash_point("redaction_forgetting");
   RETURN_IF_ERROR(remove_unneeded_files());
   // A read that began before holds the old files; RocksDB removes them when it ends.
   const auto old_ones_are_gone = [&]() -> absl::StatusOr<bool> {

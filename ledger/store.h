@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/crash_point.h"
 #include "ledger/manifest_tail.h"
 
 namespace bukubesar {
@@ -87,8 +88,9 @@ class Store {
   // view that writes nothing. Unavailable: the disk refuses still, or a long read holds the old files; to be tried again later.
   // From one thread.
   [[nodiscard]] absl::Status reopen();
-  // Written and synced. After a failure every further write is refused: its outcome is unknown.
-  [[nodiscard]] absl::Status write(StoreBatch& batch);
+  // Written and synced. After a failure every further write is refused: its outcome is unknown. logged: where its bytes are handed to the
+  // system, not synced.
+  [[nodiscard]] absl::Status write(StoreBatch& batch, CrashPoint logged = "commit_logged");
   [[nodiscard]] absl::StatusOr<std::optional<std::string>> get(Family family, std::string_view key) const;
   // The last row with key <= `key`; nothing where there is none.
   [[nodiscard]] absl::StatusOr<std::optional<StoredRow>> at_or_before(Family family, std::string_view key) const;

@@ -78,7 +78,7 @@ class Alerts(unittest.TestCase):
 
     def test_each_firing_is_delivered_once(self):
         hook = self.webhook()
-        with harness.workspace("alerts") as work, harness.Server(work / "data") as server:
+        with harness.workspace("alerts") as work, harness.Server(work / "data", settings={"log.level": "trace"}) as server:
             self.rules(work, hook)
             server.start()
             quiet = self.post(server, [harness.purchase_event(1, amount=10**9, scale="small")])
@@ -122,8 +122,17 @@ class Alerts(unittest.TestCase):
             self.post(server, [harness.purchase_event(50, amount=5)])
             harness.wait_until("a look", lambda: server.get_json("/v1/alerts")["cut"].get("0") == server.committed()["0"])
             self.assertEqual((hook.attempts, len(hook.taken)), (attempts, 2), "a firing was posted again")
+            self.tells_nobody(server)
             self.assertEqual(server.stop(), 0)
             server.verify()
+
+    def tells_nobody(self, server: harness.Server):
+        """The secret that firings are signed with, whatever became of them."""
+        shown = [server.get(path).body for path in ("/v1/status", "/v1/alerts", "/metrics")]
+        kept = [path.read_bytes() for path in (server.log_path, server.data / "alerts.jsonl")]
+        for each in shown + kept:
+            self.assertTrue(each)
+            self.assertNotIn(SECRET, each)
 
     def delivered_as_promised(self, hook: Webhook, server: harness.Server):
         ids = set()

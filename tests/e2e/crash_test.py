@@ -22,9 +22,11 @@ import redaction_test
 ROUNDS = int(os.environ.get("BUKUBESAR_KILL_ROUNDS", "1000" if os.environ.get("BUKUBESAR_LONG") else "200"))
 SEED = int(os.environ.get("BUKUBESAR_SEED", str(random.SystemRandom().randrange(1 << 30))))
 ROUNDS_OF_A_LIFE = 70
+RANDOM_MOMENT = ""
+# Beside the points that are an erasure's own: whether a round erases something, too.
+ERASES_AT = {"table_written": 1.0, "manifest_written": 1.0, RANDOM_MOMENT: 0.15}
 UNCHECKED_MAX = 3
 TRIES = 3  # more, for a point that its round did not meet
-RANDOM_MOMENT = ""
 
 
 def crash_points() -> list:
@@ -96,7 +98,7 @@ class Campaign:
     def round(self, point: str, nth: int, patience: float = 1):
         self.server.environment = {"BUKUBESAR_CRASH_POINT": f"{point}:{nth}"} if point else {}
         one = self.oracle.begin_round()
-        erases = point.startswith("redaction") and self.define_authority()
+        erases = (point.startswith("redaction") or self.rng.random() < ERASES_AT.get(point, 0)) and self.define_authority()
         self.server.start(ready_seconds=0)
         killer = None
         if not point:
@@ -110,7 +112,7 @@ class Campaign:
             sender.start()
             if erases:
                 self.erase_a_fact(len(self.oracle.rounds))
-            self.wait_gone(patience * (0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file")) else 1.2))
+            self.wait_gone(patience * (0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file", "redaction")) else 1.2))
         except oracle.GONE:
             pass
         stopped_by_us = self.end(killer, sender)

@@ -430,7 +430,8 @@ def main():
         print(f"{first:6} of the definition after one run\n{configuration:6} of the configuration")
         tried, named = sum(trial.tried for trial in trials), sum(trial.outcomes["verify names it"] for trial in trials)
         served = sum(count for trial in trials for outcome, count in trial.outcomes.items() if outcome.startswith("named, "))
-        print(f"counts: damages={tried} damages_named={named} named_and_served={served} small_directory_damages={trials[1].tried} "
+        ended = sum(trial.outcomes["ended, named"] for trial in trials)
+        print(f"counts: damages={tried} damages_named={named} verify_ended_by_a_signal_and_named={ended} named_and_served={served} small_directory_damages={trials[1].tried} "
               f"small_directory_bytes={sum(map(len, small.whole.values()))} definition_flips={first} configuration_flips={configuration}")
         broken = [error for trial in trials for error in trial.broken]
         for error in broken[:50]:

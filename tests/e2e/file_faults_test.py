@@ -40,6 +40,7 @@ NEED_NO_MESSAGE = {
     ("close", r".*"): "it has closed, and nothing rests on what it says: what has to be on the disk was synced before",
     ("ftruncate", r"ledger/(MANIFEST-#+|#+\.(log|sst))"): "RocksDB gives room back that it asked for ahead, as it closes a file",
 }
+TRIES = 3  # for a fault that was not met: no two runs are the same
 NEEDS_ROOM = {"open", "write", "mkdir", "fallocate", "rename", "fsync", "fdatasync"}
 
 
@@ -167,7 +168,7 @@ def faults_of(traces: dict, erasure: range, rng: random.Random) -> list:
             met[start, line] += 1
             of_erasure = start == "erase" and number in erasure
             actions = [str(errno.EIO)] + ([str(errno.ENOSPC)] if call in NEEDS_ROOM else []) + (["short"] if call == "write" else [])
-            faults += [((start, call, path_class, met[start, line], action), of_erasure) for action in actions if path_class != "lock"]
+            faults += [((start, call, path_class, met[start, line], action), of_erasure) for action in actions]
     rng.shuffle(faults)
     # One of each kind first, whatever the start, those of the erasure apart: a short run meets as many kinds as it has faults.
     first: dict = {}
@@ -191,7 +192,7 @@ def try_fault(work: pathlib.Path, port: int, fault: tuple, rng: random.Random) -
         ending = run(server, know, erasure, rng, {start: environment})
         assert ending in ("stopped", "1", "4", "5"), f"ended with {ending}"  # an exit code with a message, never a signal
         if not fired.exists():
-            return collections.Counter(not_met=1), silent  # no two runs are the same
+            return collections.Counter(not_met=1), silent
         log = server.log_path.read_bytes()[int(fired.read_text()):].decode(errors="replace")
         if action != "short" and not said(log, server.data, path_class):
             why = next((why for (which, files), why in NEED_NO_MESSAGE.items() if which == call and re.fullmatch(files, path_class)), None)
@@ -223,9 +224,12 @@ class Worker:
 
     @classmethod
     def work_off(cls, place: pathlib.Path, fault: tuple) -> tuple:
-        place.mkdir()
-        found = try_fault(place, cls.port, fault, random.Random(f"{SEED} {fault}"))
-        harness.shutil.rmtree(place)
+        for number in range(TRIES):
+            place.mkdir()
+            found = try_fault(place, cls.port, fault, random.Random(f"{SEED} {fault} {number}"))
+            harness.shutil.rmtree(place)
+            if not found[0]["not_met"]:
+                break
         return found
 
 
@@ -273,7 +277,7 @@ def main():
     print(f"struck {counts['struck']}, not met again {counts['not_met']}, the process ended early {counts['ended_early']}; without a message:")
     for each in sorted(silent):
         print(f"  {each}")
-    assert counts["struck"] >= len(faults) * 3 // 4, "many faults were not met: the runs differ too much"
+    assert counts["struck"] >= len(faults) * 0.95 - 1, "many faults were not met: the runs differ too much"
     print(f"counts: file_faults={counts['struck']} faults_not_met={counts['not_met']} faults_that_ended_the_process={counts['ended_early']} "
           f"faults_that_need_no_message={counts['without_a_message']}")
 
