@@ -19,6 +19,7 @@ from measure import cpu_seconds, directory_bytes, kafka_pid, tree_cpu_seconds
 SOURCES = pathlib.Path(__file__).resolve().parent / "peer"
 VIEWS = harness.ROOT / "config/views.json"
 TOPIC = "bukubesar.purchases"
+PEERS = ("streams_best", "streams_usual", "postgres_ids", "postgres_payloads")
 MEASURES = ["packages", "committed", "strict", "broad", "stage_unknown", "paid"]
 
 STREAMS_JVM = {"best": ["-Xms3g", "-Xmx3g", "-XX:+UseParallelGC"], "usual": ["-Xmx3g"]}

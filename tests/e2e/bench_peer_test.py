@@ -25,8 +25,9 @@ def a_wrong_row_is_noticed():
 if __name__ == "__main__":
     a_wrong_row_is_noticed()
     with harness.workspace("bench_peer") as work:
-        subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--peer", "streams_best,postgres_ids", "--only-backlog",
+        subprocess.run([sys.executable, harness.ROOT / "bench/run", "--tiny", "--peer", "--only-backlog",
                         "--out", work / "figures.json"], check=True)
         figures = json.loads((work / "figures.json").read_text())["figures"]
-        for name in ("streams_best", "postgres_ids"):
-            assert figures[f"{name}_events_per_s"] > 0 and figures[f"ratio_cpu_to_{name}"] > 0, figures
+        for name in peers.PEERS:
+            assert figures[f"{name}_events_per_s"] > 0, figures
+            assert all(figures[f"ratio_{what}_to_{name}"] > 0 for what in ("events_per_s", "cpu", "disk", "memory")), figures
