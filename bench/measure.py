@@ -58,7 +58,7 @@ class Figures:
         print(f"  {name:<52} {value:>16,.3f}  {unit}{self.judged(name, value)}", flush=True)
 
     def judged(self, name: str, value: float) -> str:
-        bounds = self.BOUNDS.get(name, self.BOUNDS.get(re.sub(r"_(\d+_partitions|5M|\d+M_purchases)$", "", name)))
+        bounds = self.BOUNDS.get(name, self.BOUNDS.get(re.sub(r"_(\d+_partitions|5M|[\d.]+M_purchases)$", "", name)))
         if not self.judge or bounds is None:
             return ""
         floor, goal = bounds

@@ -167,14 +167,14 @@ class Alerts(unittest.TestCase):
                 lines = [json.loads(line) for line in (server.data / "alerts.jsonl").read_text(encoding="utf-8").splitlines()]
                 said = {what: {line["id"] for line in lines if line["what"] == what} for what in ("began", "delivered")}
                 # What has ended since is posted, too.
-                return alerts["cut"] == server.cut() and bool(alerts["firing"]) and said["began"] == said["delivered"]
+                return alerts["cut"] == server.committed() and bool(alerts["firing"]) and said["began"] == said["delivered"]
             harness.wait_until("the webhook to have all", settled)
             before = (server.data / "alerts.jsonl").read_text(encoding="utf-8")
             for _ in range(3):
                 self.assertEqual(server.stop(), 0)
                 server.start()
                 self.assertTrue(server.get_json("/v1/alerts")["firing"], "what fired stands from the start on")
-                harness.wait_until("a look at figures", lambda: server.get_json("/v1/alerts")["cut"] == server.cut())
+                harness.wait_until("a look at figures", lambda: server.get_json("/v1/alerts")["cut"] == server.committed())
             self.assertEqual((server.data / "alerts.jsonl").read_text(encoding="utf-8"), before)
             self.assertEqual(len(hook.taken), len({headers["Bukubesar-Firing"] for headers, _ in hook.taken}))
 

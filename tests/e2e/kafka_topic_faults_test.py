@@ -208,11 +208,11 @@ def clocks_in_2099(c: Case):
     assert server.get_json("/v1/totals", by="region", as_of=status["partitions"][0]["ledger_time"])["total"]["packages"] == 10
     # The topic stops stamping under the ledger: what producers say moves no ledger time, and status says what is wrong with the topic.
     c.hand.set_topic(c.topic, message_timestamp_type="CreateTime", message_timestamp_after_max_ms=str(1 << 62))
+    harness.wait_until("the contract to be said", lambda: any("CreateTime" in each for each in server.get_json("/v1/status")["warnings"]))
     before = status["partitions"][0]["ledger_time"]
     c.hand.produce(c.topic, keyed(purchases(10, 10)), timestamp=in_2099)
     wait_size(server, 20)
     assert server.get_json("/v1/status")["partitions"][0]["ledger_time"] == before
-    harness.wait_until("the contract to be said", lambda: any("CreateTime" in each for each in server.get_json("/v1/status")["warnings"]))
     c.hand.set_topic(c.topic, message_timestamp_after_max_ms=str(1 << 62))
     harness.wait_until("the topic to be as it was", lambda: not any("CreateTime" in each for each in server.get_json("/v1/status")["warnings"]))
     c.hand.produce(c.topic, keyed(purchases(20, 1)), timestamp=in_2099)

@@ -24,7 +24,7 @@ class Metrics(unittest.TestCase):
             answer = server.post_events([harness.purchase_event(number) for number in range(20)])
             self.assertEqual(answer.status, 200, answer.body[:500])
             server.post_events([{"specversion": "0.3"}])
-            server.get("/v1/totals", by="region", min_cut=f"0={server.cut()['0']}")
+            server.get("/v1/totals", by="region", min_cut=f"0={server.committed()['0']}")
             server.get("/v1/nowhere")
             text = server.get("/metrics").body.decode()
             done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=60, check=False)

@@ -99,7 +99,7 @@ class Tree(unittest.TestCase):
 
     def test_presets_are_those_that_the_documents_name(self):
         presets = {each["name"] for each in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]}
-        self.assertLessEqual({"dev", "release", "asan", "tsan", "fuzz", "coverage", "lint"}, presets)
+        self.assertLessEqual({"dev", "release", "asan", "tsan", "fuzz", "races", "coverage", "lint"}, presets)
 
 
 if __name__ == "__main__":
