@@ -56,7 +56,10 @@ def files_that_hold(directory: pathlib.Path, text: str) -> list:
     pieces = [text[at:at + 24].encode() for at in range(0, len(text) - 24, 24)]
     found = []
     for path in directory.rglob("*"):
-        content = path.read_bytes() if path.is_file() else b""
+        try:
+            content = path.read_bytes() if path.is_file() else b""
+        except FileNotFoundError:  # renamed or removed by the server meanwhile
+            continue
         content = log_records(content) if path.suffix == ".log" else content
         if any(piece in each for each in (content, *frames(content)) for piece in pieces):
             found.append(str(path.relative_to(directory)))
