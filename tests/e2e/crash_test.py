@@ -101,7 +101,7 @@ class Campaign:
         self.server.environment = {"BUKUBESAR_CRASH_POINT": f"{point}:{nth}"} if point else {}
         one = self.oracle.begin_round()
         erases = (point.startswith("redaction") or self.rng.random() < ERASES_AT.get(point, 0)) and self.define_authority()
-        before = self.erasures[-1:]
+        asked = False
         self.server.start(ready_seconds=0)
         killer = None
         if not point:
@@ -114,7 +114,7 @@ class Campaign:
             sender = oracle.Sender(self.oracle, self.server, one, self.rng, cells=200 if point.startswith("segment") else 1)
             sender.start()
             if erases:
-                self.erase_a_fact(len(self.oracle.rounds))
+                asked = self.erase_a_fact(len(self.oracle.rounds))
             self.wait_gone(patience * (0.2 if point.startswith("stop") else 3.0 if point.startswith(("checkpoint", "segment", "heads", "file", "redaction")) else 1.2))
         except oracle.GONE:
             pass
@@ -123,7 +123,7 @@ class Campaign:
         if point and not stopped_by_us and self.server.process.returncode == -signal.SIGKILL:
             self.reached[point] += 1
             # Little else is written then: the point was the erasure's.
-            self.kills_in_an_erasure += erases and self.erasures[-1:] != before and self.erasures[-1].sent
+            self.kills_in_an_erasure += asked
         self.kills += self.server.process.returncode == -signal.SIGKILL
         self.doubtful += len(one.pending())
         self.unchecked.append(one)
@@ -137,8 +137,8 @@ class Campaign:
             redaction_test.define_authority(self.server)
         return definition.exists()
 
-    def erase_a_fact(self, number: int):
-        """A fact of no purchase, and then its erasure: no figure knows of either."""
+    def erase_a_fact(self, number: int) -> bool:
+        """A fact of no purchase, and then its erasure: no figure knows of either. Whether the erasure was taken."""
         def event(kind: str, subject: str, data: dict) -> dict:
             return {"specversion": "1.0", "type": f"id.bukubesar.{kind}.v1", "source": redaction_test.AUTHORITY, "id": f"{kind}-{number}",
                     "subject": subject, "data": {"salt": "ab" * 16, **data}}
@@ -146,12 +146,13 @@ class Campaign:
         fact = self.server.post_events([event("reference.commodity", f"commodity/k-{number}", {"valid_from": "2023-01", "name": secret})])
         result = fact.json().get("results", [{}])[0]
         if "sequence" not in result:
-            return  # on a busy machine it is told to come again
+            return False  # on a busy machine it is told to come again
         entry = f"reference/{result['sequence']}"
         erasure = oracle.Erasure(secret, entry, event("ledger.redacted", entry, {"ground": "law", "authority": "office"}))
         self.erasures.append(erasure)
         self.erasures_unchecked.append(erasure)
         erasure.ask(self.server)
+        return erasure.sent
 
     def round_with_a_start_before(self, point: str):
         """For a point that its round did not meet: some are met only where the epoch before had records, or take long on a busy machine."""

@@ -284,7 +284,7 @@ class Dashboard(unittest.TestCase):
         self.browser.wait(selector="main a[download$='.csv'][href*=institution]")
         cut = self.server.get_json("/v1/totals")["cut"]
         file = self.browser.download(selector="main a[download$='.csv'][href*=institution]")
-        text = ",".join(f"{name}={cut[name]}" for name in sorted(cut))
+        text = harness.cut_text(dict(sorted(cut.items())))
         self.assertTrue(file["name"].endswith(f" {text}.csv"), file["name"])
         self.assertEqual(file["text"], self.server.get("/v1/totals", by="institution", region="63", names="true", format="csv", as_of=text).body.decode())
 

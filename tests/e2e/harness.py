@@ -26,8 +26,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("BUKUBESAR_BINARY", str(ROOT / "build/release/bukubesar"))
 KAFKA = str(ROOT / "ops/kafka")
 # The sanitizer that the program was built with, if any: it is slower then, and what it holds in memory says little.
-SANITIZER = next((name for name in ("asan", "tsan", "fuzz", "races") if pathlib.Path(os.environ.get("BUKUBESAR_BUILD", "")).name == name), None)
-PATIENCE = {"asan": 4, "tsan": 8, "fuzz": 8, "races": 8}.get(SANITIZER, 1)
+SLOWER_TIMES = {"asan": 4, "tsan": 8, "fuzz": 8, "races": 8}
+SANITIZER = next((name for name in SLOWER_TIMES if pathlib.Path(os.environ.get("BUKUBESAR_BUILD", "")).name == name), None)
+PATIENCE = SLOWER_TIMES.get(SANITIZER, 1)
 # Without what is meant for the tests: the program refuses variables that are none of its settings.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("BUKUBESAR_")}
 

@@ -66,7 +66,7 @@ class Mart(unittest.TestCase):
 
     def same_figures(self, server: harness.Server, ask, suffix: str = ""):
         """ask: SQL → rows of texts. All figures by every dimension that both have, at the cut where the mart stands."""
-        cut = ",".join(f"{name}={size}" for name, size in ask("SELECT partition, next_sequence FROM mart.cut ORDER BY 1"))
+        cut = harness.cut_text(dict(ask("SELECT partition, next_sequence FROM mart.cut ORDER BY 1")))
         compared = 0
         for by in (["district", "scale"], ["region", "umkm"], ["institution"], ["vendor", "order_month"], ["fiscal_year", "system"], ["vendor_domicile"],
                    ["catalogue_kind", "origin"], ["component"], ["funding", "feed"], ["event_month", "method"], ["commodity"], ["work_unit"]):

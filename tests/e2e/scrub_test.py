@@ -4,14 +4,11 @@ import re
 
 import harness
 
+CHECKPOINT = "/log/0/checkpoint"
+
 
 def table_files(server: harness.Server) -> list:
     return sorted(server.data.glob("ledger/*.sst"), key=lambda path: path.stat().st_size)
-
-
-def signed_size(server: harness.Server) -> int:
-    checkpoint = server.get_json("/v1/status")["partitions"][0]["checkpoint"]
-    return checkpoint["size"] if checkpoint else 0
 
 
 def scrub(server: harness.Server) -> dict:
@@ -30,8 +27,8 @@ def main():
         assert sound["errors"] == 0 and sound["entries"] >= 500, sound
         assert server.get("/readyz").status == 200
         assert server.post_events([harness.purchase_event(600)]).status == 200
-        harness.wait_until("the newest head to be signed", lambda: signed_size(server) == server.committed()["0"])
-        signed = signed_size(server)
+        harness.wait_until("the newest head to be signed", lambda: server.signed_size(CHECKPOINT) == server.committed()["0"])
+        signed = server.signed_size(CHECKPOINT)
 
         path = table_files(server)[-1]
         with path.open("r+b") as table:
@@ -51,7 +48,7 @@ def main():
         assert server.post_events([harness.purchase_event(700)]).status == 200
         passes = scrub(server)["passes"]
         harness.wait_until("two more passes", lambda: scrub(server)["passes"] >= passes + 2)
-        assert signed_size(server) == signed
+        assert server.signed_size(CHECKPOINT) == signed
         assert server.get("/v1/entries/0/0").status == 200
         server.stop()
         done = server.run("verify", check=False)
