@@ -29,10 +29,18 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 
-// Everything that verify looks at. What keeps it from looking at all is a finding too: damage must never pass as "could not check".
-VerifyReport verify_everything(const Config& config, const DefinitionFile& file, const std::vector<std::string>& verifier_keys,
-                               const Progress& progress) {
+struct Verified {
   VerifyReport report;
+  std::uint64_t segments_of_another_fold = 0;
+  std::uint64_t reads = 0;  // lines of their log
+};
+
+// Everything that verify looks at but the log of reads. What keeps it from looking at all is a finding too: damage must never pass as
+// "could not check".
+Verified verify_everything(const Config& config, const DefinitionFile& file, const std::vector<std::string>& verifier_keys,
+                           const Progress& progress) {
+  Verified verified;
+  VerifyReport& report = verified.report;
   LedgerOptions options;
   options.directory = ledger_directory(config);
   options.read_only = true;
@@ -41,7 +49,7 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
   const auto ledger = Ledger::open(std::move(options), file.definition());
   if (!ledger.ok()) {
     report.findings.push_back({ledger_directory(config), message_of(ledger.status())});
-    return report;
+    return verified;
   }
   auto segments = SegmentCheck::open(segments_directory(config), file.definition());
   VerifyVisitor visit;
@@ -54,13 +62,15 @@ VerifyReport verify_everything(const Config& config, const DefinitionFile& file,
     report.findings.push_back({ledger_directory(config), "shorter than the last size and root recorded outside it (I9)"});
   if (!segments.ok()) {
     report.findings.push_back({segments_directory(config), message_of(segments.status())});
-    return report;
+    return verified;
   }
   for (std::string& difference : (*segments)->finish()) report.findings.push_back({segments_directory(config), std::move(difference)});
-  return report;
+  verified.segments_of_another_fold = (*segments)->of_another_fold();
+  return verified;
 }
 
-void print_report(const CliContext& context, const VerifyReport& report, std::uint64_t reads) {
+void print_report(const CliContext& context, const Verified& verified) {
+  const VerifyReport& report = verified.report;
   if (context.format == OutputFormat::json) {
     Json findings = Json::array();
     for (const VerifyFinding& finding : report.findings) findings.push_back({{"place", finding.place}, {"what", finding.what}});
@@ -75,7 +85,8 @@ void print_report(const CliContext& context, const VerifyReport& report, std::ui
                        {"checkpoints", report.checkpoints},
                        {"signatures_checked", report.signatures_checked},
                        {"signatures_unchecked", report.signatures_unchecked},
-                       {"reads", reads},
+                       {"segments_of_another_fold", verified.segments_of_another_fold},
+                       {"reads", verified.reads},
                        {"findings", findings}};
     fmt::print("{}\n", to_text(json));
     return;
@@ -90,13 +101,18 @@ void print_report(const CliContext& context, const VerifyReport& report, std::ui
   fmt::print("verified {} entries, {} payloads ({} bytes), {} kept as hash only, {} erased by redactions, {} checkpoints, up to cut {}\n",
              for_people(report.entries), for_people(report.payloads), for_people(report.payload_bytes), for_people(report.hash_only),
              for_people(report.redacted), for_people(report.checkpoints), report.cut.text());
-  fmt::print("{} lines of the log of reads; {} signatures checked", for_people(reads), for_people(report.signatures_checked));
+  fmt::print("{} lines of the log of reads; {} signatures checked", for_people(verified.reads), for_people(report.signatures_checked));
   if (report.signatures_unchecked > 0)
     fmt::print("; {} signatures NOT checked: there is no key here; give the verifier keys with --vkey",
                for_people(report.signatures_unchecked));
   fmt::print("\n");
+  if (verified.segments_of_another_fold > 0)
+    fmt::print(
+        "{} segments NOT compared: made under an earlier definition or by another version of the program; the next start of a server "
+        "makes them again\n",
+        for_people(verified.segments_of_another_fold));
   if (report.ok()) {
-    fmt::print("{}\n", report.signatures_unchecked > 0 ? "all else is well" : "all is well");
+    fmt::print("{}\n", report.signatures_unchecked > 0 || verified.segments_of_another_fold > 0 ? "all else is well" : "all is well");
     return;
   }
   if (!report.first_bad_sequence.empty()) fmt::print("the first bad sequence is {}\n", report.first_bad_sequence);
@@ -116,19 +132,21 @@ void verify(CliContext& context, const std::vector<std::string>& verifier_keys) 
   else if (*owner)
     fmt::print(stderr, "bukubesar: {} has a running server (process {}); what it commits from now on is not verified\n", config->data_dir,
                **owner);
-  VerifyReport report;
+  Verified verified;
+  VerifyReport& report = verified.report;
   const ReadsCheck reads = check_reads(reads_directory(*config));
   if (!file.ok()) {
     report.findings.push_back({definition_path(*config), message_of(file.status())});
   } else {
     TerminalProgress bar;
     keep_freed_memory();
-    report = verify_everything(*config, *file, verifier_keys,
-                               [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
+    verified = verify_everything(*config, *file, verifier_keys,
+                                 [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) { bar.show(what, done, total); });
   }
   for (const auto& [place, what] : reads.findings)
     if (report.findings.size() < kVerifyFindingsMax) report.findings.push_back({place, what});
-  print_report(context, report, reads.lines);
+  verified.reads = reads.lines;
+  print_report(context, verified);
   if (!report.ok()) context.exit_code = 1;
 }
 

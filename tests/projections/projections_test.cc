@@ -267,9 +267,9 @@ TEST(Projections, ChangedFeedsMakeSegmentsAgain) {
 
 // ---- The check that `verify` runs.
 
-std::vector<std::string> check(Node& node, std::uint64_t segment_rows) {
-  Judge judge({Partitioner::murmur2, node.definition().partitions});
-  auto check = SegmentCheck::open(node.segments(), node.definition(), segment_rows);
+std::unique_ptr<SegmentCheck> checked(Node& node, const Definition& definition, std::uint64_t segment_rows) {
+  Judge judge({Partitioner::murmur2, definition.partitions});
+  auto check = SegmentCheck::open(node.segments(), definition, segment_rows);
   EXPECT_TRUE(check.ok()) << check.status();
   const Cut cut = node.ledger().cut();
   for (const auto& [id, size] : cut.sizes()) {
@@ -284,7 +284,13 @@ std::vector<std::string> check(Node& node, std::uint64_t segment_rows) {
       at += run->entries.size();
     }
   }
-  return (*check)->finish();
+  return std::move(*check);
+}
+
+std::vector<std::string> check(Node& node, std::uint64_t segment_rows) {
+  const auto done = checked(node, node.definition(), segment_rows);
+  EXPECT_EQ(done->of_another_fold(), 0U);
+  return done->finish();
 }
 
 TEST(SegmentCheck, FindsNothingInWhatWasMadeAndNamesWhatWasChanged) {
@@ -310,6 +316,18 @@ TEST(SegmentCheck, FindsNothingInWhatWasMadeAndNamesWhatWasChanged) {
   // A hole.
   std::filesystem::remove(path);
   EXPECT_THAT(check(node, 40), ElementsAre(HasSubstr("segment 0/000001: missing")));
+}
+
+// An operator appends to the definition; until the next start the segments are those of the definition before.
+TEST(SegmentCheck, SegmentsOfAnEarlierDefinitionAreNoDamage) {
+  Node node;
+  fill(node, 23, 40, 50);
+  { const auto made = open_projections(node.options(40)); }
+  Definition later = node.definition();
+  later.authorities = {"/office"};
+  const auto done = checked(node, later, 40);
+  EXPECT_THAT(done->finish(), IsEmpty());
+  EXPECT_GT(done->of_another_fold(), 1U);
 }
 
 // ---- Waiting.
