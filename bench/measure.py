@@ -98,6 +98,11 @@ def cpu_seconds(pid: int, with_ended_children: bool = False) -> float:
     return sum(int(ticks) for ticks in fields[11:15 if with_ended_children else 13]) / TICKS
 
 
+def cpu_seconds_since(before: float, pid: int) -> float:
+    """A tick at least: what took less is still no reason to divide by nothing."""
+    return max(cpu_seconds(pid) - before, 1 / TICKS)
+
+
 def tree_cpu_seconds(pid: int) -> float:
     """A process and its children, those that have ended too."""
     total = cpu_seconds(pid, with_ended_children=True)
@@ -126,7 +131,8 @@ def library(pid: int, name: str) -> str:
 
 
 def directory_bytes(path: pathlib.Path) -> int:
-    return int(subprocess.run(["du", "-sB1", path], check=True, capture_output=True, text=True).stdout.split()[0])
+    """Files of a database that runs come and go: of those du complains, and counts the rest."""
+    return int(subprocess.run(["du", "-sB1", path], check=False, stdout=subprocess.PIPE, text=True).stdout.split()[0])
 
 
 def kafka_pid(port: int) -> int:

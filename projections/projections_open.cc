@@ -50,9 +50,10 @@ absl::StatusOr<std::vector<std::string>> segment_files(const std::string& direct
   return paths;
 }
 
+// The last goes first: whatever ends the process in between, what is left has no hole.
 absl::Status remove_files(const std::string& directory, const std::vector<std::string>& paths, std::size_t first) {
   std::error_code error;
-  for (std::size_t i = first; i < paths.size(); ++i) {
+  for (std::size_t i = paths.size(); i-- > first;) {
     if (!std::filesystem::remove(paths[i], error) && error) return unavailable("remove {}: {}", paths[i], error.message());
   }
   return sync_directory(directory);

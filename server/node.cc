@@ -274,6 +274,7 @@ absl::Status Node::open_all() {
   const auto erased = [this](PartitionId partition, Sequence sequence) {
     backups_->forget_frozen();
     if (partition.is_reference()) projections_->forget_names(sequence);
+    ++erasures_;
   };
   eraser_ = std::make_unique<Eraser>(
       *ledger_, [this]() -> const Definition& { return definition(); }, erased);

@@ -112,6 +112,8 @@ class Node {
   [[nodiscard]] std::vector<std::string> warnings() const;
   // True where the ledger holds events of the demo's feed: shown wherever its figures are.
   [[nodiscard]] bool synthetic() const { return synthetic_; }
+  // How often something was erased since the start; what is read after it has grown holds nothing of that.
+  [[nodiscard]] std::uint64_t erasures() const { return erasures_; }
 
   [[nodiscard]] const std::vector<Route>& routes() const { return router_.routes(); }
   // Null before start().
@@ -156,6 +158,7 @@ class Node {
   std::unique_ptr<Eraser> eraser_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> synthetic_{false};
+  std::atomic<std::uint64_t> erasures_{0};
   std::unique_ptr<Witness> witness_;
   bool stopped_ = false;
   std::vector<std::string> witness_keys_;       // written before ready_

@@ -130,6 +130,8 @@ absl::StatusOr<std::optional<ReadsHead>> read_head(const std::string& directory)
   return head;
 }
 
+constexpr std::string_view kNoHead = "it is missing, although there are lines";
+
 std::string not_reached(const ReadsHead& recorded, const ReadsHead& end) {
   return recorded.lines > end.lines
              ? fmt::format("{} lines are known to have been written, {} are there: lines are missing at the end", recorded.lines, end.lines)
@@ -201,6 +203,11 @@ absl::Status ReadsLog::Impl::open() {
   ASSIGN_OR_RETURN(const Walked walked, walk(options.directory, recorded.ok() ? *recorded : std::nullopt));
   // Lines that were damaged since stay where they are, for verify to name; the chain goes on behind them.
   if (recorded.ok() && *recorded && !walked.reaches_head) trouble = not_reached(**recorded, walked.end);
+  if (recorded.ok() && !*recorded) {
+    // From the first start on there is a head, so that one that is missing was taken away.
+    if (walked.end.lines > 0) trouble = fmt::format("{}: {}", head_path(options.directory), kNoHead);
+    if (walked.end.lines == 0) RETURN_IF_ERROR(write_file_durably(head_path(options.directory), head_text(walked.end), 0640));
+  }
   absl::MutexLock lock(&mutex);
   head = walked.end;
   // What a crash tore was never synced, nor answered: the line after it takes its place.
@@ -364,8 +371,7 @@ ReadsCheck check_reads(const std::string& directory) {
   to.lines = walked->end.lines;
   for (const auto& finding : walked->findings) to.findings.push_back(finding);
   if (recorded.ok() && *recorded && !walked->reaches_head) to.findings.emplace_back("reads", not_reached(**recorded, walked->end));
-  if (recorded.ok() && !*recorded && walked->end.lines > 0)
-    to.findings.emplace_back("reads.head", "it is missing, although there are lines");
+  if (recorded.ok() && !*recorded && walked->end.lines > 0) to.findings.emplace_back("reads.head", kNoHead);
   return to;
 }
 

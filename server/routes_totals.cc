@@ -123,6 +123,7 @@ struct TotalsQuestion {
 
 void answer_totals(Node& node, AnswerCache& cache, const TotalsQuestion& question, const Respond& respond) {
   const TotalsRequest& request = question.request;
+  const std::uint64_t erasures = node.erasures();  // before anything is read
   auto computed =
       question.view.name.empty() ? node.projections().totals(request.query) : node.projections().view(question.view.name, request.query);
   if (!computed.ok()) return respond(problem(computed.status()));
@@ -146,7 +147,7 @@ void answer_totals(Node& node, AnswerCache& cache, const TotalsQuestion& questio
   if (request.top > 0) frame.rows_matching = matching;
   const Json head = report_head(*answer, request, frame, !notes->shares.empty());
   if (answer->rows.size() <= kWholeAnswerRowsMax) {
-    AnswerCache::Answer whole{answer->cut, synthetic, whole_totals_json(*answer, *notes, head)};
+    AnswerCache::Answer whole{answer->cut, synthetic, whole_totals_json(*answer, *notes, head), erasures};
     respond(kept_response(whole));
     if (!question.key.empty()) cache.keep(question.key, std::move(whole));
     return;
@@ -163,7 +164,7 @@ std::string cache_key(const ServerRequest& request) { return request.path + "?" 
 std::optional<ServerResponse> kept_totals(Node& node, AnswerCache& cache, const ServerRequest& request) {
   if (!node.readable().ok()) return std::nullopt;
   const auto kept = cache.find(cache_key(request), node.projections().cut());
-  if (!kept || kept->synthetic != node.synthetic()) return std::nullopt;
+  if (!kept || kept->synthetic != node.synthetic() || kept->erasures != node.erasures()) return std::nullopt;
   return kept_response(*kept);
 }
 

@@ -173,9 +173,11 @@ class Access(unittest.TestCase):
         token_file.write_text(reader + "\n")
         self.assertIn("chmod 600", self.command(server, "--ca-file", ca, "--token-file", str(token_file), "totals").stderr)
         token_file.chmod(0o600)
-        done = self.command(server, "--ca-file", ca, "--token-file", str(token_file), "--format", "json", "totals")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertGreater(sum(json.loads(done.stdout)["cut"].values()), 50, "the demo's events are there")
+        def events_in_totals() -> bool:
+            done = self.command(server, "--ca-file", ca, "--token-file", str(token_file), "--format", "json", "totals")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return sum(json.loads(done.stdout)["cut"].values()) > 50
+        harness.wait_until("the demo's events in totals", events_in_totals)
         done = self.command(server, "--ca-file", ca, "--token-file", str(token_file), "entries", "0", "0")
         self.assertEqual(done.returncode, 0, done.stderr)
         for what, wanted, arguments, environment in (

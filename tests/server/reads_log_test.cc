@@ -207,5 +207,21 @@ TEST_F(ReadsLogTest, AHeadThatIsDamagedOrGoneIsFound) {
   EXPECT_TRUE(check_reads(directory()).findings.empty()) << "nobody ever read anything";
 }
 
+TEST_F(ReadsLogTest, AStartWithLinesAndNoHeadSaysSo) {
+  write(2);
+  std::filesystem::remove(directory() + ".head");
+  EXPECT_NE(open()->trouble().find("reads.head"), std::string::npos);
+}
+
+// A kill between the first line ever and its sync is no damage.
+TEST_F(ReadsLogTest, AHeadStandsBeforeTheFirstLine) {
+  auto log = ReadsLog::open({directory(), kReadsFileBytesMax, &Clock::system(), [](int) { return -1; }});
+  ASSERT_TRUE(log.ok()) << log.status();
+  ASSERT_TRUE((*log)->append({"auditor", "GET", "/payload/0/1", "0=9,reference=1", 200}).ok());
+  const ReadsCheck check = check_reads(directory());
+  EXPECT_EQ(check.lines, 1U);
+  EXPECT_TRUE(check.findings.empty()) << check.findings[0].first << ": " << check.findings[0].second;
+}
+
 }  // namespace
 }  // namespace bukubesar
