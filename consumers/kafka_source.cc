@@ -235,10 +235,11 @@ struct KafkaSource::Impl final : KafkaCallbacks {
 
   void stop_because(std::optional<PartitionId> culprit, const std::string& why) {
     if (is_stopped) return;
-    spdlog::error("intake stops{}: {}", culprit ? " at partition " + culprit->name() : "", why);
     is_stopped = true;
     stopped_why = why;
     stopped_by = culprit;
+    publish_statuses();  // who reads the log finds it in the status, too
+    spdlog::error("intake stops{}: {}", culprit ? " at partition " + culprit->name() : "", why);
     disconnect();
     publish_statuses();
   }
@@ -417,8 +418,11 @@ struct KafkaSource::Impl final : KafkaCallbacks {
       partition.tracker.give_up_anchor();
       return begin_again();
     }
-    // A look may have met a leader in change; a topic that is really different is so at the second look too.
-    if (++partition.short_looks < kAnchorLooks) return lose_broker(fmt::format("{}; looking again", what));
+    // A look may have met a leader in change; a topic that is really different is so at the second look too. One that is being filled may
+    // have reached the anchor since the look: the next one compares what is there.
+    const bool reached_since = low < next && high >= next;
+    if (++partition.short_looks < (reached_since ? 2 * kAnchorLooks : kAnchorLooks))
+      return lose_broker(fmt::format("{}; looking again", what));
     const std::string stored =
         partition.tracker.anchor()
             ? fmt::format(" The last stored record, offset {}, has payload hash {} and Kafka has none there.",
@@ -532,7 +536,8 @@ struct KafkaSource::Impl final : KafkaCallbacks {
     const std::int64_t next = partition.tracker.next_offset().value();
     status.high_watermark = std::max(partition.high.value(), partition.eof.value());
     // At the end of a topic written in transactions the last offsets are control records: nothing is left to read.
-    const bool at_end = partition.eof.value() >= partition.high.value() && partition.eof.value() >= next;
+    const bool at_end =
+        partition.eof.value() >= partition.high.value() && partition.eof.value() >= next && !partition.tracker.wants_refetch();
     status.lag_records = status.high_watermark < 0 ? -1 : at_end ? 0 : std::max<std::int64_t>(status.high_watermark - next, 0);
     // What has come to Kafka since it was last heard of is not known.
     if (status.state == SourceState::waiting_for_broker || status.state == SourceState::stopped) status.lag_records = -1;

@@ -23,57 +23,60 @@ constexpr std::string_view kInDoubt =
     ". The topic was recreated or truncated: a source statement in the definition has to say where to go on. Entries stored after that "
     "offset since then may come from the new topic";
 
-// What became of one anchor; nothing: it stands, or retention has removed it.
-std::optional<std::string> judge_anchor(rd_kafka_t* handle, const WatchedPartition& watched, rd_kafka_message_t& message) {
+// What became of one anchor; nothing: it stands, or retention has removed it. Unavailable: the broker does not say.
+absl::StatusOr<std::optional<std::string>> judge_anchor(rd_kafka_t* handle, const WatchedPartition& watched, rd_kafka_message_t& message) {
   const Anchor& anchor = *watched.anchor;
   if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR && message.offset == anchor.offset.value()) return difference_from(anchor, message);
-  if (message.err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message.err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) return std::nullopt;
+  if (message.err == RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+  if (message.err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message.err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+    return unavailable("{}", rd_kafka_err2str(message.err));
   std::int64_t low = -1, high = -1;
-  if (rd_kafka_query_watermark_offsets(handle, watched.topic.c_str(), watched.kafka_partition, &low, &high, kLookTimeoutMs) !=
-          RD_KAFKA_RESP_ERR_NO_ERROR ||
-      high > anchor.offset.value()) {
-    return std::nullopt;
-  }
+  const rd_kafka_resp_err_t asked =
+      rd_kafka_query_watermark_offsets(handle, watched.topic.c_str(), watched.kafka_partition, &low, &high, kLookTimeoutMs);
+  if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return unavailable("{}", rd_kafka_err2str(asked));
+  if (high > anchor.offset.value()) return std::nullopt;
   return fmt::format("{} [{}] ends at offset {}, but the ledger has stored its offset {} (payload hash {})", watched.topic,
                      watched.kafka_partition, high, anchor.offset.value(), hex(as_view(anchor.payload_hash)));
 }
 
-std::optional<std::string> look_at(rd_kafka_t* handle, const WatchedPartition& watched) {
-  const auto topic = make_kafka_topic(handle, watched.topic);
-  if (!topic.ok()) return std::nullopt;
+absl::StatusOr<std::optional<std::string>> look_at(rd_kafka_t* handle, const WatchedPartition& watched) {
+  ASSIGN_OR_RETURN(const auto topic, make_kafka_topic(handle, watched.topic));
   const KafkaQueue queue(rd_kafka_queue_new(handle));
-  if (rd_kafka_consume_start_queue(topic->get(), watched.kafka_partition, watched.anchor->offset.value(), queue.get()) != 0) {
-    return std::nullopt;
-  }
+  if (rd_kafka_consume_start_queue(topic.get(), watched.kafka_partition, watched.anchor->offset.value(), queue.get()) != 0)
+    return unavailable("{}", rd_kafka_err2str(rd_kafka_last_error()));
   const KafkaMessage message(rd_kafka_consume_queue(queue.get(), kLookTimeoutMs));
-  std::optional<std::string> why;
+  absl::StatusOr<std::optional<std::string>> why = unavailable("{} does not answer", watched.topic);
   if (message != nullptr) why = judge_anchor(handle, watched, *message);
-  rd_kafka_consume_stop(topic->get(), watched.kafka_partition);
+  rd_kafka_consume_stop(topic.get(), watched.kafka_partition);
   return why;
 }
 
-std::optional<WatchFinding> look(const KafkaAddress& address, const std::vector<WatchedPartition>& partitions) {
+// Unavailable: not every partition could be looked at, and of the others there is nothing to say.
+absl::StatusOr<std::optional<WatchFinding>> look(const KafkaAddress& address, const std::vector<WatchedPartition>& partitions) {
   // Wants one record of each partition: the smallest fetch still brings a whole batch.
-  const auto handle = make_kafka_handle(KafkaRole::consumer, address,
-                                        {{"isolation.level", "read_committed"},
-                                         {"auto.offset.reset", "error"},
-                                         {"auto.commit.enable", "false"},
-                                         {"allow.auto.create.topics", "false"},
-                                         {"enable.partition.eof", "true"},
-                                         {"check.crcs", "true"},
-                                         {"queued.min.messages", "1"},
-                                         {"max.partition.fetch.bytes", "1024"}},
-                                        nullptr);
-  if (!handle.ok()) return std::nullopt;
+  ASSIGN_OR_RETURN(const auto handle, make_kafka_handle(KafkaRole::consumer, address,
+                                                        {{"isolation.level", "read_committed"},
+                                                         {"auto.offset.reset", "error"},
+                                                         {"auto.commit.enable", "false"},
+                                                         {"allow.auto.create.topics", "false"},
+                                                         {"enable.partition.eof", "true"},
+                                                         {"check.crcs", "true"},
+                                                         {"queued.min.messages", "1"},
+                                                         {"max.partition.fetch.bytes", "1024"}},
+                                                        nullptr));
   for (const auto& [topic, wanted] : partition_counts(partitions)) {
-    const auto found = kafka_partition_count(handle->get(), topic, kCountTimeoutMs);
-    if (absl::IsUnavailable(found.status())) return std::nullopt;  // the others would not be answered either
+    const auto found = kafka_partition_count(handle.get(), topic, kCountTimeoutMs);
+    if (absl::IsUnavailable(found.status())) return found.status();  // the others would not be answered either
     if (found.ok() && *found != wanted) return WatchFinding{std::nullopt, why_count_differs(topic, *found, wanted)};
   }
+  absl::Status all_seen;
   for (const WatchedPartition& watched : partitions) {
     if (!watched.anchor) continue;
-    if (auto why = look_at(handle->get(), watched)) return WatchFinding{watched.partition, *why + std::string(kInDoubt)};
+    const auto why = look_at(handle.get(), watched);
+    if (why.ok() && *why) return WatchFinding{watched.partition, **why + std::string(kInDoubt)};
+    all_seen.Update(why.status());
   }
+  RETURN_IF_ERROR(all_seen);
   return std::nullopt;
 }
 
@@ -91,9 +94,10 @@ struct TopicWatch::Impl {
         noted = newest;
       }
       auto found = look(address, older);
-      if (!found) continue;
       const absl::MutexLock lock(&mutex);
-      finding = std::move(found);
+      if (!found.ok()) noted = std::move(older);  // what could not be looked at is next time
+      if (!found.ok() || !*found) continue;
+      finding = *std::move(found);
       return;
     }
   }
@@ -102,7 +106,7 @@ struct TopicWatch::Impl {
   std::chrono::milliseconds interval{1000};
   mutable absl::Mutex mutex;
   // The anchors that were noted first since the last look are looked at next: what comes after that look took them is noted anew, from
-  // the anchors that stood then, so no moment goes by unwatched.
+  // the anchors that stood then, so no moment goes by unwatched. Those of a look that the broker did not answer stay noted.
   std::vector<WatchedPartition> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);
   std::optional<WatchFinding> finding ABSL_GUARDED_BY(mutex);
   bool ending ABSL_GUARDED_BY(mutex) = false;

@@ -70,15 +70,19 @@ void serve(CliContext& context, bool insecure_public_read) {
   spdlog::set_level(spdlog::level::from_str(config->log.level));
   raise_file_limit(config->http);
   const auto signals = std::make_shared<StopSignals>();
-  const auto running = std::make_shared<std::atomic<Node*>>(nullptr);  // once it has started
+  const auto made = std::make_shared<std::atomic<Node*>>(nullptr);
+  const auto running = [made]() -> Node* {
+    Node* const node = *made;
+    return node != nullptr && node->ready() ? node : nullptr;
+  };
   const auto reload = [running] {
-    if (Node* const node = *running) node->reload_access();
+    if (Node* const node = running()) node->reload_access();
   };
   // While it starts, nothing was answered and nothing has to be drained: a signal ends the process at once, as a crash would, which the
   // ledger is made for. Once it runs, the signal is passed on to the designed stop.
   std::thread waiter([signals, running, reload] {
     const int number = signals->wait(reload);
-    if (*running == nullptr) {
+    if (running() == nullptr) {
       spdlog::info("signal {} while starting: stopped", number);
       std::_Exit(0);
     }
@@ -88,18 +92,19 @@ void serve(CliContext& context, bool insecure_public_read) {
   Node node(*config, [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) {
     if (bar) bar->show(what, done, total);
   });
+  *made = &node;
   const absl::Status status = node.start();
   bar.reset();
   if (!status.ok()) {
+    *made = nullptr;
     waiter.detach();
     return context.fail(status);
   }
-  *running = &node;
   spdlog::info("listening on {}://{}:{}, cut {}", node.tls() == nullptr ? "http" : "https", config->http.address, node.port(),
                node.projections().cut().text());
   waiter.join();
   spdlog::info("signal {}: stopping", signals->wait(reload));
-  *running = nullptr;
+  *made = nullptr;
   std::thread impatience([signals] {
     signals->wait([] {});
     spdlog::warn("second signal: ending at once");

@@ -24,9 +24,10 @@ class BatcherTest : public ::testing::Test {
   void SetUp() override {
     directory_ = ::testing::TempDir() + "/bukubesar_batcher_" + std::to_string(getpid());
     std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_);
     definition_.name = "batcher";
     definition_.partitions = 1;
-    auto opened = Ledger::open({directory_, false, {}}, definition_);
+    auto opened = Ledger::open({directory_ + "/ledger", false, {}}, definition_);  // which has files beside it, too
     ASSERT_TRUE(opened.ok()) << opened.status();
     ledger_ = *std::move(opened);
     BatcherOptions options;

@@ -348,8 +348,7 @@ TEST(Intake, ObserversSeeCommitsInOrderWithTheirEvents) {
   }
   EXPECT_EQ(next.load(), 300U);
   EXPECT_EQ(with_event.load(), 300U);
-  EXPECT_EQ(node.source().state, SourceState::streaming);
-  EXPECT_TRUE(wait_until([&] { return node.source().lag_records == 0; }));
+  EXPECT_TRUE(wait_until([&] { return node.source().state == SourceState::streaming && node.source().lag_records == 0; }));
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ class Call:
     end: int  # where its row ends in the record: a moment can be named by the record's size then
 
 
+def mend_record(path: pathlib.Path):
+    """A kill may strike while a row is written, and the next process goes on behind it."""
+    calls = read_record(path)
+    os.truncate(path, calls[-1].end if calls else 0)
+
+
 def read_record(path: pathlib.Path) -> list:
     raw, at, calls = path.read_bytes(), 0, []
     while at + HEAD.size <= len(raw):

@@ -6,6 +6,7 @@ import base64
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,12 @@ SEED = int(os.environ.get("BUKUBESAR_SEED", "20230615"))
 def build_foreign() -> str:
     """The Go program; ends the test with 77 where there is no Go, or its modules cannot be had."""
     binary = pathlib.Path(os.environ.get("BUKUBESAR_BUILD", harness.ROOT / "build/release")) / "foreign"
-    done = subprocess.run([harness.ROOT / "ops/go", "build", "-C", harness.ROOT / "tests/foreign", "-o", binary, "."], capture_output=True, text=True,
-                          timeout=900, check=False)
-    if done.returncode == 77 or "dial tcp" in done.stderr:
+    for _ in range(3):  # its modules come from elsewhere
+        done = subprocess.run([harness.ROOT / "ops/go", "build", "-C", harness.ROOT / "tests/foreign", "-o", binary, "."], capture_output=True, text=True,
+                              timeout=180, check=False)
+        if done.returncode in (0, 77):
+            break
+    if done.returncode == 77 or re.search(r"dial tcp|TLS handshake timeout|unexpected EOF|: 50[234] ", done.stderr):
         print(f"skipped: {done.stderr.strip()}")
         sys.exit(77)
     assert done.returncode == 0, done.stderr
@@ -211,9 +215,12 @@ class Foreign(unittest.TestCase):
             self.assertIn(words, done.stderr)
 
     def test_what_cannot_be_proved_is_named(self):
+        sizes = [each["size"] for each in self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"]]
+        never = next(size for size in range(max(sizes), 1, -1) if size not in sizes and min(sizes) < size)
+        before = max(size for size in sizes if size < never)
         for code, arguments, words in [(6, [f"0/{EVENTS}"], f"the partition has {EVENTS} entries"), (3, ["7/0"], "partition '7'"),
                                        (3, ["no-such-event"], "no-such-event"), (3, ["x", "--source", "/feed/none"], "/feed/none"),
-                                       (3, ["0/1", "--checkpoint", "201"], "the last one before it has size 200"),
+                                       (3, ["0/1", "--checkpoint", str(never)], f"the last one before it has size {before}"),
                                        (6, ["0/1", "--checkpoint", str(EVENTS + 1)], "beyond the end"),
                                        (3, ["0/1", "--cosigned"], "cosignature"), (2, [], "--cut"), (2, ["0/1", "--cut"], "name one of"),
                                        (2, ["--consistency", "400", "200"], "above the newer one")]:

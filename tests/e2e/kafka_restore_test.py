@@ -77,9 +77,8 @@ def main():
             harness.wait_until("the refusal", lambda: "intake stops" in late.log() or "intake does not start" in late.log())
             answer = harness.wait_until("an answer", lambda: refusal(late))
             assert b"shorter than the last size" in answer.body, answer.body
-            status = late.get_json("/v1/status")
-            why = [text for text in status["warnings"] if "partition 0 has stopped" in text]
-            assert why and "200 to 399" in why[0], status["warnings"]
+            why = harness.wait_until("the warning", lambda: [text for text in late.get_json("/v1/status")["warnings"] if "partition 0 has stopped" in text])
+            assert "200 to 399" in why[0], why
 
 
 def refusal(server: harness.Server):

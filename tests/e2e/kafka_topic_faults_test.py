@@ -364,8 +364,9 @@ def outrun_by_retention(c: Case):
         server.process.send_signal(signal.SIGCONT)
     low = c.hand.ends(c.topic)[0]
     why = wait_source(server, "stopped")["why"]
-    size = server.committed()["0"]
-    assert f"removed offsets {size} to " in why and size < low, (why, size, low)
+    # What was pulled before may still be on its way into the ledger.
+    harness.wait_until("all that was pulled", lambda: f"removed offsets {server.committed()['0']} to " in why)
+    assert server.committed()["0"] < low, (why, low)
     harness.wait_until("the contract to be said", lambda: any("retention.ms is 1000" in each for each in server.get_json("/v1/status")["warnings"]))
     check_reads(server)
     finish(server)
@@ -448,7 +449,7 @@ def beyond_2_31(c: Case):
     more = purchases(100, 5)
     c.hand.produce(c.topic, keyed(more))
     wait_size(server, 25)
-    harness.wait_until("the anchors", lambda: source(server)["anchors_checked"] == 1)
+    harness.wait_until("the anchors", lambda: source(server)["anchors_checked"] >= 1)
     receipt = server.post_events(purchases(200, 1)).json()["results"][0]
     assert receipt["offset"] == (1 << 31) + 20 and receipt["verdict"] == "accepted", receipt
     check_equal(server, c.hand.read(c.topic))

@@ -52,7 +52,8 @@ class Postgres:
                 os.kill(each, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        harness.wait_until("PostgreSQL to be gone", lambda: not pathlib.Path(f"/proc/{pid}").exists())
+        # The last one to go holds the shared memory, beside which it does not start.
+        harness.wait_until("PostgreSQL to be gone", lambda: not any(pathlib.Path(f"/proc/{each}").exists() for each in [pid, *children]))
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     @property

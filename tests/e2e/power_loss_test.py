@@ -113,6 +113,7 @@ def record_run(work, rng: random.Random):
             signed += [(record.stat().st_size, new) for new in set(know.signed) - seen]
             if start + 1 < len(STARTS):
                 server.kill()
+                file_shim.mend_record(record)
         assert server.stop() == 0
     return disk, file_shim.read_record(record), sent, signed, know, erasure
 

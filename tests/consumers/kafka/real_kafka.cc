@@ -1,6 +1,7 @@
 #include "tests/consumers/kafka/real_kafka.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <librdkafka/rdkafka.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,12 +14,25 @@
 #include <thread>
 
 #include "gtest/gtest.h"
+#include "tests/wait_until.h"
 
 namespace bukubesar::testing_support {
 
 namespace {
 
 constexpr int kTimeoutMs = 30'000;
+
+// As tests/e2e/harness.py does, with whose processes the ports are shared out: a byte of this file is locked for each.
+bool lock_pair(int port) {
+  static const int ports =
+      open((::testing::TempDir() + "/bukubesar_ports_" + std::to_string(getuid())).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  struct flock pair {};
+  pair.l_type = F_WRLCK;
+  pair.l_whence = SEEK_SET;
+  pair.l_start = port;
+  pair.l_len = 2;
+  return fcntl(ports, F_SETLK, &pair) == 0;
+}
 
 // A port that is free now, the next one too: the controller takes it.
 int free_port_pair() {
@@ -39,6 +53,10 @@ int free_port_pair() {
     // Below the range that the kernel gives to outgoing connections.
     const auto [fd, port] = bind_to(20'000 + static_cast<int>(std::random_device()() % 12'000));
     if (fd < 0) continue;
+    if (!lock_pair(port)) {
+      close(fd);
+      continue;
+    }
     const auto [next_fd, next_port] = bind_to(port + 1);
     close(fd);
     if (next_fd >= 0) {
@@ -133,10 +151,21 @@ void RealKafka::create_topic(const std::string& name, int partitions, const std:
     const rd_kafka_topic_result_t** results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
     ASSERT_EQ(count, 1U);
     const rd_kafka_resp_err_t error = rd_kafka_topic_result_error(results[0]);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return await_known(name, partitions);
     ASSERT_EQ(error, RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) << rd_kafka_err2str(error);
     ASSERT_LT(std::chrono::steady_clock::now(), end) << "the name does not become free";
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+// The controller answers before the broker has heard of it.
+void RealKafka::await_known(const std::string& name, int partitions) {
+  const Handle handle = producer(bootstrap(), {});
+  for (int partition = 0; partition < partitions; ++partition) {
+    EXPECT_TRUE(wait_until([&] {
+      std::int64_t low = -1, high = -1;
+      return rd_kafka_query_watermark_offsets(handle.get(), name.c_str(), partition, &low, &high, kTimeoutMs) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    })) << name;
   }
 }
 

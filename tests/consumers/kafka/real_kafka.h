@@ -36,6 +36,7 @@ class RealKafka {
 
  private:
   void ops(const std::string& verb);
+  void await_known(const std::string& name, int partitions);
   std::string directory_;
   int port_ = 0;
 };
