@@ -51,33 +51,38 @@ absl::StatusOr<std::optional<std::string>> look_at(rd_kafka_t* handle, const Wat
   return why;
 }
 
-// Unavailable: not every partition could be looked at, and of the others there is nothing to say.
-absl::StatusOr<std::optional<WatchFinding>> look(const KafkaAddress& address, const std::vector<WatchedPartition>& partitions) {
+struct Look {
+  std::optional<WatchFinding> finding;
+  std::vector<bool> unanswered;  // beside the partitions: nothing is known of these
+};
+
+Look look(const KafkaAddress& address, const std::vector<WatchedPartition>& partitions) {
+  const Look nothing_answered{std::nullopt, std::vector<bool>(partitions.size(), true)};
   // Wants one record of each partition: the smallest fetch still brings a whole batch.
-  ASSIGN_OR_RETURN(const auto handle, make_kafka_handle(KafkaRole::consumer, address,
-                                                        {{"isolation.level", "read_committed"},
-                                                         {"auto.offset.reset", "error"},
-                                                         {"auto.commit.enable", "false"},
-                                                         {"allow.auto.create.topics", "false"},
-                                                         {"enable.partition.eof", "true"},
-                                                         {"check.crcs", "true"},
-                                                         {"queued.min.messages", "1"},
-                                                         {"max.partition.fetch.bytes", "1024"}},
-                                                        nullptr));
+  const auto handle = make_kafka_handle(KafkaRole::consumer, address,
+                                        {{"isolation.level", "read_committed"},
+                                         {"auto.offset.reset", "error"},
+                                         {"auto.commit.enable", "false"},
+                                         {"allow.auto.create.topics", "false"},
+                                         {"enable.partition.eof", "true"},
+                                         {"check.crcs", "true"},
+                                         {"queued.min.messages", "1"},
+                                         {"max.partition.fetch.bytes", "1024"}},
+                                        nullptr);
+  if (!handle.ok()) return nothing_answered;
   for (const auto& [topic, wanted] : partition_counts(partitions)) {
-    const auto found = kafka_partition_count(handle.get(), topic, kCountTimeoutMs);
-    if (absl::IsUnavailable(found.status())) return found.status();  // the others would not be answered either
-    if (found.ok() && *found != wanted) return WatchFinding{std::nullopt, why_count_differs(topic, *found, wanted)};
+    const auto found = kafka_partition_count(handle->get(), topic, kCountTimeoutMs);
+    if (absl::IsUnavailable(found.status())) return nothing_answered;  // the others would not be answered either
+    if (found.ok() && *found != wanted) return {WatchFinding{std::nullopt, why_count_differs(topic, *found, wanted)}, {}};
   }
-  absl::Status all_seen;
-  for (const WatchedPartition& watched : partitions) {
-    if (!watched.anchor) continue;
-    const auto why = look_at(handle.get(), watched);
-    if (why.ok() && *why) return WatchFinding{watched.partition, **why + std::string(kInDoubt)};
-    all_seen.Update(why.status());
+  Look to{std::nullopt, std::vector<bool>(partitions.size(), false)};
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    if (!partitions[i].anchor) continue;
+    const auto why = look_at(handle->get(), partitions[i]);
+    if (why.ok() && *why) return {WatchFinding{partitions[i].partition, **why + std::string(kInDoubt)}, {}};
+    to.unanswered[i] = !why.ok();
   }
-  RETURN_IF_ERROR(all_seen);
-  return std::nullopt;
+  return to;
 }
 
 }  // namespace
@@ -93,12 +98,14 @@ struct TopicWatch::Impl {
         older = noted;
         noted = newest;
       }
-      auto found = look(address, older);
+      Look seen = look(address, older);
       const absl::MutexLock lock(&mutex);
-      if (!found.ok()) noted = std::move(older);  // what could not be looked at is next time
-      if (!found.ok() || !*found) continue;
-      finding = *std::move(found);
-      return;
+      if (seen.finding) {
+        finding = std::move(seen.finding);
+        return;
+      }
+      for (std::size_t i = 0; i < older.size(); ++i)
+        if (seen.unanswered[i] && older[i].anchor) noted[i].anchor = older[i].anchor;  // it is looked at next time
     }
   }
 
@@ -106,7 +113,7 @@ struct TopicWatch::Impl {
   std::chrono::milliseconds interval{1000};
   mutable absl::Mutex mutex;
   // The anchors that were noted first since the last look are looked at next: what comes after that look took them is noted anew, from
-  // the anchors that stood then, so no moment goes by unwatched. Those of a look that the broker did not answer stay noted.
+  // the anchors that stood then, so no moment goes by unwatched. One whose look the broker did not answer stays noted.
   std::vector<WatchedPartition> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);
   std::optional<WatchFinding> finding ABSL_GUARDED_BY(mutex);
   bool ending ABSL_GUARDED_BY(mutex) = false;

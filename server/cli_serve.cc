@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "adapters/terminal_progress.h"
 #include "base/status.h"
 #include "server/cli.h"
@@ -63,6 +64,13 @@ void raise_file_limit(const HttpConfig& http) {
   }
 }
 
+// The node, for the thread that waits for signals.
+struct Started {
+  absl::Mutex mutex;
+  Node* node ABSL_GUARDED_BY(mutex) = nullptr;
+  [[nodiscard]] bool runs() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return node != nullptr && node->ready(); }
+};
+
 void serve(CliContext& context, bool insecure_public_read) {
   if (insecure_public_read) context.flags.emplace_back("http.insecure_public_read", "true");
   const absl::StatusOr<Config> config = context.config();
@@ -70,19 +78,23 @@ void serve(CliContext& context, bool insecure_public_read) {
   spdlog::set_level(spdlog::level::from_str(config->log.level));
   raise_file_limit(config->http);
   const auto signals = std::make_shared<StopSignals>();
-  const auto made = std::make_shared<std::atomic<Node*>>(nullptr);
-  const auto running = [made]() -> Node* {
-    Node* const node = *made;
-    return node != nullptr && node->ready() ? node : nullptr;
+  const auto started = std::make_shared<Started>();
+  const auto reload = [started] {
+    const absl::MutexLock lock(&started->mutex);
+    if (started->runs()) started->node->reload_access();
   };
-  const auto reload = [running] {
-    if (Node* const node = running()) node->reload_access();
+  const auto set_node = [started](Node* node) {
+    const absl::MutexLock lock(&started->mutex);
+    started->node = node;
   };
   // While it starts, nothing was answered and nothing has to be drained: a signal ends the process at once, as a crash would, which the
   // ledger is made for. Once it runs, the signal is passed on to the designed stop.
-  std::thread waiter([signals, running, reload] {
+  std::thread waiter([signals, started, reload] {
     const int number = signals->wait(reload);
-    if (running() == nullptr) {
+    started->mutex.Lock();
+    const bool runs = started->runs();
+    started->mutex.Unlock();
+    if (!runs) {
       spdlog::info("signal {} while starting: stopped", number);
       std::_Exit(0);
     }
@@ -92,11 +104,11 @@ void serve(CliContext& context, bool insecure_public_read) {
   Node node(*config, [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) {
     if (bar) bar->show(what, done, total);
   });
-  *made = &node;
+  set_node(&node);
   const absl::Status status = node.start();
   bar.reset();
   if (!status.ok()) {
-    *made = nullptr;
+    set_node(nullptr);
     waiter.detach();
     return context.fail(status);
   }
@@ -104,7 +116,7 @@ void serve(CliContext& context, bool insecure_public_read) {
                node.projections().cut().text());
   waiter.join();
   spdlog::info("signal {}: stopping", signals->wait(reload));
-  *made = nullptr;
+  set_node(nullptr);
   std::thread impatience([signals] {
     signals->wait([] {});
     spdlog::warn("second signal: ending at once");

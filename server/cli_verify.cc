@@ -108,7 +108,7 @@ void print_report(const CliContext& context, const Verified& verified) {
   fmt::print("\n");
   if (verified.segments_of_another_fold > 0)
     fmt::print(
-        "{} segments NOT compared: made under an earlier definition or by another version of the program; the next start of a server "
+        "{} segments NOT compared: made under an earlier definition or by another version of the fold; the next start of a server "
         "makes them again\n",
         for_people(verified.segments_of_another_fold));
   if (report.ok()) {

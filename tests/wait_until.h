@@ -8,7 +8,7 @@ namespace bukubesar::testing_support {
 
 // False where the condition did not come to hold within the limit.
 template <class Condition>
-[[nodiscard]] bool wait_until(Condition condition, std::chrono::seconds limit = std::chrono::seconds(120)) {
+[[nodiscard]] bool wait_until(Condition condition, std::chrono::seconds limit = std::chrono::seconds(90)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;

@@ -184,7 +184,7 @@ def answers(server: harness.Server, cut: dict, patience: float = 60) -> dict:
 class Sound:
     """A whole directory: its files, and what a server on it answers."""
 
-    def __init__(self, work: pathlib.Path, name: str, fill):
+    def __init__(self, work: pathlib.Path, name: str, fill, erasures: int):
         self.name, self.path = name, work / f"{name}_sound"
         with harness.Server(work / name) as server:
             fill(server)
@@ -193,7 +193,8 @@ class Sound:
             server.start()
             # Without the statement with which the start has begun an epoch in each partition that is not empty.
             self.cut = {each["partition"]: max(0, each["size"] - 1) for each in server.get_json("/v1/status")["partitions"]}
-            harness.wait_until("redactions to be judged", lambda: all(each["state"] == "done" for each in server.get_json("/v1/redactions")["redactions"]))
+            harness.wait_until("redactions to be judged",
+                               lambda: [each["state"] for each in server.get_json("/v1/redactions")["redactions"]] == ["done"] * erasures)
             self.answers = answers(server, self.cut)
             assert None not in self.answers.values(), self.answers
             assert server.stop() == 0
@@ -432,13 +433,28 @@ def check_first_run(work: pathlib.Path, rng: random.Random) -> int:
         return len(places) + 1
 
 
+def check_longer_definition(work: pathlib.Path, sound: Sound):
+    """No damage: until the next start has made them again, segments are those of the definition before; that is said, and they are not compared."""
+    with harness.Server(work / "longer") as server:
+        shutil.copytree(sound.path, server.data)
+        redaction_test.define_authority(server)
+        report = json.loads(server.run("--format", "json", "verify").stdout)
+        assert report["ok"] and report["segments_of_another_fold"] > 0, report
+        said = server.verify(all_segments=False).stdout
+        assert "NOT compared" in said and "all else is well" in said, said
+        server.start()
+        assert server.stop() == 0
+        server.verify()
+
+
 def main():
     rng = random.Random(SEED)
     print(f"seed {SEED}", flush=True)
     with harness.workspace("damage") as work:
-        larger, small = Sound(work, "larger", fill_larger), Sound(work, "small", fill_small)
+        larger, small = Sound(work, "larger", fill_larger, 0), Sound(work, "small", fill_small, 1)
         trials = [Trial(work, larger, damages_of_larger(larger, rng)).run(), Trial(work, small, damages_of_small(small, rng)).run()]
         first, configuration = check_first_run(work, rng), check_configuration(work, rng)
+        check_longer_definition(work, larger)
         print(f"{first:6} of the definition after one run\n{configuration:6} of the configuration")
         tried, named = sum(trial.tried for trial in trials), sum(trial.outcomes["verify names it"] for trial in trials)
         served = sum(count for trial in trials for outcome, count in trial.outcomes.items() if outcome.startswith("named, "))

@@ -234,9 +234,15 @@ class Worker:
     def work_off(cls, place: pathlib.Path, fault: tuple) -> tuple:
         for number in range(TRIES):
             place.mkdir()
-            found = try_fault(place, cls.port, earlier(fault, number), random.Random(f"{SEED} {fault} {number}"))
+            tried = earlier(fault, number)
+            try:
+                found = try_fault(place, cls.port, tried, random.Random(f"{SEED} {fault} {number}"))
+            except BaseException:
+                print(f"as {tried}", flush=True)
+                raise
             harness.shutil.rmtree(place)
             if not found[0]["not_met"]:
+                found[0]["struck_earlier"] += tried != fault
                 break
         return found
 
@@ -282,7 +288,7 @@ def main():
         faults = faults_of(traces, erasure.traced, rng)
         print(f"seed {SEED}: {sum(map(lines_of, traces.values()))} calls traced, {len(faults)} faults", flush=True)
         counts, silent = try_all(work, faults)
-    print(f"struck {counts['struck']}, not met again {counts['not_met']}, the process ended early {counts['ended_early']}; without a message:")
+    print(f"struck {counts['struck']}, {counts['struck_earlier']} of them earlier in the run, not met again {counts['not_met']}, the process ended early {counts['ended_early']}; without a message:")
     for each in sorted(silent):
         print(f"  {each}")
     assert counts["struck"] >= len(faults) * 0.95 - 1, "many faults were not met: the runs differ too much"

@@ -72,12 +72,11 @@ class Hand:
         self.admin.delete_topics([name], request_timeout=20)[name].result()
 
     def recreate_topic(self, name: str, records: list, **settings):
-        """A broker that has not heard of the deletion yet writes into the old topic, whose records go with it."""
-        offsets = [1]
-        while offsets[0] > 0:
-            self.delete_topic(name)
-            self.create_topic(name, **settings)
-            offsets = self.produce(name, records)
+        """A broker that has not heard of the deletion yet would write into the old topic, whose records go with it."""
+        self.delete_topic(name)
+        harness.wait_until(f"topic {name} to be gone", lambda: not self._is_known(name), 30)
+        self.create_topic(name, **settings)
+        self.produce(name, records)
 
     def raise_partitions(self, name: str, partitions: int):
         self.admin.create_partitions([confluent_kafka.admin.NewPartitions(name, partitions)])[name].result()

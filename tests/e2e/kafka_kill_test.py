@@ -59,8 +59,11 @@ class HttpWriter(threading.Thread):
             self.error = error
 
     def post_all(self):
-        number, pending = 50_000_000, False
+        number, pending, end = 50_000_000, False, None
         while not self.ending.is_set() or pending:
+            if self.ending.is_set():
+                end = end or time.monotonic() + 120 * harness.PATIENCE
+                assert time.monotonic() < end, "no answer to the last event"
             event = harness.purchase_event(number, amount=7, feed="/feed/http", stage="completed", institution="D999")
             try:
                 answer = self.server.post_events([event])
@@ -112,10 +115,14 @@ def main():
 def check(server: harness.Server, by_kafka: Writer, by_http: HttpWriter):
     if by_http.error:
         raise by_http.error
-    least = len(by_kafka.acknowledged) + len(by_http.answered)
-    def accepted() -> int:
-        return sum(each["verdicts"]["accepted"] for each in server.get_json("/v1/status")["partitions"] if each["partition"] == "0")
-    harness.wait_until(f"{least} events in the ledger", lambda: accepted() >= least, 120)
+
+    def has_all() -> bool:
+        partition = next(each for each in server.get_json("/v1/status")["partitions"] if each["partition"] == "0")
+        assert partition["gap_offsets"] == 0, partition
+        # Each event, and each time that it was produced again.
+        return (partition["verdicts"]["accepted"] >= len(by_kafka.acknowledged) + len(by_http.answered)
+                and partition["size"] >= by_kafka.records + len(by_http.answered))
+    harness.wait_until("all events in the ledger", has_all, 120)
     for number, receipt in by_http.answered.items():
         entry = server.get_json(f"/v1/entries/0/{receipt['sequence']}")
         assert entry["offset"] == receipt["offset"] and entry["verdict"] == receipt["verdict"], (number, receipt, entry)

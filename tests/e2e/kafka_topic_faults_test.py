@@ -261,11 +261,12 @@ def made_again_under_the_server(c: Case):
             harness.wait_until("the server to miss the topic", lambda: "does not exist" in (source(server)["why"] or ""))
         c.hand.create_topic(c.topic)
         # As fast as it goes: the new topic is longer than the old one before anybody looks.
-        c.hand.produce(c.topic, keyed(purchases(number * 10_000 + 5_000, 3_000, feed="/feed/other")), linger_ms=0)
+        made = c.hand.produce(c.topic, keyed(purchases(number * 10_000 + 5_000, 3_000, feed="/feed/other")), linger_ms=0)
         why = wait_source(server, "stopped", 30)["why"]
         assert "recreated or truncated" in why and "offset 199" in why, why
         entries = kafka_hand.entries_of(server)
-        foreign += len(entries) - 200
+        # A broker that has not heard of the deletion yet writes into the old topic: those are no records of the new one.
+        foreign += len(entries) - 200 if made[0] == 0 else 0
         assert [entry["offset"] for entry in entries[:200]] == [offset for offset, _, _ in before]
         assert server.post_events(purchases(1, 1)).status == 503
         check_reads(server)

@@ -186,7 +186,7 @@ def ten_times_the_rate(work: pathlib.Path):
               f"overload_events_taken_each_second_at_least={min(steadily):.0f} overload_goes={slices}")
         assert offered > (10 if LONG else 2) * taken, f"the server was not outrun: {offered:.0f} events/s offered, {taken:.0f} taken"
         # A disk that stands still for a second is the worst of them.
-        assert wanted / 3 < sorted(steadily)[1] and max(steadily) < offered, f"it was to take {wanted:.0f} each second: {steadily}"
+        assert wanted / 3 < sorted(steadily)[:2][-1] and max(steadily) < offered, f"it was to take {wanted:.0f} each second: {steadily}"
         assert slices > 5 * seconds, f"it ran {slices} times in {seconds:.0f} s: it was frozen, not slow"
         # The queue, one fetch on top of it and one on its way, commits under way, and the purchases that it holds.
         for more, events in ((grown, size - first), (server.resident_bytes("VmHWM") - quiet, sent - first)):

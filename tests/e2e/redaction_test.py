@@ -1,5 +1,6 @@
 """Corrections and erasure, as an authority makes them: signed, refused where they may not be, in the record, and gone from the disk."""
 
+import concurrent.futures
 import ctypes
 import hashlib
 import json
@@ -90,24 +91,25 @@ def totals(server: harness.Server) -> list:
 
 
 def totals_with_names(server: harness.Server) -> str:
-    return server.get("/v1/totals", by="vendor", names="true").body.decode()
+    return json.dumps(server.get_json("/v1/totals", by="vendor", names="true"))
 
 
 def names_while(server: harness.Server, erase) -> str:
     """Whoever asks all the time is given names until they are erased; those answers are kept for who asks the same at the same cut."""
-    asked, ended = [totals_with_names(server)], threading.Event()
+    ended = threading.Event()
 
-    def ask():
+    def ask() -> str:
+        asked = [totals_with_names(server)]
         while not ended.is_set():
             asked.append(totals_with_names(server))
-    reader = threading.Thread(target=ask)
-    reader.start()
-    try:
-        assert json.loads(erase().stdout)["state"] == "done"
-    finally:
-        ended.set()
-        reader.join()
-    return "".join(asked)
+        return "".join(asked)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(ask)
+        try:
+            assert json.loads(erase().stdout)["state"] == "done"
+        finally:
+            ended.set()
+        return reader.result()
 
 
 def a_correction(server: harness.Server, work: pathlib.Path, target: dict):

@@ -51,12 +51,10 @@ int free_port_pair() {
   };
   for (int i = 0; i < 100; ++i) {
     // Below the range that the kernel gives to outgoing connections.
-    const auto [fd, port] = bind_to(20'000 + static_cast<int>(std::random_device()() % 12'000));
+    const int wanted = 20'000 + static_cast<int>(std::random_device()() % 12'000);
+    if (!lock_pair(wanted)) continue;
+    const auto [fd, port] = bind_to(wanted);
     if (fd < 0) continue;
-    if (!lock_pair(port)) {
-      close(fd);
-      continue;
-    }
     const auto [next_fd, next_port] = bind_to(port + 1);
     close(fd);
     if (next_fd >= 0) {
