@@ -100,6 +100,7 @@ struct TopicWatch::Impl {
       }
       Look seen = look(address, older);
       const absl::MutexLock lock(&mutex);
+      ++looks;
       if (seen.finding) {
         finding = std::move(seen.finding);
         return;
@@ -116,6 +117,7 @@ struct TopicWatch::Impl {
   // the anchors that stood then, so no moment goes by unwatched. One whose look the broker did not answer stays noted.
   std::vector<WatchedPartition> noted ABSL_GUARDED_BY(mutex), newest ABSL_GUARDED_BY(mutex);
   std::optional<WatchFinding> finding ABSL_GUARDED_BY(mutex);
+  std::uint64_t looks ABSL_GUARDED_BY(mutex) = 0;
   bool ending ABSL_GUARDED_BY(mutex) = false;
   std::jthread thread;
 };
@@ -145,6 +147,11 @@ void TopicWatch::note(std::size_t index, const Anchor& anchor) {
 std::optional<WatchFinding> TopicWatch::finding() const {
   const absl::MutexLock lock(&impl_->mutex);
   return impl_->finding;
+}
+
+std::uint64_t TopicWatch::looks() const {
+  const absl::MutexLock lock(&impl_->mutex);
+  return impl_->looks;
 }
 
 std::map<std::string, int> partition_counts(const std::vector<WatchedPartition>& partitions) {

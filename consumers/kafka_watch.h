@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -43,6 +44,8 @@ class TopicWatch {
   void note(std::size_t index, const Anchor& anchor);
   // Why the intake must stop; nothing: no reason was seen so far.
   [[nodiscard]] std::optional<WatchFinding> finding() const;
+  // How often it has looked, answered or not.
+  [[nodiscard]] std::uint64_t looks() const;
 
  private:
   struct Impl;

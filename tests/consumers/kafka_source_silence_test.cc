@@ -20,13 +20,11 @@ class ClockAhead final : public Clock {
   std::atomic<int> ahead = 0;
 };
 
-constexpr std::int32_t kBroker = 1, kNobody = -1;
-
 // A topic whose partition 1 has no leader: the broker answers, and nothing is heard of that partition.
 class KafkaSourceSilenceTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    lead(1, kNobody);
+    broker_.lead(1, MockBroker::kNobody);
     KafkaSourceOptions options;
     options.address.bootstrap_servers = broker_.bootstrap();
     options.group = "g";
@@ -40,9 +38,6 @@ class KafkaSourceSilenceTest : public ::testing::Test {
       options.positions.push_back(position);
     }
     source_ = std::make_unique<KafkaSource>(std::move(options));
-  }
-  void lead(std::int32_t partition, std::int32_t leader) {
-    ASSERT_EQ(rd_kafka_mock_partition_set_leader(broker_.get(), "t", partition, leader), RD_KAFKA_RESP_ERR_NO_ERROR);
   }
   SourceStatus status(std::size_t partition) {
     source_->pull(pulled_, kPullRecordsMax, 1 << 20, std::chrono::milliseconds(1));
@@ -62,14 +57,14 @@ TEST_F(KafkaSourceSilenceTest, AConsumerThatHearsNothingIsReplaced) {
   SourceStatus seen;  // asking again would begin anew before the leader is there
   EXPECT_TRUE(wait_until([&] { return (seen = status(1)).state == SourceState::waiting_for_broker; }));
   EXPECT_THAT(seen.why, ::testing::HasSubstr("nothing was heard of t [1] for 20 s"));
-  lead(1, kBroker);
+  broker_.lead(1, MockBroker::kItself);
   clock_.ahead = 60;
   EXPECT_TRUE(wait_until([&] { return status(1).state == SourceState::streaming; }));
   EXPECT_EQ(status(1).reconnects, 1U);
 }
 
 TEST_F(KafkaSourceSilenceTest, OneThatWaitsForRecordsIsNot) {
-  lead(1, kBroker);
+  broker_.lead(1, MockBroker::kItself);
   ASSERT_TRUE(wait_until([&] { return status(0).state == SourceState::streaming && status(1).state == SourceState::streaming; }));
   clock_.ahead = 3600;
   EXPECT_EQ(status(0).state, SourceState::streaming);

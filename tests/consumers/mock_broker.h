@@ -19,6 +19,10 @@ class MockBroker {
   explicit MockBroker(int partitions) {
     EXPECT_EQ(rd_kafka_mock_topic_create(cluster_.get(), "t", partitions, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
   }
+  static constexpr std::int32_t kItself = 1, kNobody = -1;
+  void lead(std::int32_t partition, std::int32_t leader) {
+    EXPECT_EQ(rd_kafka_mock_partition_set_leader(cluster_.get(), "t", partition, leader), RD_KAFKA_RESP_ERR_NO_ERROR);
+  }
   [[nodiscard]] std::string bootstrap() const { return rd_kafka_mock_cluster_bootstraps(cluster_.get()); }
   [[nodiscard]] rd_kafka_mock_cluster_t* get() const { return cluster_.get(); }
 

@@ -3,6 +3,24 @@
 import harness
 
 
+def stops_right_after_the_start(server: harness.Server):
+    """From the moment that it says that it is ready a signal is the designed stop, which drains and signs."""
+    for _ in range(10):
+        before = len(server.log())
+        server.start(ready_seconds=0)
+
+        def ready():
+            try:
+                return server.get("/readyz").status == 200
+            except OSError:
+                return False
+        harness.wait_until("the server to be ready", ready, pause=0)
+        assert server.stop() == 0
+        said = server.log()[before:]
+        assert "while starting" not in said and said.rstrip().endswith("stopped"), said
+    server.verify()
+
+
 def main():
     with harness.workspace("embedded") as work, harness.Server(work / "data") as server:
         server.start()
@@ -32,6 +50,7 @@ def main():
         assert server.get_json("/v1/totals", by="region")["total"] == total
         assert server.stop() == 0
         server.verify()
+        stops_right_after_the_start(server)
 
 
 if __name__ == "__main__":
