@@ -64,11 +64,26 @@ void raise_file_limit(const HttpConfig& http) {
   }
 }
 
-// The node, for the thread that waits for signals.
-struct Started {
-  absl::Mutex mutex;
-  Node* node ABSL_GUARDED_BY(mutex) = nullptr;
-  [[nodiscard]] bool runs() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) { return node != nullptr && node->ready(); }
+// The node, for the thread that waits for signals: it comes and goes on another.
+class SharedNode {
+ public:
+  void set(Node* node) {
+    const absl::MutexLock lock(&mutex_);
+    node_ = node;
+  }
+  [[nodiscard]] bool has_started() {
+    const absl::MutexLock lock(&mutex_);
+    return started();
+  }
+  void reload_access() {
+    const absl::MutexLock lock(&mutex_);
+    if (started()) node_->reload_access();
+  }
+
+ private:
+  [[nodiscard]] bool started() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return node_ != nullptr && node_->ready(); }
+  absl::Mutex mutex_;
+  Node* node_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 void serve(CliContext& context, bool insecure_public_read) {
@@ -78,23 +93,13 @@ void serve(CliContext& context, bool insecure_public_read) {
   spdlog::set_level(spdlog::level::from_str(config->log.level));
   raise_file_limit(config->http);
   const auto signals = std::make_shared<StopSignals>();
-  const auto started = std::make_shared<Started>();
-  const auto reload = [started] {
-    const absl::MutexLock lock(&started->mutex);
-    if (started->runs()) started->node->reload_access();
-  };
-  const auto set_node = [started](Node* node) {
-    const absl::MutexLock lock(&started->mutex);
-    started->node = node;
-  };
+  const auto shared = std::make_shared<SharedNode>();
+  const auto reload = [shared] { shared->reload_access(); };
   // While it starts, nothing was answered and nothing has to be drained: a signal ends the process at once, as a crash would, which the
   // ledger is made for. Once it runs, the signal is passed on to the designed stop.
-  std::thread waiter([signals, started, reload] {
+  std::thread waiter([signals, shared, reload] {
     const int number = signals->wait(reload);
-    started->mutex.Lock();
-    const bool runs = started->runs();
-    started->mutex.Unlock();
-    if (!runs) {
+    if (!shared->has_started()) {
       spdlog::info("signal {} while starting: stopped", number);
       std::_Exit(0);
     }
@@ -104,11 +109,11 @@ void serve(CliContext& context, bool insecure_public_read) {
   Node node(*config, [&bar](std::string_view what, std::uint64_t done, std::uint64_t total) {
     if (bar) bar->show(what, done, total);
   });
-  set_node(&node);
+  shared->set(&node);
   const absl::Status status = node.start();
   bar.reset();
   if (!status.ok()) {
-    set_node(nullptr);
+    shared->set(nullptr);
     waiter.detach();
     return context.fail(status);
   }
@@ -116,7 +121,7 @@ void serve(CliContext& context, bool insecure_public_read) {
                node.projections().cut().text());
   waiter.join();
   spdlog::info("signal {}: stopping", signals->wait(reload));
-  set_node(nullptr);
+  shared->set(nullptr);
   std::thread impatience([signals] {
     signals->wait([] {});
     spdlog::warn("second signal: ending at once");

@@ -109,7 +109,7 @@ class Campaign:
             killer.start()
         sender = None
         try:
-            self.wait_ready_or_gone()
+            self.server.wait_ready_or_gone()
             self.check()
             sender = oracle.Sender(self.oracle, self.server, one, self.rng, cells=200 if point.startswith("segment") else 1)
             sender.start()
@@ -180,16 +180,6 @@ class Campaign:
         if sender:
             sender.finish()
         return ours
-
-    def wait_ready_or_gone(self):
-        def ready():
-            if self.server.process.poll() is not None:
-                raise ConnectionResetError("the process ended")
-            try:
-                return self.server.get("/readyz").status == 200
-            except OSError:
-                return False
-        harness.wait_until("the server to be ready", ready)
 
     def wait_gone(self, seconds: float):
         end = time.monotonic() + seconds

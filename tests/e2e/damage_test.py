@@ -136,13 +136,16 @@ def wait_signed(server: harness.Server):
     harness.wait_until("the newest head to be signed", signed)
 
 
+def redactions(server: harness.Server) -> list | None:
+    answer = server.get("/v1/redactions")
+    return answer.json()["redactions"] if answer.status == 200 else None
+
+
 def judged_redactions(server: harness.Server, want: list) -> list | None:
     """A start judges what was asked for on a thread of its own; until then it is pending."""
     with contextlib.suppress(AssertionError):
-        harness.wait_until("redactions to be judged", lambda: server.get("/v1/redactions").status == 200
-                           and server.get_json("/v1/redactions")["redactions"] == want, 5)
-    answer = server.get("/v1/redactions")
-    return answer.json()["redactions"] if answer.status == 200 else None
+        harness.wait_until("redactions to be judged", lambda: redactions(server) == want, 5)
+    return redactions(server)
 
 
 def answers(server: harness.Server, cut: dict, patience: float = 60) -> dict:
@@ -172,7 +175,7 @@ def answers(server: harness.Server, cut: dict, patience: float = 60) -> dict:
             "view": ask("/v1/views/regions", lambda answer: answer["rows"], min_cut=minimum),
             "findings": ask("/v1/findings", lambda answer: [answer["counts"], answer["findings"]], min_cut=minimum),
             "facts": ask("/v1/facts", lambda answer: answer["facts"], as_of=minimum),
-            "redactions": ask("/v1/redactions", lambda answer: answer["redactions"]),
+            "redactions": redactions(server),
             "verdicts": ask("/v1/status", lambda answer: {name: count for name, count in answer["partitions"][0]["verdicts"].items()
                                                           if name != "statements"}),
             "entry": ask(f"/v1/entries/0/{middle}", lambda answer: [answer["payload_hash"], answer["leaf"]]),

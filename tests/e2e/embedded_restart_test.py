@@ -8,13 +8,7 @@ def stops_right_after_the_start(server: harness.Server):
     for _ in range(10):
         before = len(server.log())
         server.start(ready_seconds=0)
-
-        def ready():
-            try:
-                return server.get("/readyz").status == 200
-            except OSError:
-                return False
-        harness.wait_until("the server to be ready", ready, pause=0)
+        server.wait_ready(pause=0)
         assert server.stop() == 0
         said = server.log()[before:]
         assert "while starting" not in said and said.rstrip().endswith("stopped"), said

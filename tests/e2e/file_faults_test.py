@@ -85,7 +85,7 @@ def run(server: harness.Server, know: oracle.Oracle, erasure: Erasure, rng: rand
         server.environment = environments.get(step, {})
         try:
             server.start(ready_seconds=0)
-            wait_ready(server)
+            server.wait_ready_or_gone()
             for _ in range({"define": 0, "kill": 5, "erase": 2}[step]):  # a full segment, and its rest after the kill
                 batch = [know.new_event(one, rng.randrange(1_000, 50_000_000), cells=160) for _ in range(100)]
                 know.send(server, batch, timeout=20)
@@ -125,17 +125,6 @@ def kill_when_said(server: harness.Server):
 
 def lines_of(trace: pathlib.Path | None) -> int:
     return trace.read_bytes().count(b"\n") if trace else 0
-
-
-def wait_ready(server: harness.Server):
-    def ready():
-        if server.process.poll() is not None:
-            raise ConnectionResetError("the process ended")
-        try:
-            return server.get("/readyz").status == 200
-        except OSError:
-            return False
-    harness.wait_until("the server to be ready", ready)
 
 
 def check_bounds(server: harness.Server, know: oracle.Oracle):

@@ -217,7 +217,7 @@ class Foreign(unittest.TestCase):
 
     def test_what_cannot_be_proved_is_named(self):
         sizes = [each["size"] for each in self.server.get_json("/v1/checkpoints/0", limit=1000)["checkpoints"]]
-        never = next(size for size in range(max(sizes), 1, -1) if size not in sizes and min(sizes) < size)
+        never = next(size for size in range(max(sizes), min(sizes), -1) if size not in sizes)
         before = max(size for size in sizes if size < never)
         for code, arguments, words in [(6, [f"0/{EVENTS}"], f"the partition has {EVENTS} entries"), (3, ["7/0"], "partition '7'"),
                                        (3, ["no-such-event"], "no-such-event"), (3, ["x", "--source", "/feed/none"], "/feed/none"),

@@ -119,15 +119,26 @@ class Server:
             self.wait_ready(ready_seconds)
         return self
 
-    def wait_ready(self, seconds: float = 60.0):
+    def is_ready(self) -> bool:
+        try:
+            return self.get("/readyz").status == 200
+        except OSError:
+            return False
+
+    def wait_ready(self, seconds: float = 60.0, pause: float = 0.02):
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended with {self.process.returncode}:\n{self.log()[-4000:]}")
-            try:
-                return self.get("/readyz").status == 200
-            except OSError:
-                return False
-        wait_until("the server to be ready", ready, seconds)
+            return self.is_ready()
+        wait_until("the server to be ready", ready, seconds, pause)
+
+    def wait_ready_or_gone(self):
+        """ConnectionResetError where the process ended, as a client of it would meet."""
+        def ready():
+            if self.process.poll() is not None:
+                raise ConnectionResetError("the process ended")
+            return self.is_ready()
+        wait_until("the server to be ready", ready)
 
     def stop(self) -> int:
         if self.process and self.process.poll() is None:
